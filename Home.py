@@ -1,0 +1,3 @@
+from core.ui.frame import main
+
+main()

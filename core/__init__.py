@@ -1,0 +1,1 @@
+"""Netlens: what a trained network learned, where it is wrong, and why."""

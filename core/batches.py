@@ -1,0 +1,97 @@
+"""How many examples to run at once, and in which memory layout: found by timing the first batches
+of the real work. Small batches win on a CPU and large ones on a GPU, so nothing is assumed.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from core.device import device, locked
+
+SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
+ROUNDS = 2  # timings of each choice, the faster counts: the first also pays for memory
+WORSE = 1.1  # time an example, relative to the best, that ends the search
+SHARE = 8  # sizes above this fraction of the data are not tried
+LAYOUTS = (torch.contiguous_format, torch.channels_last)
+
+
+class BatchPlan:
+    """The size and layout of the next batch; run each batch inside `timed`."""
+
+    def __init__(self, model: nn.Module, examples: int) -> None:
+        sizes = [size for size in SIZES if size <= max(SIZES[0], examples // SHARE)]
+        self.model = model
+        self.untried = [(size, LAYOUTS[0]) for size in sizes]
+        self.choice = self.untried.pop(0)  # what the next batch runs with
+        self.cost: dict[tuple, float] = {}  # seconds an example
+        self.rounds = -1  # the very first batch warms up and does not count
+        self.searching = bool(self.untried)
+        self.largest = max(SIZES)
+        self.convolves = any(p.dim() == 4 for p in model.parameters())
+
+    @property
+    def size(self) -> int:
+        return min(self.choice[0], self.largest)
+
+    @property
+    def layout(self) -> torch.memory_format:
+        return self.choice[1]
+
+    @contextmanager
+    def timed(self, size: int) -> Iterator[None]:
+        """Around one batch's forward pass of `size` examples; while searching, its time counts."""
+        begin = time.perf_counter()
+        yield
+        if not self.searching:
+            return
+        if device().type != "cpu":
+            torch.accelerator.synchronize()
+        seconds = (time.perf_counter() - begin) / size
+        self.rounds += 1
+        if self.rounds:
+            self.cost[self.choice] = min(seconds, self.cost.get(self.choice, seconds))
+        if self.rounds == ROUNDS:
+            self._next(worse=self.cost[self.choice] > WORSE * min(self.cost.values()))
+
+    def _next(self, worse: bool) -> None:
+        """Goes on to the next choice: larger sizes while they help, then channels-last."""
+        best = min(self.cost, key=self.cost.__getitem__)
+        self.rounds = -1
+        if worse:
+            self.untried.clear()
+        if not self.untried and self.convolves and best[1] is LAYOUTS[0]:
+            self.convolves = False  # channels-last is tried once, at the best size
+            self.untried = [(best[0], LAYOUTS[1])]
+        self.searching = bool(self.untried)
+        self._take(self.untried.pop(0) if self.searching else best)
+
+    def _take(self, choice: tuple) -> None:
+        if choice[1] is not self.choice[1]:
+            with locked(self.model):
+                self.model.to(memory_format=choice[1])
+        self.choice = choice
+
+    def recovers(self, error: RuntimeError) -> bool:
+        """Whether the batch that failed may be run again: smaller after the memory ran out (down
+        to 1), or in the usual layout where the network cannot take channels-last."""
+        if out_of_memory(error) and self.size > 1:
+            self.largest = self.size // 2
+            self.searching = False
+            if device().type == "cuda":
+                torch.cuda.empty_cache()
+            return True
+        if self.layout is LAYOUTS[1]:
+            self.searching = False
+            self._take(min((c for c in self.cost if c[1] is LAYOUTS[0]), key=self.cost.__getitem__))
+            return True
+        return False
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device or the machine had too little memory, in torch's ways of saying so."""
+    words = str(error).lower()
+    return (isinstance(error, torch.OutOfMemoryError) or "out of memory" in words
+            or "can't allocate memory" in words)

@@ -1,0 +1,47 @@
+"""Data sets: one file a format; images are decoded when they are asked for, never before."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """N examples of images, read-only and shared by all sessions.
+
+    image: row -> uint8 (H, W, C), C is 1 or 3 (RGB); safe to call from many threads.
+    labels: int64 (N,), index into class_names, -1 where unknown; None where there are none.
+    metadata: one row an example; `path` names it for people; other columns as the source has them.
+    mask: row -> bool (H, W), true where the object is; None where the data has no masks.
+    unreadable: (path, reason) of what was skipped. notes: the loading report.
+    """
+
+    title: str
+    image: Callable[[int], np.ndarray]
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    metadata: pd.DataFrame
+    split: str = ""
+    mask: Callable[[int], np.ndarray] | None = None
+    unreadable: tuple[tuple[str, str], ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.metadata)
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of data set.
+
+    matches: from names and first bytes. load: path -> DataSet; decodes no image. Raises UserError.
+    content_id: path -> a digest that changes when what `load` gives would change.
+    """
+
+    title: str
+    matches: Callable[[Path], bool]
+    load: Callable[[Path], DataSet]
+    content_id: Callable[[Path], str]

@@ -1,0 +1,162 @@
+"""A run without numbers: the shapes that pass through a network and what computing them costs.
+
+On torch's meta device a tensor has a shape and no memory, so even the largest network runs in
+an instant.
+"""
+
+import weakref
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from core.device import float_type, locked
+from core.errors import UserError
+from core.layers import first_tensor, layer_names, watched
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one layer did: shapes of its first input and output tensors in its last run, None
+    where it had none; `multiply_adds` of all its runs, with those of the layers inside it."""
+
+    input_shape: Shape | None
+    output_shape: Shape | None
+    output_bytes: int
+    multiply_adds: int
+    runs: int = 1
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """layers: in the order in which they finished; those that never ran are missing.
+
+    multiply_adds: convolutions and matrix products, attention included; nothing elementwise.
+    peak_bytes: the most that input and activations hold at once, without gradients and without
+    what an operator needs for itself.
+    """
+
+    layers: Mapping[str, Run]
+    multiply_adds: int
+    peak_bytes: int
+    notes: tuple[str, ...] = ()
+
+
+class _Meter(TorchDispatchMode):
+    """Counts multiply-adds by torch's own formulas, and bytes by the life of each storage."""
+
+    def __init__(self, owned: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.multiply_adds = self.held = self.peak = 0
+        self.seen = {tensor.untyped_storage()._cdata for tensor in owned}  # weights are not activations
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: tuple = (),
+                           kwargs: dict[str, Any] | None = None) -> Any:
+        kwargs = kwargs or {}
+        output = operator(*args, **kwargs)
+        formula = flop_registry.get(getattr(operator, "_overloadpacket", None))
+        if formula is not None:
+            self.multiply_adds += formula(*args, **kwargs, out_val=output) // 2
+        for tensor in output if isinstance(output, (tuple, list)) else (output,):
+            if isinstance(tensor, torch.Tensor):
+                self.hold(tensor)
+        return output
+
+    def hold(self, tensor: torch.Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if (key := storage._cdata) in self.seen:
+            return
+        self.seen.add(key)
+        self.held += storage.nbytes()
+        self.peak = max(self.peak, self.held)
+        weakref.finalize(storage, self._release, key, storage.nbytes())
+
+    def _release(self, key: int, size: int) -> None:
+        self.seen.discard(key)
+        self.held -= size
+
+
+def dry_run(model: nn.Module, input_shape: Shape) -> DryRun:
+    """Runs `model` on the meta device, leaving it untouched, or where it needs numbers to run, on
+    zeros. Raises UserError that says why it cannot run on such an input."""
+    try:
+        return _run(model, input_shape, "meta")
+    except UserError:
+        raise
+    except Exception:  # whatever a forward raises; the run on zeros decides whether it is the input
+        return _run_on_zeros(model, input_shape)
+
+
+def _run_on_zeros(model: nn.Module, input_shape: Shape) -> DryRun:
+    place = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+    try:
+        measured = _run(model, input_shape, place)
+    except UserError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+        raise UserError(f"This network does not run on an input of {_times(input_shape)}: {reason} "
+                        "Correct the input in the sidebar.") from error
+    return replace(measured, notes=("Shapes and costs are of a run on zeros, as this network does "
+                                    "not run without numbers.",))
+
+
+def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> DryRun:
+    with locked(model), torch.no_grad():
+        image = torch.zeros(input_shape, dtype=float_type(model), device=place)
+        tensors = _tensors(model)
+        if place == "meta":
+            tensors = _on_meta(tensors)
+        meter = _Meter(list(tensors.values()))
+        meter.hold(image)
+        layers: dict[str, Run] = {}
+        begun: dict[str, list[int]] = defaultdict(list)
+
+        def after(name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
+            cost, earlier = meter.multiply_adds - begun[name].pop(), layers.pop(name, None)
+            layers[name] = Run(
+                _shape(first_tensor(inputs)), _shape(first_tensor(output)), _bytes(output),
+                cost + (earlier.multiply_adds if earlier else 0), 1 + (earlier.runs if earlier else 0))
+
+        with watched(model, layer_names(model), after,
+                     before=lambda name: begun[name].append(meter.multiply_adds)), meter:
+            # Each slot is given once: torch ties by itself wrongly where a module has two names,
+            # and would leave it on the meta device.
+            functional_call(model, tensors, (image,), tie_weights=False)
+        return DryRun(layers, meter.multiply_adds, meter.peak)
+
+
+def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers by name, once for each module that holds them."""
+    return {f"{prefix}.{name}" if prefix else name: tensor
+            for prefix, module in model.named_modules()
+            for name, tensor in (*module._parameters.items(), *module._buffers.items())
+            if tensor is not None}
+
+
+def _on_meta(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    copies = {id(tensor): tensor if tensor.is_meta else torch.empty_like(tensor, device="meta")
+              for tensor in tensors.values()}
+    return {name: copies[id(tensor)] for name, tensor in tensors.items()}
+
+
+def _shape(tensor: torch.Tensor | None) -> Shape | None:
+    return None if tensor is None else tuple(tensor.shape)
+
+
+def _bytes(output: Any) -> int:
+    return sum(part.numel() * part.element_size() for part in tree_leaves(output)
+               if isinstance(part, torch.Tensor))
+
+
+def _times(shape: Shape) -> str:
+    return " × ".join(str(side) for side in shape)

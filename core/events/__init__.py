@@ -1,0 +1,9 @@
+"""TensorBoard's event files, read at the speed of numpy.
+
+framing    where the records of a file begin, by their lengths and the checksums of those
+layout     what the bytes of one record mean: protobuf by hand, one record at a time
+rows       many records of one length as a matrix; those that share a layout, by one comparison
+checksum   CRC-32C of one record, and of many that differ in a few bytes
+decoding   records into tags, steps, wall times and numbers, a layout at a time
+reader     the files of one run into columns, and what was odd about them
+"""

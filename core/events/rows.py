@@ -1,0 +1,121 @@
+"""Records of one length as the rows of a matrix, sorted by layout without parsing each.
+
+One row is parsed; what its layout leaves open (values, strings) is masked, and the rows that equal
+it elsewhere have its layout. The rest is tried again, with one of them.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from core.events.layout import Layout, Span, parse_event
+
+MOST_LAYOUTS = 16  # of one length in one block; after that each row is parsed by itself
+CONTINUES = 128  # the bit of a varint's byte that says whether another follows
+
+
+class Alike(NamedTuple):
+    """Rows of one layout; None where the bytes are no event.
+
+    records: their numbers. like: for each row, the number of a row with the same strings.
+    free: the columns in which rows that are `like` may differ.
+    """
+
+    rows: np.ndarray
+    records: np.ndarray
+    layout: Layout | None
+    like: np.ndarray
+    free: np.ndarray
+
+
+def gather(buffer: bytes, starts: np.ndarray, length: int) -> np.ndarray:
+    """(N, W) bytes from each start on, W a multiple of 8 of at least `length`; read-only."""
+    width = -(-length // 8) * 8
+    items = np.ndarray((len(buffer) - width + 1,), f"V{width}", buffer, strides=(1,))
+    return items[starts].view(np.uint8).reshape(-1, width)
+
+
+def alike_rows(rows: np.ndarray, records: np.ndarray, length: int) -> Iterator[Alike]:
+    """The rows sorted by layout; the first `length` columns are the record."""
+    for tries in range(len(rows)):
+        layout = _layout(rows[0, :length].tobytes())
+        fixed, strings = _masks(layout, length, rows.shape[1])
+        same = _equal(rows, fixed) if layout and tries < MOST_LAYOUTS else _only_first(rows)
+        free = np.flatnonzero((fixed | strings)[:length] < 255)
+        if same.all():
+            yield Alike(rows, records, layout, first_equal(rows, strings), free)
+            return
+        chosen = rows[same]
+        yield Alike(chosen, records[same], layout, first_equal(chosen, strings), free)
+        rows, records = rows[~same], records[~same]
+
+
+def _layout(record: bytes) -> Layout | None:
+    try:
+        return parse_event(record)
+    except ValueError:
+        return None
+
+
+def _masks(layout: Layout | None, length: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bits that must agree for the layout to be the same, and bytes that are strings."""
+    fixed, strings = np.zeros(width, np.uint8), np.zeros(width, np.uint8)
+    fixed[:length] = 255
+    if layout:
+        for span in _open_spans(layout):
+            fixed[span.start:span.stop] = CONTINUES if span.format == "varint" else 0
+        for value in layout.values:
+            for span in (value.tag, value.plugin, *value.text):
+                if span:
+                    fixed[span.start:span.stop], strings[span.start:span.stop] = 0, 255
+    return fixed, strings
+
+
+def _open_spans(layout: Layout) -> list[Span]:
+    numbers = [span for value in layout.values for span in value.numbers]
+    return [span for span in (layout.wall_time, layout.step, *numbers) if span]
+
+
+def _equal(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Whether each row equals the first under the mask; eight columns at a time."""
+    words, mask = rows.view(np.uint64), mask.view(np.uint64)
+    same = np.ones(len(rows), bool)
+    for column in np.flatnonzero(mask):
+        same &= (words[:, column] ^ words[0, column]) & mask[column] == 0
+    return same
+
+
+def _only_first(rows: np.ndarray) -> np.ndarray:
+    return np.arange(len(rows)) == 0
+
+
+def first_equal(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """For each row the number of one row that equals it under the mask, the same for all of those.
+
+    A hash table without chains: what it answers is compared, and the rows it was wrong for are
+    asked again among themselves.
+    """
+    words, mask = rows.view(np.uint64), mask.view(np.uint64)
+    columns = np.flatnonzero(mask)
+    like, todo = np.zeros(len(rows), np.intp), np.arange(len(rows))
+    while len(todo) > 0 and len(rows) > 1:
+        left = words if len(todo) == len(words) else words[todo]
+        slot = _hashes(left, mask, columns)
+        table = np.empty(1 << 12, np.intp)
+        table[slot] = todo
+        like[todo] = owner = table[slot]
+        equal = np.ones(len(todo), bool)
+        for column in columns:
+            equal &= (left[:, column] ^ words[owner, column]) & mask[column] == 0
+        todo = todo[~equal]
+    return like
+
+
+def _hashes(words: np.ndarray, mask: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """12 bits a row that depend on the masked words only."""
+    mixed = np.zeros(len(words), np.uint64)
+    for column in columns:
+        mixed = (mixed ^ words[:, column] & mask[column]) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    return (mixed >> np.uint64(52)).astype(np.intp)

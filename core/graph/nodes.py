@@ -1,0 +1,131 @@
+"""A frozen network as data: nodes that name an operator, their arguments, and the layers they ran in."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+
+MOST_NODES = 20_000  # the largest real network that was met has 4,200
+UNBOUNDED = 1 << 31
+
+
+class Ref(str):
+    """A value's name, where an argument is that value."""
+
+    __slots__ = ()
+
+
+class Number(Ref):
+    """The name of a value that is a number, such as a size."""
+
+    __slots__ = ()
+
+
+class _Device:
+    """Stands in arguments for the device that the network runs on."""
+
+
+DEVICE: Final = _Device()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of a layer: the key tells repeated runs apart, the path is the layer's name."""
+
+    key: str
+    path: str
+    type_name: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """operator: a name in the table of core/graph/operators.py, such as "aten.conv2d.default".
+
+    outputs: a name, None, or a list of these. calls: the layers it ran in, outermost first,
+    without the network itself. where: what the file calls the node, for messages.
+    """
+
+    operator: str
+    arguments: tuple
+    keywords: dict[str, Any]
+    outputs: Any
+    calls: tuple[Call, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Input:
+    """sizes: (smallest, largest) of each dimension, equal where it is fixed. example: the sizes
+    that the network was recorded with."""
+
+    name: str
+    sizes: tuple[tuple[int, int], ...]
+    example: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A tensor of the file and its name in the state dict."""
+
+    name: str
+    tensor: torch.Tensor
+    is_parameter: bool
+
+
+@dataclass(frozen=True)
+class Graph:
+    """outputs: the values a run returns. weights: by the name of their value.
+
+    layers: every layer's path in the order of definition, as far as the file says.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[Input, ...]
+    outputs: tuple[Ref, ...]
+    weights: dict[str, Weight]
+    layers: tuple[str, ...] = field(default=())
+
+
+def references(argument: Any) -> Iterator[Ref]:
+    """The values that an argument, or a structure of arguments, names."""
+    if isinstance(argument, Ref):
+        yield argument
+    elif isinstance(argument, dict):
+        yield from references(list(argument.values()))
+    elif isinstance(argument, (list, tuple)):
+        for part in argument:
+            yield from references(part)
+
+
+def used_by(node: Node) -> Iterator[Ref]:
+    """The values that a node reads."""
+    yield from references(node.arguments)
+    yield from references(node.keywords)
+
+
+def output_names(outputs: Any) -> Iterator[str]:
+    """The names in a node's outputs."""
+    if isinstance(outputs, str):
+        yield outputs
+    elif isinstance(outputs, (list, tuple)):
+        for part in outputs:
+            yield from output_names(part)
+
+
+def mapped(argument: Any, change: Callable[[Ref], Any]) -> Any:
+    """An argument with each of its references replaced by `change(reference)`."""
+    if isinstance(argument, Ref):
+        return change(argument)
+    if isinstance(argument, dict):
+        return {key: mapped(part, change) for key, part in argument.items()}
+    if isinstance(argument, (list, tuple)):
+        return type(argument)(mapped(part, change) for part in argument)
+    return argument
+
+
+def last_uses(graph: Graph) -> dict[str, int]:
+    """The index of the last node that reads each value; the number of nodes for what is returned."""
+    last = {str(name): index for index, node in enumerate(graph.nodes) for name in used_by(node)}
+    return last | {str(name): len(graph.nodes) for name in graph.outputs}

@@ -1,0 +1,170 @@
+"""Long work in the background: one worker a device, one job a key, stopped when nobody waits.
+
+A function that needs a result asks `demand`. In the app that raises Working until the result is
+there, and the page shows the job; without an audience (command line, tests) it waits.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+Progress = Callable[[int, int], None]  # (done, total); raises Stopped
+GRACE = 4.0  # seconds without an audience before work stops: a reload takes less
+
+
+class Stopped(Exception):
+    """Raised inside a job when nobody waits for it any more."""
+
+
+class Working(Exception):
+    """The result is not there yet; `job` says how far it is."""
+
+    def __init__(self, job: "Job") -> None:
+        super().__init__(job.title)
+        self.job = job
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who waits: a session that is `alive` while its browser is connected; `refused` keys it
+    has stopped and does not want started again by itself."""
+
+    name: str
+    alive: Callable[[], bool]
+    refused: frozenset[str] = frozenset()
+
+
+audience: ContextVar[Audience | None] = ContextVar("audience", default=None)
+_inside: ContextVar[Progress | None] = ContextVar("inside", default=None)
+
+
+@dataclass
+class Job:
+    """One piece of work; states: waiting, running, done, failed, stopped."""
+
+    key: str
+    title: str
+    unit: str
+    state: str = "waiting"
+    done: int = 0
+    total: int = 0
+    started: float = 0.0
+    error: Exception | None = None
+    watchers: dict[str, Audience] = field(default_factory=dict)
+    waited_for: float = field(default_factory=time.monotonic)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    def progress(self, done: int, total: int) -> None:
+        """Called by the work between batches. Raises Stopped where nobody has waited for a while."""
+        self.done, self.total = done, total
+        if any(watcher.alive() for watcher in list(self.watchers.values())):
+            self.waited_for = time.monotonic()
+        elif time.monotonic() - self.waited_for > GRACE:
+            raise Stopped
+
+    def rate(self) -> float:
+        """Items a second since the start, 0 before the first."""
+        elapsed = time.monotonic() - self.started
+        return self.done / elapsed if self.started and elapsed > 0 else 0.0
+
+    def seconds_left(self) -> float | None:
+        """Estimated from the mean rate; None before there is one."""
+        return (self.total - self.done) / rate if (rate := self.rate()) and self.total else None
+
+
+_jobs: dict[str, Job] = {}
+_lock = threading.Lock()
+_worker = ThreadPoolExecutor(1, thread_name_prefix="netlens-job")
+
+
+def demand(key: str, title: str, unit: str, find: Callable[[], Result | None],
+           work: Callable[[Progress], None]) -> Result:
+    """What `find` gives once `work` has run; `work` runs once however many ask.
+
+    Raises Working in the app while it runs, and the error with which it failed.
+    """
+    if (found := find()) is not None:
+        return found
+    if progress := _inside.get():  # a job that needs another's result computes it on the spot
+        work(progress)
+        return _found(find)
+    watcher = audience.get()
+
+    def unless_found(progress: Progress) -> None:
+        if find() is None:  # a job before this one may have left it
+            work(progress)
+
+    job = _submit(key, title, unit, unless_found, watcher or Audience("caller", lambda: True))
+    if watcher is None:
+        job.finished.wait()
+    if job.error is not None:
+        raise job.error
+    if watcher is None or job.state == "done":
+        return _found(find)
+    raise Working(job)
+
+
+def _found(find: Callable[[], Result | None]) -> Result:
+    found = find()
+    if found is None:
+        raise RuntimeError("the result of a finished job could not be read back: is the disk full?")
+    return found
+
+
+def _submit(key: str, title: str, unit: str, work: Callable[[Progress], None], watcher: Audience) -> Job:
+    with _lock:
+        job = _jobs.get(key)
+        if key in watcher.refused and (job is None or job.state in ("stopped", "waiting")):
+            return job or Job(key, title, unit, state="stopped")
+        if job is None or job.state in ("done", "stopped"):
+            job = _jobs[key] = Job(key, title, unit)
+            _worker.submit(_run, job, work)
+        if key not in watcher.refused:
+            job.watchers[watcher.name] = watcher
+        return job
+
+
+def _run(job: Job, work: Callable[[Progress], None]) -> None:
+    job.started = job.waited_for = time.monotonic()
+    token = _inside.set(job.progress)
+    try:
+        job.state = "running"
+        job.progress(0, 0)
+        work(job.progress)
+        job.state = "done"
+    except Stopped:
+        job.state = "stopped"
+    except Exception as error:
+        job.error, job.state = error, "failed"
+    finally:
+        _inside.reset(token)
+        job.finished.set()
+        if job.state != "failed":
+            with _lock:
+                _jobs.pop(job.key, None)
+
+
+def leave(name: str, key: str | None = None) -> None:
+    """The audience `name` no longer waits for `key`, or for anything."""
+    with _lock:
+        for job in _jobs.values():
+            if key in (None, job.key):
+                job.watchers.pop(name, None)
+
+
+def forget(key: str) -> None:
+    """Lets a failed job be tried again."""
+    with _lock:
+        if (job := _jobs.get(key)) and job.state == "failed":
+            del _jobs[key]
+
+
+def active() -> list[Job]:
+    """Jobs that wait or run."""
+    with _lock:
+        return [job for job in _jobs.values() if job.state in ("waiting", "running")]

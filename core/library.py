@@ -1,0 +1,263 @@
+"""What there is to open: finds models, data sets and logs under folders, and opens them by id.
+
+An id names content: it changes when the bytes or the card change, so results are kept by it.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.cache import cached_result, shared_resource
+from core.card import Card, card_beside
+from core.dataset_formats import DataSet
+from core.errors import UserError
+from core.log_formats import Logs
+from core.logs import log_content_id, read_logs
+from core.model_formats import LoadedModel
+from core.plugins import discover
+from core.unknown_files import describe_unknown
+
+SAMPLES = Path(__file__).parent.parent / "sample_models"
+DEEPEST = 5  # folders below a given one
+MOST_ENTRIES = 20_000  # files and folders looked at in one listing
+KINDS = ("models", "data", "logs")
+
+_places: dict[str, tuple[Path, Any]] = {}  # id -> path, and a card's corrections or a sample size
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Names, relative to the folders, and where they are; `skipped` says what was not looked at."""
+
+    paths: dict[str, Path]
+    skipped: str = ""
+
+
+@cache
+def folders(kind: str) -> tuple[Path, ...]:
+    """The folders of one of KINDS: the samples', and those named by `--models DIR` and the like
+    after `--`, and by NETLENS_MODELS, NETLENS_DATA, NETLENS_LOGS."""
+    words, given = sys.argv[1:], []
+    for flag, value in zip(words, words[1:], strict=False):
+        if flag == f"--{kind}":
+            given.append(value)
+    given += [part for part in os.environ.get(f"NETLENS_{kind.upper()}", "").split(os.pathsep) if part]
+    return tuple(dict.fromkeys([*(Path(folder).expanduser().resolve() for folder in given), SAMPLES]))
+
+
+def listing(kind: str) -> Listing:
+    """What can be opened, the person's own folders first, then the samples."""
+    find = {"models": _model_files, "data": _data_sets, "logs": _log_folders}[kind]
+    paths: dict[str, Path] = {}
+    skipped = []
+    for root in folders(kind):
+        if not root.exists():
+            skipped.append(f"{root.name} does not exist.")
+            continue
+        for path in find(root):
+            name = path.relative_to(root).as_posix() if path != root else root.name
+            paths.setdefault(name if name not in paths else f"{root.name}/{name}", path)
+    return Listing(paths, " ".join(skipped))
+
+
+def _walk(root: Path) -> list[tuple[Path, list[str]]]:
+    """(folder, its files) below `root`, bounded in depth and number; links are not followed."""
+    found, seen = [], 0
+    for place, below, files in os.walk(root):
+        depth = len(Path(place).relative_to(root).parts)
+        below[:] = sorted(name for name in below if not name.startswith((".", "__")))
+        if depth >= DEEPEST:
+            below.clear()
+        found.append((Path(place), sorted(name for name in files if not name.startswith("."))))
+        seen += len(files) + len(below)
+        if seen > MOST_ENTRIES:
+            break
+    return found
+
+
+def _model_files(root: Path) -> list[Path]:
+    if root.is_file():
+        return [root]
+    every = [place / name for place, names in _walk(root) for name in names]
+    return [path for path in every if _is_model(path, *_stamp(path))]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:  # deleted, or a link to nowhere
+        return (0, 0)
+    return stat.st_size, stat.st_mtime_ns
+
+
+@cached_result
+def _is_model(path: Path, size: int, changed: int) -> bool:
+    return size > 0 and not path.name.endswith(".json") and _format(path, "core.model_formats") is not None
+
+
+def _data_sets(root: Path) -> list[Path]:
+    """Data sets at the root or below it; what lies inside a data set is not listed."""
+    formats = discover("core.dataset_formats", "FORMAT").values()
+    if root.is_file() or any(f.matches(root) for f in formats):
+        return [root]
+    found: list[Path] = []
+    for place, names in _walk(root):
+        if any(parent in found for parent in (place, *place.parents)):
+            continue
+        if place != root and any(f.matches(place) for f in formats):
+            found.append(place)
+            continue
+        found += [place / name for name in names if any(f.matches(place / name) for f in formats)]
+    return found
+
+
+def _log_folders(root: Path) -> list[Path]:
+    """Folders whose sub-folders are runs, and a root that is a run itself."""
+    formats = discover("core.log_formats", "FORMAT").values()
+    if root.is_file():
+        return [root] if any(f.matches(root) for f in formats) else []
+    runs = [place for place, names in _walk(root)
+            if any(f.matches(place / name) for name in names[:50] for f in formats)]
+    return sorted({run if run == root else run.parent for run in runs})
+
+
+def _format(path: Path, package: str) -> Any:
+    return next((f for f in discover(package, "FORMAT").values() if f.matches(path)), None)
+
+
+@cached_result
+def _bytes_id(path: Path, size: int, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def file_id(path: Path) -> str:
+    """A digest of the file's bytes; read once as long as size and time stay."""
+    return _bytes_id(path, *_stamp(path))
+
+
+def model_id(path: Path, correction: Card | None = None) -> str:
+    """The id of a model file read with a card's corrections. Raises UserError if it is gone."""
+    if not path.is_file():
+        raise UserError(f"{path.name} is not a file. Choose another model.")
+    beside = [(file.name, file_id(file)) for file in sorted(path.parent.glob("*.json"))
+              if file.name.startswith(path.name.split(".")[0]) or file.name.endswith("config.json")]
+    said = json.dumps([file_id(path), beside, (correction or Card()).to_json()], sort_keys=True)
+    name = hashlib.sha256(said.encode()).hexdigest()[:32]
+    _places[name] = (path, correction or Card())
+    return name
+
+
+def dataset_id(path: Path, limit: int | None = None) -> str:
+    """The id of a data set, or of a stratified sample of it. Raises UserError if it is none."""
+    form = _format(path, "core.dataset_formats")
+    if form is None:
+        raise UserError(not_known(path, "data set"))
+    name = hashlib.sha256(f"{form.title}\0{form.content_id(path)}\0{limit}".encode()).hexdigest()[:32]
+    _places[name] = (path, limit)
+    return name
+
+
+def logs_id(path: Path) -> str:
+    """The id of a log file or folder as it is now."""
+    name = log_content_id(path)
+    _places[name] = (path, None)
+    return name
+
+
+def path_of(any_id: str) -> Path:
+    """The file or folder behind an id."""
+    return _place(any_id)[0]
+
+
+def _place(any_id: str) -> tuple[Path, Any]:
+    if any_id not in _places:
+        raise UserError("What this page showed is no longer open. Choose it again in the sidebar.")
+    return _places[any_id]
+
+
+@shared_resource(entries=2)
+def open_model(model_id: str) -> LoadedModel:
+    """The model behind an id, its card filled with what could be inferred."""
+    path, correction = _place(model_id)
+    beside, notes = card_beside(path)
+    title = model_format(path)
+    loaded = _format(path, "core.model_formats").load(path, correction.or_else(beside))
+    read = f"Read as {title}, {path.stat().st_size / 1e6:,.1f} MB."
+    return replace(loaded, notes=(read, *notes, *loaded.notes))
+
+
+def model_format(path: Path) -> str:
+    """The title of the format that reads a model file. Raises UserError if none does."""
+    form = _format(path, "core.model_formats")
+    if form is None:
+        raise UserError(not_known(path, "model"))
+    return form.title
+
+
+def kind_of(path: Path) -> str | None:
+    """One of KINDS by what a file or folder holds; None where nothing here reads it."""
+    if not path.exists():
+        return None
+    if path.is_file() and _is_model(path, *_stamp(path)):
+        return "models"
+    if _format(path, "core.dataset_formats") is not None:
+        return "data"
+    return "logs" if _log_folders(path) else None
+
+
+@shared_resource(entries=4)
+def open_dataset(dataset_id: str) -> DataSet:
+    """The data set behind an id."""
+    path, limit = _place(dataset_id)
+    data = _format(path, "core.dataset_formats").load(path)
+    return data if limit is None or limit >= len(data) else _sampled(data, limit)
+
+
+@shared_resource(entries=4)
+def open_logs(logs_id: str) -> Logs:
+    """The logs behind an id."""
+    return read_logs(_place(logs_id)[0])
+
+
+def not_known(path: Path, kind: str) -> str:
+    """Why a path is not of a kind, in one sentence, and what to do."""
+    if not path.exists():
+        return f"{path.name} does not exist. Choose another {kind}."
+    if path.is_dir():
+        return (f"{path.name} is a folder that is no {kind}. A data set is a folder with one "
+                "sub-folder per class; a model is one file.")
+    with path.open("rb") as file:
+        return describe_unknown(file.read(4096), path.name)
+
+
+def sample_rows(labels: np.ndarray | None, examples: int, limit: int) -> np.ndarray:
+    """Rows of a stratified sample, ascending: each class keeps its share; seeded, so always the
+    same. Without labels, a plain sample."""
+    random = np.random.default_rng(0)
+    if labels is None:
+        return np.sort(random.choice(examples, limit, replace=False))
+    shuffled = random.permutation(examples)
+    shuffled = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    return np.sort(shuffled[(np.arange(limit) * examples // limit) + examples // limit // 2])
+
+
+def _sampled(data: DataSet, limit: int) -> DataSet:
+    rows = sample_rows(data.labels, len(data), limit)
+    mask = data.mask
+    return replace(
+        data,
+        image=lambda row: data.image(int(rows[row])),
+        mask=None if mask is None else lambda row: mask(int(rows[row])),
+        labels=None if data.labels is None else data.labels[rows],
+        metadata=data.metadata.iloc[rows].reset_index(drop=True),
+        notes=(*data.notes, f"A sample of {limit:,} of {len(data):,} examples, stratified by class, "
+                            "always the same."),
+    )

@@ -1,0 +1,89 @@
+"""What is odd about the steps, times and values of any log: said, never mended."""
+
+import numpy as np
+import pandas as pd
+
+EXACT = 2**53  # above it a chart's float64 axis no longer tells whole numbers apart
+LAST_DATE = 253_402_300_799  # seconds since 1970, the end of the year 9999
+
+
+def counted(count: int, noun: str) -> str:
+    """"1 point", "2,000 points"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def oddities(table: pd.DataFrame) -> list[str]:
+    """One sentence on each kind of oddity of a log table, at its first place and counted."""
+    if table.empty:
+        return []
+    return [*_step_order(table), *_step_range(table), *_times(table), *_values(table)]
+
+
+def in_series(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """(rows ordered by run and tag, each series in file order; where each series begins)."""
+    tags = len(table["tag"].cat.categories)
+    key = table["run"].cat.codes.to_numpy(np.int64) * tags + table["tag"].cat.codes.to_numpy()
+    if tags * len(table["run"].cat.categories) < 1 << 16:
+        key = key.astype(np.uint16)  # which numpy sorts by radix
+    rows = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[rows].astype(np.int64), prepend=-1))
+    return rows, starts
+
+
+def _step_order(table: pd.DataFrame) -> list[str]:
+    rows, starts = in_series(table)
+    steps = table["step"].to_numpy()[rows]
+    follows = np.ones(len(rows), bool)
+    follows[starts] = False
+    follows = follows[1:]
+    back = np.flatnonzero(follows & (steps[1:] < steps[:-1])) + 1
+    same = np.flatnonzero(follows & (steps[1:] == steps[:-1])) + 1
+    notes = []
+    if len(back):
+        first = table.iloc[rows[back[0]]]
+        notes.append(f"Steps go back {counted(len(back), 'time')}, as after a restart from a "
+                     f"checkpoint; all points are kept. First {_where(first)}, from step "
+                     f"{steps[back[0] - 1]:,} to {first['step']:,}.")
+    if len(same):
+        first = table.iloc[rows[same[0]]]
+        notes.append(f"{counted(len(same), 'point')} with the same step as the one before: "
+                     f"repeated steps are kept. First {_where(first)}, step {first['step']:,}.")
+    return notes
+
+
+def _step_range(table: pd.DataFrame) -> list[str]:
+    steps = table["step"].to_numpy()
+    low, high = int(steps.min()), int(steps.max())
+    if low < -EXACT or high > EXACT:
+        return [f"Steps range from {low:,} to {high:,}, too large for a chart to tell apart."]
+    if low < 0:
+        return [f"{counted(np.count_nonzero(steps < 0), 'point')} with a negative step, the lowest "
+                f"{low:,}."]
+    return []
+
+
+def _times(table: pd.DataFrame) -> list[str]:
+    times = table["wall_time"].to_numpy()
+    absent, none = np.count_nonzero(times == 0), np.isnan(times)
+    with np.errstate(invalid="ignore"):
+        beyond = np.count_nonzero(~none & ((np.abs(times) > LAST_DATE) | (times < 0)))
+    notes = []
+    if absent:
+        notes.append(f"{counted(absent, 'point')} without a wall time (it is written as 0).")
+    if beyond or 0 < np.count_nonzero(none) < len(times):
+        odd = counted(beyond + np.count_nonzero(none), "point")
+        notes.append(f"{odd} with a wall time that is no date; do not trust the time axes there.")
+    return notes
+
+
+def _values(table: pd.DataFrame) -> list[str]:
+    odd = np.flatnonzero(~np.isfinite(table["value"].to_numpy()))
+    if not len(odd):
+        return []
+    return [f"{counted(len(odd), 'value')} NaN or infinite, kept and marked. "
+            f"First {_where(table.iloc[odd[0]])}, step {table['step'].iloc[odd[0]]:,}."]
+
+
+def _where(row: pd.Series) -> str:
+    tag = row["tag"] if len(row["tag"]) <= 80 else row["tag"][:79] + "…"
+    return f"in {row['run']}, {tag!r}"

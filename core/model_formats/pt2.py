@@ -1,0 +1,128 @@
+"""Networks that torch.export wrote (.pt2), of every layout since torch 2.1, read without torch.export.
+
+An archive of JSON and raw tensors: models/NAME.json is the graph, data/weights and data/constants
+hold its tensors. Older ones keep tensors in torch.save archives inside, the oldest lie flat.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from core.archives import Archive
+from core.card import Card
+from core.errors import UserError
+from core.graph.accepted_batches import measured, widened
+from core.graph.evaluation import in_evaluation_mode
+from core.graph.export_schema import lowered, network_class
+from core.graph.export_tensors import NOT_LOADED, exported_tensors, flat_tensors, read_json
+from core.graph.inplace import without_writes
+from core.graph.module import GraphModule
+from core.graph.nodes import Input
+from core.graph.outputs import output_meaning
+from core.graph.shared_layers import with_shared_layers
+from core.model_formats import Format, LoadedModel
+from core.text_of_files import shown
+
+FLAT = "serialized_exported_program.json"
+AGAIN = "Export it again with torch.export.save, or save its state dict."
+DAMAGE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
+
+
+def matches(path: Path) -> bool:
+    """Whether the file is a zip with an exported graph in it, or begins as one."""
+    with path.open("rb") as file:
+        start = file.read(1 << 16)
+    if not start.startswith(b"PK\x03\x04"):
+        return False
+    try:
+        with Archive(path, path.name) as archive:
+            return FLAT in archive or _model_name(archive) is not None
+    except UserError:  # damaged: its first members tell
+        return b"/data/weights/weight_" in start or FLAT.encode() in start
+
+
+def load(path: Path, card: Card) -> LoadedModel:
+    """The exported network as a module whose layers have their own names."""
+    try:
+        with Archive(path, path.name) as archive:
+            return _loaded(archive, card)
+    except DAMAGE as error:
+        raise UserError(f"{path.name} is not a readable export, it may be damaged: "
+                        f"{type(error).__name__} {shown(error, 100)}. {AGAIN}") from error
+    except UserError as error:
+        if str(error).startswith(path.name):
+            raise
+        raise UserError(f"{path.name}: {error}") from error
+
+
+def _loaded(archive: Archive, card: Card) -> LoadedModel:
+    _refuse_code(archive)
+    document, tensors = _contents(archive)
+    graph, second_names = with_shared_layers(lowered(document, tensors))
+    if not graph.inputs:
+        raise UserError("the network takes no tensor as input. Export it with one picture as input.")
+    graph, training = in_evaluation_mode(graph)
+    module = GraphModule(without_writes(graph), network_class(document))
+    cost = measured(module)
+    batches = widened(module)
+    notes = [
+        _recorded(document, len(graph.nodes)),
+        f"One run takes {cost.multiply_adds:,} multiply-adds and {cost.peak_bytes / 1e6:,.1f} MB beside the weights.",
+        _inputs_note(module.inputs),
+        training and f"Exported in training mode: {training} batch norms and dropouts were set to evaluation.",
+        second_names and f"Layers with two names are shown under the first: {', '.join(second_names[:5])} again.",
+        batches,
+        *module.notes,
+    ]
+    filled = card.infer(**_input_card(module.inputs[0]), output=output_meaning(graph))
+    return LoadedModel(module, filled, tuple(note for note in notes if note))
+
+
+def _refuse_code(archive: Archive) -> None:
+    for name in archive.names:
+        if name.startswith("data/aotinductor/") or name.endswith((".so", ".dll", ".dylib")):
+            raise UserError(f"it carries compiled native code ({shown(name)}); {NOT_LOADED}")
+        if name.startswith("data/constants/opaque_obj") or name.startswith("data/constants/custom_obj"):
+            raise UserError(f"it carries a pickled object ({shown(name)}), which is code; {NOT_LOADED}")
+
+
+def _model_name(archive: Archive) -> str | None:
+    """The model of the archive, `model` where there are several."""
+    names = [name[7:-5] for name in archive.names if name.startswith("models/") and name.endswith(".json")]
+    return "model" if "model" in names else next(iter(names), None)
+
+
+def _contents(archive: Archive) -> tuple[dict, dict]:
+    """The JSON document of the graph, and the tensors."""
+    if "byteorder" in archive and archive.read("byteorder", 16).strip() == b"big":
+        raise UserError(f"saved on a big-endian machine, which is not read here. {AGAIN}")
+    name = _model_name(archive)
+    if name is not None:
+        return read_json(archive, f"models/{name}.json"), exported_tensors(archive, name)
+    if FLAT in archive:
+        return read_json(archive, FLAT), flat_tensors(archive)
+    raise UserError(f"the archive holds no exported graph. {AGAIN}")
+
+
+def _recorded(document: dict, nodes: int) -> str:
+    schema = document["schema_version"]
+    major = f"{schema['major']}.{schema['minor']}" if isinstance(schema, dict) else schema
+    version = document.get("torch_version")
+    return f"Exported by torch {shown(version, 30) if version else 'older than 2.5'}, schema {major}: {nodes:,} nodes."
+
+
+def _inputs_note(inputs: tuple[Input, ...]) -> str | None:
+    if len(inputs) > 1:
+        return f"The network takes {len(inputs)} inputs; only its structure can be shown, not what it computes."
+    low, high = inputs[0].sizes[0] if inputs[0].sizes else (1, 1)
+    return None if low == high else "The batch is dynamic."
+
+
+def _input_card(given: Input) -> dict[str, Any]:
+    """What the sizes of a picture (N, C, H, W) say, as far as the export fixes them."""
+    if len(given.sizes) != 4:
+        return {}
+    names = ("input_channels", "input_height", "input_width")
+    return {name: low for name, (low, high) in zip(names, given.sizes[1:], strict=True) if low == high}
+
+
+FORMAT = Format("torch.export (.pt2)", matches, load)

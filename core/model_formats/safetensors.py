@@ -1,0 +1,132 @@
+"""safetensors: a JSON header, then raw tensors. https://huggingface.co/docs/safetensors"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.card import Card
+from core.errors import UserError
+from core.file_map import FileMap
+from core.json_depth import json_depth
+from core.limits import current_limits
+from core.model_formats import Format, LoadedModel
+from core.state_dicts import model_of
+from core.stored_tensors import tensor_over
+from core.text_of_files import shown
+
+LENGTH_BYTES = 8
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
+    "BOOL": torch.bool, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+    "U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64, "C64": torch.complex64,
+}
+METADATA = "__metadata__"
+
+
+class BadHeaderError(ValueError):
+    """What the format forbids; the text ends a sentence."""
+
+
+def matches(path: Path) -> bool:
+    """A length, then a JSON object; true also where the length is a lie, so that `load` says so."""
+    with path.open("rb") as file:
+        head = file.read(LENGTH_BYTES + 1)
+    return head[LENGTH_BYTES:] == b"{" or (path.suffix == ".safetensors" and _claims_header(head))
+
+
+def _claims_header(head: bytes) -> bool:
+    return len(head) > LENGTH_BYTES and b"\0" in head[:LENGTH_BYTES]
+
+
+def load(path: Path, card: Card) -> LoadedModel:
+    """The network whose weights the file holds, or the weights alone. Raises UserError."""
+    mapped = FileMap(path)
+    try:
+        entries, metadata, start = _header(mapped)
+        tensors = {name: _tensor(mapped, start, entry) for name, entry in entries.items()}
+    except ValueError as error:
+        raise UserError(f"{path.name} is not a valid safetensors file: {error}. It may be cut off or "
+                        "damaged: copy or download it again.") from error
+    loaded = model_of(tensors, card, path.name, mapped.forget)
+    said = ", ".join(f"{shown(key)}: {shown(value)}" for key, value in list(metadata.items())[:8])
+    notes = (f"Metadata in the file: {said}.",) if said else ()
+    return LoadedModel(loaded.module, loaded.card, (*notes, *loaded.notes))
+
+
+def _header(mapped: FileMap) -> tuple[dict[str, dict], dict[str, str], int]:
+    """Entries by name, metadata, and where the tensors start. Raises BadHeaderError."""
+    length = int.from_bytes(mapped.view(0, LENGTH_BYTES), "little")
+    largest = min(current_limits().header_bytes, len(mapped) - LENGTH_BYTES)
+    if not 2 <= length <= largest:
+        raise BadHeaderError(f"its header says it has {length:,} bytes, possible are {largest:,}")
+    text = bytes(mapped.view(LENGTH_BYTES, length))
+    if json_depth(text) > current_limits().json_depth:
+        raise BadHeaderError("its header is nested too deep")
+    try:
+        header = json.loads(text, object_pairs_hook=_once, parse_int=_count)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BadHeaderError(f"its header is not JSON ({error})") from error
+    if not isinstance(header, dict):
+        raise BadHeaderError("its header is not a JSON object")
+    metadata = header.pop(METADATA, {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise BadHeaderError("the metadata in its header is not text")
+    _check_layout(header, len(mapped) - LENGTH_BYTES - length)
+    return header, metadata, LENGTH_BYTES + length
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) != len(pairs):
+        raise BadHeaderError("a name appears twice in its header")
+    return found
+
+
+def _count(digits: str) -> int:
+    if len(digits) > 19:
+        raise BadHeaderError("a number in its header is too large")
+    return int(digits)
+
+
+def _check_layout(entries: dict[str, Any], available: int) -> None:
+    """Every entry complete, and the tensors one after the other without overlap or hole."""
+    limits, total = current_limits(), 0
+    if len(entries) > limits.tensors:
+        raise BadHeaderError(f"it holds too many tensors ({len(entries):,}, the limit is {limits.tensors:,})")
+    spans = sorted(_span(name, entry) for name, entry in entries.items())
+    end = 0
+    for start, stop, name in spans:
+        if start != end:
+            raise BadHeaderError(f"by its header, the offsets of {shown(name)} overlap or leave a hole")
+        end = stop
+        total += math.prod(entries[name]["shape"])
+    if end != available:
+        raise BadHeaderError(f"its header describes {end:,} bytes of tensors, the file has {available:,}")
+    if total > limits.elements:
+        raise BadHeaderError(f"it holds {total:,} numbers, the limit is {limits.elements:,}")
+
+
+def _span(name: str, entry: Any) -> tuple[int, int, str]:
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise BadHeaderError(f"the entry of {shown(name)} in its header is incomplete")
+    dtype, shape, offsets = DTYPES.get(str(entry["dtype"])), entry["shape"], entry["data_offsets"]
+    if dtype is None:
+        raise BadHeaderError(f"its header gives {shown(name)} an unknown type, {shown(entry['dtype'])}")
+    lists = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
+    if not lists or any(type(n) is not int or not 0 <= n < 1 << 62 for n in (*shape, *offsets)):
+        raise BadHeaderError(f"the shape or offsets of {shown(name)} in its header are not counts")
+    start, stop = offsets
+    if stop - start != math.prod(shape) * dtype.itemsize:
+        raise BadHeaderError(f"the shape of {shown(name)} in its header does not fit its offsets")
+    return start, stop, name
+
+
+def _tensor(mapped: FileMap, start: int, entry: dict) -> torch.Tensor:
+    first, last = entry["data_offsets"]
+    return tensor_over(mapped.view(start + first, last - first), DTYPES[entry["dtype"]]).reshape(entry["shape"])
+
+
+FORMAT = Format("safetensors", matches, load)

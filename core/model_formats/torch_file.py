@@ -1,0 +1,33 @@
+"""Checkpoints that torch.save wrote, as a zip or, before torch 1.6, as a row of pickles."""
+
+from pathlib import Path
+
+from core.archives import member_names
+from core.card import Card
+from core.checkpoint_weights import weights_in
+from core.checkpoints import read_checkpoint
+from core.model_formats import Format, LoadedModel
+from core.state_dicts import model_of
+
+PROGRAMS = ("code/", "models/", "constants.pkl", "serialized_")  # TorchScript and torch.export
+
+
+def matches(path: Path) -> bool:
+    """A zip with data.pkl that is no program, or a pickle from its first bytes."""
+    if names := member_names(path):
+        return "data.pkl" in names and not any(name.startswith(PROGRAMS) for name in names)
+    with path.open("rb") as file:
+        head = file.read(2)
+    return head[:1] == b"\x80" and head[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")
+
+
+def load(path: Path, card: Card) -> LoadedModel:
+    """The network whose weights the file holds, or the weights alone. Raises UserError."""
+    checkpoint = read_checkpoint(path)
+    weights = weights_in(checkpoint, path.name)
+    said = card.or_else(weights.card)
+    loaded = model_of(weights.tensors, said, path.name, checkpoint.forget)
+    return LoadedModel(loaded.module, loaded.card, (*weights.notes, *loaded.notes))
+
+
+FORMAT = Format("PyTorch checkpoint", matches, load)

@@ -1,0 +1,129 @@
+"""Overview: how good the model is on this data, and what to look at first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from core.cache import cached_result
+from core.errors import UserError
+from core.inference import input_spec, log_probabilities, outcomes, truth
+from core.library import open_dataset, open_model
+
+SURE = 0.95  # confidence from which a wrong answer is worth a look: the label may be what is wrong
+CONFUSED = 3  # examples from which a pair of classes counts as confused
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One model on one data set. accuracy: 0 to 1; mean_loss: cross-entropy in nats.
+
+    Over the `scored` examples that have a label an output stands for and a readable picture.
+    """
+
+    examples: int
+    scored: int
+    right: int
+    mean_loss: float
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.scored
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something worth a look: a title, one sentence, and its examples, worst first."""
+
+    title: str
+    reason: str
+    examples: tuple[int, ...]
+
+
+@cached_result
+def scored(model_id: str, dataset_id: str) -> pd.DataFrame:
+    """The rows of `outcomes` that have a label. Raises UserError if the data has none."""
+    table = outcomes(model_id, dataset_id)
+    if "label" not in table:
+        raise UserError("This data has no labels, so nothing can be right or wrong. Use a folder with "
+                        "one sub-folder per class.")
+    table = table[table["label"].notna()].reset_index(drop=True)
+    if table.empty:
+        raise UserError("No label of this data is a class of this model. Choose data with the model's "
+                        "classes, or correct the class names in the model card.")
+    return table
+
+
+def summary(model_id: str, dataset_id: str) -> Summary:
+    """Accuracy and mean loss. Raises UserError if the data has no labels."""
+    table = scored(model_id, dataset_id)
+    return Summary(len(open_dataset(dataset_id)), len(table), int(table["correct"].sum()),
+                   float(table["loss"].mean()))
+
+
+@cached_result
+def by_class(model_id: str, dataset_id: str) -> pd.DataFrame:
+    """One row a class that occurs, worst first: class, examples, right, accuracy (recall, 0 to 1)."""
+    groups = scored(model_id, dataset_id).groupby("label", observed=True)["correct"]
+    table = groups.agg(examples="size", right="sum").astype(int).rename_axis("class").reset_index()
+    table["class"] = table["class"].astype(str)
+    table["accuracy"] = table["right"] / table["examples"]
+    return table.sort_values(["accuracy", "class"]).reset_index(drop=True)
+
+
+@cached_result
+def confused_pairs(model_id: str, dataset_id: str) -> pd.DataFrame:
+    """Wrong answers by label and prediction, most frequent first: label, prediction, examples, share
+    of the label's examples."""
+    table = scored(model_id, dataset_id)
+    totals = table["label"].value_counts()
+    wrong = table[~table["correct"]].astype({"label": str, "prediction": str})
+    pairs = wrong.groupby(["label", "prediction"]).size().rename("examples").reset_index()
+    pairs["share"] = pairs["examples"] / pairs["label"].map(totals).astype(int)
+    return pairs.sort_values(["examples", "label"], ascending=[False, True]).reset_index(drop=True)
+
+
+@cached_result
+def findings(model_id: str, dataset_id: str) -> list[Finding]:
+    """What to look at first; empty where nothing stands out."""
+    table, found = scored(model_id, dataset_id), []
+    wrong = table[~table["correct"]]
+    sure = wrong[wrong["confidence"] >= SURE].sort_values("loss", ascending=False)
+    if len(sure):
+        found.append(Finding(
+            f"{len(sure):,} wrong answers are given with confidence",
+            f"At least {SURE:.0%} sure, and the label says otherwise: the label may be wrong.",
+            tuple(sure["example"])))
+    for label, prediction, number, share in confused_pairs(model_id, dataset_id).head(2).itertuples(index=False):
+        if number >= CONFUSED:
+            pair = wrong[(wrong["label"] == label) & (wrong["prediction"] == prediction)]
+            found.append(Finding(
+                f"{label} is taken for {prediction}",
+                f"{number:,} times, {share:.1%} of the examples of {label}.",
+                tuple(pair.sort_values("loss", ascending=False)["example"])))
+    unsure = table.nsmallest(24, "confidence")
+    if len(table) >= 100:
+        found.append(Finding("The least sure answers", "Where the network hesitates most, right or wrong.",
+                             tuple(unsure["example"])))
+    return found
+
+
+def notes(model_id: str, dataset_id: str | None) -> list[str]:
+    """The loading report: how the model and the data were read, and how they were brought together."""
+    said = list(open_model(model_id).notes)
+    if dataset_id:
+        said += open_dataset(dataset_id).notes
+        said += input_notes(model_id, dataset_id)
+        said.append(truth(model_id, dataset_id).note)
+        lost = int(np.isnan(log_probabilities(model_id, dataset_id)[:, 0]).sum())
+        if lost:
+            said.append(f"{lost:,} examples have no prediction: the picture could not be read, or the "
+                        "network's output is not a number.")
+    return said
+
+
+def input_notes(model_id: str, dataset_id: str) -> list[str]:
+    """What of the input nobody stated, and what was taken instead."""
+    spec, open_keys = input_spec(model_id, dataset_id)
+    taken = [f"{key.replace('_', ' ')} {getattr(spec, key)}" for key in open_keys]
+    return [f"Not stated anywhere, so taken from the data or from what is usual: {', '.join(taken)}."] if taken else []

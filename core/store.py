@@ -1,0 +1,126 @@
+"""Results on disk: folders of plain arrays, named by their content, whole or absent, bounded.
+
+NETLENS_CACHE says where (else the user's cache folder), NETLENS_CACHE_GB how much (else 5).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+VERSION = 1  # raise when what a key stands for is computed differently
+ABANDONED = 24 * 3600  # seconds after which an unfinished folder belongs to a process that died
+INDEX = "index.json"  # written last: array name -> file and its size
+
+
+def folder() -> Path:
+    """Where results are kept; made if need be."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "netlens"
+    path = Path(os.environ.get("NETLENS_CACHE", default))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def limit() -> float:
+    """Bytes that all results together may take."""
+    return float(os.environ.get("NETLENS_CACHE_GB", "5")) * 1e9
+
+
+def key(**parts: Any) -> str:
+    """32 hexadecimal digits from digests, names and numbers; never from arrays."""
+    return hashlib.sha256(json.dumps([VERSION, parts], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def read(key: str) -> Mapping[str, np.ndarray] | None:
+    """The arrays under `key`, mapped from disk and read-only; None where there are none.
+
+    A folder that is incomplete or damaged is deleted, so that it is computed again.
+    """
+    place = folder() / key
+    try:
+        index = json.loads((place / INDEX).read_text())
+        arrays = {name: _mapped(place / file, size) for name, (file, size) in index.items()}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, AttributeError):
+        shutil.rmtree(place, ignore_errors=True)
+        return None
+    os.utime(place)  # last used, for `trim`
+    return arrays
+
+
+def _mapped(file: Path, size: int) -> np.ndarray:
+    if file.stat().st_size != size:
+        raise ValueError("truncated")
+    empty = np.load(file, mmap_mode=None, allow_pickle=False) if size < 256 else None
+    return empty if empty is not None else np.load(file, mmap_mode="r", allow_pickle=False)
+
+
+class Writer:
+    """The arrays of one result while they are being made, on disk from the first byte."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """An array of zeros to be filled, however large, without memory of its own."""
+        file = self.place / f"{len(self.arrays)}.npy"
+        if 0 in shape:
+            np.save(file, np.zeros(shape, dtype))
+            self.arrays[name] = np.zeros(shape, dtype)
+        else:
+            self.arrays[name] = np.lib.format.open_memmap(file, "w+", dtype=dtype, shape=shape)
+        return self.arrays[name]
+
+
+@contextmanager
+def writing(key: str) -> Iterator[Writer]:
+    """A result that appears under `key` when the block ends well, and not at all otherwise."""
+    place = folder() / f".{key}.{uuid.uuid4().hex}"
+    place.mkdir()
+    try:
+        writer = Writer(place)
+        yield writer
+        index = {}
+        for number, (name, array) in enumerate(writer.arrays.items()):
+            if isinstance(array, np.memmap):
+                array.flush()
+            index[name] = (f"{number}.npy", (place / f"{number}.npy").stat().st_size)
+        (place / INDEX).write_text(json.dumps(index))
+        if not (folder() / key).exists():  # else another process was first, with the same result
+            os.replace(place, folder() / key)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    trim()
+
+
+def trim() -> None:
+    """Deletes what was used longest ago until all fits the limit, and what dead processes left."""
+    results = []
+    for place in folder().iterdir():
+        try:
+            files = [entry.stat() for entry in place.iterdir()] if place.is_dir() else []
+            newest = max([place.stat().st_mtime, *(file.st_mtime for file in files)])
+            used = place.stat().st_mtime
+        except OSError:
+            continue  # another process deleted it meanwhile
+        if place.name.startswith("."):
+            if time.time() - newest > ABANDONED:
+                shutil.rmtree(place, ignore_errors=True)
+        elif (place / INDEX).exists():
+            results.append((used, sum(file.st_size for file in files), place))
+    total = sum(size for _, size, _ in results)
+    for _, size, place in sorted(results)[:-1]:
+        if total <= limit():
+            break
+        shutil.rmtree(place, ignore_errors=True)
+        total -= size

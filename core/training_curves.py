@@ -1,0 +1,166 @@
+"""Training curves: smoothed, thinned and summed up, run by run and tag by tag."""
+
+from itertools import accumulate, pairwise
+
+import numpy as np
+import pandas as pd
+
+from core.cache import cached_result
+from core.errors import UserError
+from core.library import open_logs
+from core.log_oddities import in_series
+from core.tag_names import direction
+from core.training_findings import Finding, what_happened
+
+SMOOTHING = 0.6  # TensorBoard's default
+MOST_POINTS = 1000  # of one series in a chart
+
+
+def smoothed(values: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
+    """TensorBoard's debiased exponential moving average, number for number; weight 0 to below 1.
+
+    NaN and infinity pass through and do not count; a constant series is left as it is.
+    """
+    finite = np.isfinite(values)
+    if not finite.any() or (values == values[0]).all():
+        return values.copy()
+    averages = accumulate(values[finite].tolist(), lambda last, value: last * weight
+                          + (1 - weight) * value, initial=0.0)
+    counts = np.arange(1, finite.sum() + 1, dtype=np.float64)
+    result = values.copy()
+    result[finite] = np.array(list(averages)[1:]) / (1 - weight**counts)
+    return result
+
+
+def outlier_domain(values: np.ndarray) -> tuple[float, float] | None:
+    """The 5th and the 95th percentile of the finite values, by TensorBoard's rule (a value that
+    is there, never between two; all of them where there are two or fewer). None without any."""
+    kept = np.sort(values[np.isfinite(values)])
+    if not len(kept):
+        return None
+    last = len(kept) - 1
+    if last < 2:
+        return float(kept[0]), float(kept[last])
+    return float(kept[int(np.ceil(last * 0.05))]), float(kept[int(np.floor(last * 0.95))])
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a run and tag that has points.
+
+    last: the last value, be it NaN. best, best_step: of the finite values, by `better`, which is
+    "lower" or "higher" as the tag's name says; NaN and <NA> where it says nothing.
+    duration: seconds from the first to the last wall time. not_finite: how many values.
+    """
+    rows = [_summed_up(run, tag, part) for run, tag, part in series(table)]
+    columns = ["run", "tag", "points", "first_step", "last_step", "last", "better", "best",
+               "best_step", "duration", "not_finite"]
+    result = pd.DataFrame(rows, columns=columns)
+    return result.astype({"best_step": "Int64", "last": float, "best": float, "duration": float})
+
+
+def series(table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """(run, tag, its rows in file order) of every run and tag that has points."""
+    rows, starts = in_series(table)
+    parts = [table.iloc[rows[a:b]] for a, b in pairwise([*starts, len(rows)])]
+    return [(part["run"].iat[0], part["tag"].iat[0], part) for part in parts]
+
+
+def _summed_up(run: str, tag: str, part: pd.DataFrame) -> tuple:
+    steps, values = part["step"].to_numpy(), part["value"].to_numpy()
+    times = part["wall_time"].to_numpy()
+    finite, better = np.isfinite(values), direction(tag)
+    best, best_step = np.nan, None
+    if better and finite.any():
+        toward = np.where(finite, values if better == "lower" else -values, np.inf)
+        at = int(toward.argmin())
+        best, best_step = values[at], int(steps[at])
+    dated = times[np.isfinite(times)]
+    duration = np.ptp(dated) if len(dated) else np.nan
+    return (run, tag, len(part), int(steps[0]), int(steps[-1]), values[-1], better, best,
+            best_step, duration, int((~finite).sum()))
+
+
+def downsampled(table: pd.DataFrame, limit: int = MOST_POINTS) -> tuple[pd.DataFrame, str]:
+    """At most `limit` (8 or more) points a run and tag, and a sentence on how many of how many.
+
+    Kept of each stretch of a series: its lowest and highest point and its first NaN or infinity,
+    so no peak and no gap is lost; and the first and last point of the series.
+    """
+    rows, starts = in_series(table)
+    values = table["value"].to_numpy()
+    kept = [part if len(part) <= limit else part[extremes(values[part], limit)]
+            for part in np.split(rows, starts[1:])]
+    chosen = np.sort(np.concatenate(kept)) if len(rows) else rows
+    said = "" if len(chosen) == len(rows) else (
+        f"Showing {len(chosen):,} of {len(rows):,} points: the lowest and the highest of each "
+        "stretch, no peak is lost.")
+    return table.iloc[chosen], said
+
+
+def extremes(values: np.ndarray, limit: int) -> np.ndarray:
+    """Places, ascending, of at most `limit` values: see `downsampled`."""
+    finite = np.isfinite(values)
+    stretches = (limit - 2) // (2 if finite.all() else 3)
+    size = -(-len(values) // stretches)
+    padded = np.pad(values, (0, stretches * size - len(values)))
+    real = np.pad(finite, (0, stretches * size - len(values)))
+    odd = np.pad(~finite, (0, stretches * size - len(values)))
+    places = [np.array([0, len(values) - 1])]
+    for ranked, there in ((np.where(real, padded, np.inf), real),
+                          (np.where(real, -padded, np.inf), real), (~odd, odd)):
+        lowest = ranked.reshape(stretches, size).argmin(axis=1) + np.arange(stretches) * size
+        places.append(lowest[there.reshape(stretches, size).any(axis=1)])
+    return np.unique(np.concatenate(places))
+
+
+@cached_result
+def curves(logs_id: str, tags: tuple[str, ...], smoothing: float = SMOOTHING,
+           limit: int = MOST_POINTS) -> tuple[pd.DataFrame, str]:
+    """The points to draw of those tags in all runs, and what was left out of the drawing.
+
+    Columns run, tag, step, wall_time, value; relative: seconds since the series' first point;
+    smoothed: computed on all points, whatever is drawn. Raises UserError on a tag that is absent.
+    """
+    table = open_logs(logs_id).table
+    chosen = table[table["tag"].isin(_present(table, tags))]
+    rows, starts = in_series(chosen)
+    values, times = chosen["value"].to_numpy(), chosen["wall_time"].to_numpy()
+    smooth, relative = np.empty(len(chosen)), np.empty(len(chosen))
+    for part in np.split(rows, starts[1:]):
+        smooth[part] = smoothed(values[part], smoothing)
+        relative[part] = times[part] - times[part[:1]]
+    return downsampled(chosen.assign(smoothed=smooth, relative=relative), limit)
+
+
+def _present(table: pd.DataFrame, tags: tuple[str, ...]) -> tuple[str, ...]:
+    known = table["tag"].cat.categories
+    for tag in tags:
+        if tag not in known:
+            some = ", ".join(known[:5])
+            raise UserError(f"These logs have no tag {tag!r}. They have {some} …")
+    return tags
+
+
+@cached_result
+def tags_and_runs(logs_id: str) -> tuple[list[str], list[str]]:
+    """The names of tags and of runs, each in name order."""
+    table = open_logs(logs_id).table
+    return list(table["tag"].cat.categories), list(table["run"].cat.categories)
+
+
+@cached_result
+def run_summary(logs_id: str) -> pd.DataFrame:
+    """See `summary`."""
+    return summary(open_logs(logs_id).table)
+
+
+@cached_result
+def findings(logs_id: str) -> list[Finding]:
+    """See `what_happened`."""
+    return what_happened(open_logs(logs_id).table)
+
+
+@cached_result
+def loading_report(logs_id: str) -> tuple[str, ...]:
+    """What was read and what was not: the notes of the logs."""
+    return open_logs(logs_id).notes

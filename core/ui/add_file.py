@@ -1,0 +1,78 @@
+"""Adding a file: uploaded, or, where the server allows it, typed as a path."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import streamlit as st
+
+from core import library, store
+from core.errors import UserError
+from core.ui.boundary import boundary
+from core.ui.text import md_escape
+
+PATHS_ALLOWED = "NETLENS_PATHS"  # set to 1 on the server: people may type any path it can read
+KIND_WORDS = {"models": "model", "data": "data set", "logs": "training logs"}
+
+
+def uploads(kind: str) -> dict[str, Path]:
+    """What this session added, by the name that stands in the address; a followed link may name
+    what another session uploaded, which is known by its content's digest."""
+    added: dict[str, Path] = dict(st.session_state.get("_added", {}).get(kind, {}))
+    asked = st.session_state.get({"models": "model"}.get(kind, kind))
+    if isinstance(asked, str) and (found := re.fullmatch(r"uploads/([0-9a-f]{32})/([\w.() -]{1,120})", asked)):
+        path = store.folder() / "uploads" / found[1] / found[2]
+        if path.is_file():
+            added[asked] = path
+    return added
+
+
+def add_file() -> None:
+    """The popover that takes files and, where allowed, paths."""
+    with st.popover("Add file", width="stretch"):
+        files = st.file_uploader("Model, data set or training log", accept_multiple_files=True,
+                                 key="uploaded", help="The file is read, never run.")
+        taken = st.session_state.setdefault("_taken", set())
+        for file in files or []:
+            if file.file_id not in taken:
+                taken.add(file.file_id)
+                with boundary("The upload"):
+                    _open(_kept(file.name, file.getvalue()))
+        if os.environ.get(PATHS_ALLOWED) == "1":
+            words = st.text_input("Or a path on this machine", key="typed_path")
+            if words and words != st.session_state.get("_path_before"):
+                st.session_state["_path_before"] = words
+                with boundary("The path"):
+                    _open(Path(words).expanduser())
+        else:
+            st.caption("To open folders of your own, start Netlens with "
+                       "`-- --models DIR --data DIR --logs DIR`.")
+        if message := st.session_state.pop("_added_note", None):
+            st.caption(message)
+
+
+def _kept(name: str, content: bytes) -> Path:
+    """The uploaded bytes in the cache folder, under their digest and a harmless name."""
+    harmless = re.sub(r"[^\w.() -]", "_", Path(name.replace("\\", "/")).name)[-120:].lstrip(".") or "file"
+    folder = store.folder() / "uploads" / hashlib.sha256(content).hexdigest()[:32]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / harmless
+    if not path.exists():
+        unfinished = path.with_name(f".{harmless}")
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    return path
+
+
+def _open(path: Path) -> None:
+    """Makes a file or folder the chosen model, data set or logs, whichever it is."""
+    kind = library.kind_of(path)
+    if kind is None:
+        raise UserError(library.not_known(path, "model, data set or training log"))
+    inside = path.is_relative_to(store.folder())
+    name = path.relative_to(store.folder()).as_posix() if inside else str(path)
+    st.session_state.setdefault("_added", {}).setdefault(kind, {})[name] = path
+    st.session_state[f"_next_{kind}"] = name
+    st.session_state["_added_note"] = f"Added as {KIND_WORDS[kind]}: {md_escape(path.name)}"
+    st.rerun()

@@ -1,0 +1,112 @@
+"""Around each part of a page: errors become messages, work in progress becomes a bar."""
+
+import logging
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from core import jobs
+from core.errors import UserError
+from core.jobs import Audience, Job, Working
+from core.ui.text import count, duration, md_escape
+
+log = logging.getLogger("netlens")
+POLL = 0.5  # seconds between two looks at a running job
+
+
+@contextmanager
+def following_jobs() -> Iterator[None]:
+    """One run of the app: what this session waits for is what this run asks for, nothing older."""
+    session = _session()
+    jobs.leave(session)
+    st.session_state["_shown_jobs"] = set()
+    with _audience(session):
+        yield
+
+
+def _session() -> str:
+    context = get_script_run_ctx()
+    return context.session_id if context else "none"
+
+
+@contextmanager
+def _audience(session: str) -> Iterator[None]:
+    refused = frozenset(st.session_state.get("_stopped_jobs", ()))
+    token = jobs.audience.set(Audience(session, lambda: _connected(session), refused))
+    try:
+        yield
+    finally:
+        jobs.audience.reset(token)
+
+
+def _connected(session: str) -> bool:
+    """Whether a browser still shows this session; always in tests, which have no server."""
+    return not runtime.exists() or runtime.get_instance().is_active_session(session)
+
+
+@contextmanager
+def boundary(where: str) -> Iterator[None]:
+    """Around a page, each part of it that can fail alone, and inside each fragment.
+
+    The rest of the page goes on after the block.
+    """
+    with _audience(_session()):
+        try:
+            yield
+        except Working as working:
+            show_job(working.job)
+        except UserError as error:
+            st.error(md_escape(error, longest=2000), icon=":material/error:")
+        except Exception:
+            number = uuid.uuid4().hex[:8]
+            log.exception("error %s in %s", number, where)
+            st.error(f"{where} could not be drawn. The server's log has the cause as error {number}. "
+                     "What is open stays open; try other settings, or another file.",
+                     icon=":material/error:")
+
+
+def show_job(job: Job) -> None:
+    """A job's progress, once a page however many parts wait for it."""
+    shown = st.session_state.setdefault("_shown_jobs", set())
+    if job.key in shown:
+        st.caption("This part appears when the work above is done.")
+        return
+    shown.add(job.key)
+    if job.state == "stopped" or job.key in st.session_state.get("_stopped_jobs", ()):
+        _stopped(job)
+    else:
+        _running(job)
+
+
+@st.fragment(run_every=POLL)
+def _running(job: Job) -> None:
+    if job.state not in ("waiting", "running"):
+        st.rerun()
+    bar, stop = st.columns([5, 1], vertical_alignment="center")
+    share = min(1.0, job.done / job.total) if job.total else 0.0
+    bar.progress(share, text=f"{md_escape(job.title)}: {_progress_words(job)}")
+    if stop.button("Stop", key=f"stop-{job.key}", width="stretch"):
+        st.session_state.setdefault("_stopped_jobs", set()).add(job.key)
+        jobs.leave(_session(), job.key)
+        st.rerun()
+
+
+def _progress_words(job: Job) -> str:
+    if job.state == "waiting":
+        return "waiting for other work on this device"
+    if not job.total or not job.done:
+        return "starting"
+    words = f"{count(job.done)} of {count(job.total)} {job.unit}, {count(job.rate())} a second"
+    left = job.seconds_left()
+    return words if left is None else f"{words}, {duration(left)} left"
+
+
+def _stopped(job: Job) -> None:
+    st.info(f"{md_escape(job.title)} was stopped, so what it would show is missing here.")
+    if st.button("Start again", key=f"start-{job.key}"):
+        st.session_state.get("_stopped_jobs", set()).discard(job.key)
+        st.rerun()

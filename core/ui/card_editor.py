@@ -1,0 +1,130 @@
+"""The model card in the sidebar: what is stated, what was inferred, and how to correct it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from core.card import CHANNEL_ORDERS, OUTPUTS, Card, parse_card
+from core.library import open_model
+from core.ui.boundary import boundary
+
+LABELS = {
+    "architecture": "Architecture", "output": "Outputs are", "class_names": "Class names, one a line",
+    "input.channels": "Channels", "input.height": "Height", "input.width": "Width",
+    "input.channel_order": "Channel order", "input.range": "Pixel values 0 to 255 become",
+    "input.mean": "Mean", "input.std": "Standard deviation", "input.resize": "Fitting the size",
+}
+CHOICES = {"output": OUTPUTS, "input.channel_order": CHANNEL_ORDERS}
+COUNTS = ("input.channels", "input.height", "input.width")
+
+
+class corrections:  # noqa: N801 - a namespace over the session's one correction
+    """What this session states over the card, as the card's own JSON."""
+
+    KEY = "_corrections"
+
+    @staticmethod
+    def said() -> dict[str, Any]:
+        return st.session_state.setdefault(corrections.KEY, {})
+
+    @staticmethod
+    def card() -> Card:
+        return parse_card(corrections.said(), "The corrected card")
+
+    @staticmethod
+    def clear() -> None:
+        st.session_state[corrections.KEY] = {}
+
+    @staticmethod
+    def to_address() -> str | None:
+        return json.dumps(corrections.said(), separators=(",", ":")) if corrections.said() else None
+
+    @staticmethod
+    def from_address(words: str) -> None:
+        """Takes over a link's corrections; what is no card is left out, and said."""
+        with boundary("The link"):
+            said = json.loads(words) if len(words) < 20_000 and words.startswith("{") else {}
+            parse_card(said, "The card in the link")
+            st.session_state[corrections.KEY] = said
+
+
+def card_editor(model_id: str) -> None:
+    """A popover with every key of the card, its value and where it comes from."""
+    card = open_model(model_id).card
+    with st.popover("Model card", width="stretch"):
+        open_keys = [LABELS[key].lower() for key in LABELS if key in card.inferred]
+        st.caption(f"Inferred, please check: {', '.join(open_keys)}." if open_keys
+                   else "Everything here is stated by the file or its card.")
+        with st.form("card", border=False):
+            said = {key: _field(key, label, card) for key, label in LABELS.items()}
+            applied = st.form_submit_button("Apply", width="stretch")
+        if applied:
+            _apply(said, card)
+        if corrections.said() and st.button("Undo corrections", width="stretch"):
+            corrections.clear()
+            st.rerun()
+        st.download_button("Download card", json.dumps(card.to_json(), indent=2), "model.card.json",
+                           "application/json", width="stretch",
+                           help="Put it beside the model file as NAME.card.json.")
+
+
+def _field(key: str, label: str, card: Card) -> str:
+    """One key's widget; gives what it shows as text."""
+    shown, help_text = _as_text(card.values().get(key)), None
+    if key in card.inferred:
+        help_text = "Inferred: no file states it."
+    if key in CHOICES:
+        options = ["", *CHOICES[key]]
+        return st.selectbox(label, options, options.index(shown), help=help_text)
+    widget: Callable = st.text_area if key == "class_names" else st.text_input
+    return widget(label, shown, help=help_text)
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, tuple) and value and isinstance(value[0], str):
+        return "\n".join(value)
+    if isinstance(value, tuple):
+        return ", ".join(f"{number:g}" for number in value)
+    return str(value)
+
+
+def _apply(said: dict[str, str], card: Card) -> None:
+    """Takes what differs from the card as a correction, and draws everything anew."""
+    changed = {key: words for key, words in said.items() if words != _as_text(card.values().get(key))}
+    with boundary("The model card"):
+        correction = corrections.said() | {}
+        for key, words in changed.items():
+            value = _parsed(key, words)
+            place = correction
+            if key.startswith("input."):
+                place = correction["input"] = dict(correction.get("input", {}))
+            place[key.removeprefix("input.")] = value
+        parse_card(correction, "The corrected card")
+        st.session_state[corrections.KEY] = correction
+        st.rerun()
+
+
+def _parsed(key: str, words: str) -> Any:
+    """A field's text as the card's JSON has it; what is malformed is left for `parse_card` to name."""
+    words = words.strip()
+    if key == "class_names":
+        return [line.strip() for line in words.splitlines() if line.strip()]
+    if key == "input.resize" and "," in words:
+        sides = [_number(part) for part in words.split(",")]
+        return {"shorter_side": sides[0], "crop": sides[1]}
+    if key in ("input.range", "input.mean", "input.std"):
+        return [_number(part) for part in words.replace(";", ",").split(",")]
+    return _number(words) if key in COUNTS else words
+
+
+def _number(words: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(words)
+        except ValueError:
+            continue
+    return words

@@ -1,0 +1,61 @@
+"""Pictures on the page: thumbnails made once, and the example card."""
+
+import base64
+
+import pandas as pd
+import streamlit as st
+
+from core.cache import cached_result
+from core.errors import UserError
+from core.images import encoded
+from core.library import open_dataset
+from core.ui.components.gallery import gallery
+from core.ui.selection import selected, toggle
+from core.ui.text import percent
+
+MISSING = ("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 10 10'%3E"
+           "%3Cpath d='M2 2l6 6M8 2l-6 6' stroke='gray'/%3E%3C/svg%3E")
+
+
+@cached_result
+def thumbnail(dataset_id: str, example: int, side: int) -> str:
+    """One example's picture as a WebP data URI, its longer side `side` pixels; a grey cross where
+    the picture cannot be read."""
+    try:
+        content = encoded(open_dataset(dataset_id).image(example), side)
+    except UserError:
+        return MISSING
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+
+
+def card(dataset_id: str, row: pd.Series, side: int) -> dict:
+    """An example as the gallery draws it, from a row of core.inference.outcomes."""
+    label, example = row.get("label"), int(row["example"])
+    known = isinstance(label, str)
+    main = f"{label} → {row['prediction']}" if known else str(row["prediction"])
+    quiet = [f"p {percent(row['confidence'])}"]
+    if known and pd.notna(row.get("loss")):
+        quiet.append(f"loss {row['loss']:.3g}")
+    return {
+        "example": example,
+        "image": thumbnail(dataset_id, example, side),
+        "lines": [["main", main], ["quiet", " · ".join(quiet)], ["quiet", f"#{example}"]],
+        "wrong": known and not bool(row["correct"]),
+        "title": f"{main}, {', '.join(quiet)}, example {example}, {row['path']}",
+    }
+
+
+def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96) -> None:
+    """Cards of these examples in their order; a click chooses one, or takes it back."""
+    if rows.empty:
+        st.caption("No examples to show here.")
+        return
+    cards = [card(dataset_id, row, side) for _, row in rows.iterrows()]
+    clicked = gallery(cards, selected(), key, side)
+    if clicked is not None:
+        toggle(clicked)
+
+
+def with_images(dataset_id: str, table: pd.DataFrame, side: int = 64) -> pd.DataFrame:
+    """The table with a column `image` for tooltips: thumbnails made here, never text from a file."""
+    return table.assign(image=[thumbnail(dataset_id, int(e), side) for e in table["example"]])

@@ -1,0 +1,51 @@
+"""Parts of the Overview that say what is open."""
+
+import altair as alt
+import streamlit as st
+
+from core.architecture import architecture
+from core.library import open_logs, open_model
+from core.ui.states import sample_button
+from core.ui.text import compact, md_escape
+
+LOSS_TAGS = ("loss/validation", "val_loss", "loss/val", "loss/test", "loss/train", "train_loss", "loss")
+
+
+def nothing_chosen() -> None:
+    """The page before anything is open."""
+    st.title("Netlens")
+    st.write("See what a trained network learned, where it is wrong, and why: add a model file in the "
+             "sidebar, or start with the sample.")
+    sample_button()
+
+
+def model_line(model_id: str, name: str) -> None:
+    """Name, architecture, parameters and input in one line."""
+    st.title(md_escape(name), anchor=False)
+    card, found = open_model(model_id).card, architecture(model_id)
+    words = [card.title or card.architecture or "network"]
+    words.append(f"{compact(found.totals['parameters'])} parameters")
+    spec = card.input
+    if spec.channels and spec.height and spec.width:
+        words.append(f"input {spec.channels} × {spec.height} × {spec.width}")
+    if card.class_names:
+        words.append(f"{len(card.class_names)} classes")
+    st.markdown(md_escape(" · ".join(words)))
+
+
+def loss_spark(logs_id: str | None) -> None:
+    """The loss of each run, small, with the way to the curves."""
+    if logs_id is None:
+        st.write("Choose training logs in the sidebar to see the loss here.")
+        return
+    table = open_logs(logs_id).table
+    tag = next((tag for tag in LOSS_TAGS if (table["tag"] == tag).any()), None)
+    if tag is None:
+        st.write("These logs have no loss that Netlens knows by name.")
+    else:
+        shown = table[table["tag"] == tag].astype({"run": str, "tag": str})
+        st.altair_chart(alt.Chart(shown).mark_line().encode(
+            x=alt.X("step:Q", title="step"), y=alt.Y("value:Q", title=tag, scale=alt.Scale(type="symlog")),
+            color=alt.Color("run:N", legend=alt.Legend(orient="bottom", columns=2, title=None)),
+            tooltip=["run:N", "step:Q", alt.Tooltip("value:Q", format=".4g")]).properties(height=240))
+    st.page_link("pages/3_Training_curves.py", label="All training curves", icon=":material/arrow_forward:")

@@ -1,0 +1,97 @@
+"""What did I open, and what should I look at first?"""
+
+import streamlit as st
+
+from core.hard_examples import hardest_examples
+from core.overview import by_class, confused_pairs, findings, notes, summary
+from core.ui.boundary import boundary
+from core.ui.charts import class_bars, confusion
+from core.ui.frame import page
+from core.ui.images import image_pool
+from core.ui.overview import loss_spark, model_line, nothing_chosen
+from core.ui.selection import select
+from core.ui.text import count, md_escape, percent
+
+SHOWN = 8  # hardest examples on this page
+
+chosen = page()
+
+
+def answer() -> None:
+    """One sentence of figures."""
+    figures, classes = summary(chosen.model_id, chosen.dataset_id), by_class(chosen.model_id, chosen.dataset_id)
+    worst = classes.iloc[0]
+    st.markdown(f"#### {count(figures.right)} of {count(figures.scored)} right "
+                f"({percent(figures.accuracy)}) · mean loss {figures.mean_loss:.3g} · worst class "
+                f"{md_escape(worst['class'])} ({percent(worst['accuracy'])})")
+
+
+def worth_a_look() -> None:
+    """Findings, each with a way to its examples."""
+    st.subheader("Worth a look")
+    found = findings(chosen.model_id, chosen.dataset_id)
+    if not found:
+        st.write("Nothing stands out.")
+    for number, finding in enumerate(found):
+        words, go = st.columns([2, 1], vertical_alignment="center")
+        words.markdown(f"**{md_escape(finding.title)}**  \n{md_escape(finding.reason)}")
+        if go.button(f"{min(len(finding.examples), 24)} pictures", key=f"finding-{number}", width="stretch",
+                     help="Chooses these examples and opens Hard examples."):
+            st.session_state["_go"] = "pages/5_Hard_examples.py"
+            select(finding.examples[:24])
+
+
+def what_was_opened() -> None:
+    """The loading report."""
+    st.subheader("What was opened")
+    with boundary("The loading report"):
+        said = notes(chosen.model_id, chosen.dataset_id)
+        st.markdown("\n".join(f"- {md_escape(note, longest=600)}" for note in said[:4]))
+        if said[4:]:
+            with st.expander(f"{len(said) - 4} more notes"):
+                st.markdown("\n".join(f"- {md_escape(note, longest=600)}" for note in said[4:]))
+
+
+def pictures() -> None:
+    """The hardest examples, then where the errors are."""
+    st.subheader("Hardest examples")
+    hardest = hardest_examples(chosen.model_id, chosen.dataset_id, "Cross-entropy", SHOWN)
+    image_pool(chosen.dataset_id, hardest, key="overview-hardest")
+    st.page_link("pages/5_Hard_examples.py", label="All hard examples", icon=":material/arrow_forward:")
+    left, middle, right = st.columns(3)
+    with left:
+        st.subheader("Accuracy by class")
+        class_bars(by_class(chosen.model_id, chosen.dataset_id))
+    with middle:
+        st.subheader("Most confused pairs")
+        pairs = confused_pairs(chosen.model_id, chosen.dataset_id)
+        if pairs.empty:
+            st.write("No class is taken for another.")
+        else:
+            confusion(pairs)
+    with right, boundary("The loss curve"):
+        st.subheader("Loss while training")
+        loss_spark(chosen.logs_id)
+
+
+if st.session_state.pop("_go", None):
+    st.switch_page("pages/5_Hard_examples.py")
+if chosen.model_id is None:
+    nothing_chosen()
+    st.stop()
+with boundary("The model"):
+    model_line(chosen.model_id, chosen.model_name)
+if chosen.dataset_id:
+    with boundary("The answer"):
+        answer()
+look, opened = st.columns(2, gap="large")
+with look, boundary("Worth a look"):
+    if chosen.dataset_id:
+        worth_a_look()
+    else:
+        st.write("Choose a data set in the sidebar to see what this network gets wrong.")
+with opened:
+    what_was_opened()
+if chosen.dataset_id:
+    with boundary("The pictures"):
+        pictures()

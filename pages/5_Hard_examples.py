@@ -1,0 +1,59 @@
+"""What does it get wrong, and is it the label?"""
+
+import streamlit as st
+
+from core.hard_examples import SCORES, hardest_examples
+from core.inference import outcomes
+from core.overview import summary
+from core.ui.boundary import boundary
+from core.ui.charts import score_scatter
+from core.ui.frame import page
+from core.ui.images import image_pool, with_images
+from core.ui.states import needs_data, title
+from core.ui.text import count, percent
+
+chosen = page()
+title("Hard examples")
+needs_data(chosen, "the examples that the network gets most wrong, with their pictures")
+
+
+def answer() -> None:
+    figures = summary(chosen.model_id, chosen.dataset_id)
+    wrong = figures.scored - figures.right
+    st.markdown(f"#### {count(wrong)} of {count(figures.scored)} answers are wrong "
+                f"({percent(wrong / figures.scored)})")
+
+
+def chosen_examples() -> None:
+    """The cards of what was chosen on any page."""
+    if not chosen.examples:
+        return
+    st.subheader("Chosen examples")
+    table = outcomes(chosen.model_id, chosen.dataset_id).set_index("example", drop=False)
+    image_pool(chosen.dataset_id, table.loc[table.index.intersection(chosen.examples)], key="chosen")
+    st.page_link("pages/6_Saliency.py", label="What does the network look at in them?",
+                 icon=":material/arrow_forward:")
+
+
+def hardest() -> None:
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    score = left.segmented_control("Hardness", list(SCORES), default="Cross-entropy", required=True,
+                                   key="hardness", bind="query-params",
+                                   help="Cross-entropy: how little the true class was believed. Margin: how far "
+                                        "a wrong class was ahead. Entropy: how undecided, whatever the label.")
+    limit = right.slider("Examples", 8, 96, 24, step=8, key="limit", bind="query-params")
+    table = hardest_examples(chosen.model_id, chosen.dataset_id, score, limit)
+    score_scatter(with_images(chosen.dataset_id, table), score, key=f"scores-{chosen.dataset_id}")
+    st.subheader(f"The {limit} hardest, hardest first")
+    image_pool(chosen.dataset_id, table, key="hardest")
+    with st.expander("As a table"):
+        st.dataframe(table, hide_index=True, column_config={
+            "confidence": st.column_config.NumberColumn(format="percent")})
+
+
+with boundary("The answer"):
+    answer()
+with boundary("The chosen examples"):
+    chosen_examples()
+with boundary("The hardest examples"):
+    hardest()
