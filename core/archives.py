@@ -152,7 +152,8 @@ class Archive:
                                 f"{self.limits.unpacked_bytes / MB:,.0f} MB", UNTOUCHED)
         starts = sorted((m.header_offset, LOCAL_HEADER.size + m.compress_size) for m in members)
         following = [*(start for start, _ in starts[1:]), self._end]
-        if any(start + size > after for (start, size), after in zip(starts, following, strict=False)):
+        ends = (start + size for start, size in starts)
+        if any(end > after for end, after in zip(ends, following, strict=False)):
             raise self._refusal("its members overlap, a known way to build compression bombs",
                                 UNTOUCHED)
 

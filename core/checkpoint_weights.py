@@ -12,11 +12,8 @@ from core.errors import UserError
 from core.limits import current_limits
 from core.pickled_values import Placeholder, StoredTensor, array
 from core.text_of_files import shown
+from core.weight_search import Search, is_beside, is_module, mapping
 
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params",
-            "model_weights", "net_state_dict", "model_state", "state_dict_ema", "model_ema",
-            "ema_state_dict", "params_ema", "ema", "teacher", "student")
-NOT_WEIGHTS = ("optim", "sched", "scaler", "callbacks", "loops", "rng", "hyper", "args", "config", "history")
 CLASS_NAMES = ("class_names", "classes", "class_to_idx", "idx_to_class", "id2label", "labels")
 SPARSE = "torch._utils._rebuild_sparse_tensor"
 RESAVE = "Save it again with torch.save(model.state_dict(), 'weights.pt')."
@@ -34,11 +31,14 @@ class Weights:
 def weights_in(checkpoint: Checkpoint, name: str) -> Weights:
     """The weights of a checkpoint; `name` is the file's. Raises UserError for tensors that lie
     outside their storage, structure beyond the limits, and a file without tensors."""
-    notes = _checked(checkpoint, name)
-    found = _search(checkpoint.value, notes)
+    odd = _checked(checkpoint, name)
+    try:
+        found, notes = Search(name).weights(checkpoint.value)
+    except RecursionError as error:  # containers shared in an order that hid their depth
+        raise UserError(f"{name}: the structure inside is nested too deep. {RESAVE}") from error
     tensors = {key: _tensor(value, checkpoint) for key, value in found.items()}
-    notes += _classes(checkpoint)
-    beside = _mapping(checkpoint.value)
+    notes = odd + notes + _classes(checkpoint)
+    beside = mapping(checkpoint.value)
     return Weights(tensors, Card(class_names=_class_names(beside)), notes + _recorded(beside))
 
 
@@ -56,8 +56,8 @@ def _checked(checkpoint: Checkpoint, name: str) -> list[str]:
             raise UserError(f"{name}: the tensor {where} is corrupt: {error}. {RESAVE}") from error
         tensors, total = tensors + 1, total + value.elements
         if tensors > 2 * limits.tensors or total > 4 * limits.elements:  # an optimizer has its own
-            raise UserError(f"{name}: too many tensors or numbers for the limit of {limits.tensors:,} "
-                            f"tensors and {limits.elements:,} numbers. {RESAVE}")
+            raise UserError(f"{name}: too many tensors, the limit is {limits.tensors:,} and "
+                            f"{limits.elements:,} numbers. {RESAVE}")
     return notes
 
 
@@ -74,8 +74,8 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[tuple, Any]]:
             continue
         seen.add(id(value))
         if len(path) > deepest:
-            raise UserError(f"{name}: the structure inside is nested deeper than {deepest} levels, which "
-                            f"no state dict needs. {RESAVE}")
+            raise UserError(f"{name}: the structure inside is nested deeper than {deepest} levels, "
+                            f"which no state dict needs. {RESAVE}")
         if isinstance(value, Placeholder):
             if value.name == SPARSE:
                 yield path, value
@@ -97,62 +97,6 @@ def _sparse(value: Placeholder, checkpoint: Checkpoint, where: str) -> str:
     return f"{where} is sparse and was left out."
 
 
-def _search(value: Any, notes: list[str]) -> dict[str, Any]:
-    """The weights by name; what was chosen goes to `notes`."""
-    if _is_module(value):
-        notes.append(f"The file stores a whole model object (class {shown(value.name)}); its weights "
-                     "were read, the class was not loaded. A state_dict is enough.")
-        return _module_tensors(value)
-    inside = _mapping(value)
-    wrapped = {key: found for key in WRAPPERS if key in inside and (found := _search(inside[key], []))}
-    if wrapped:
-        first, *others = wrapped
-        notes.append(f"Weights taken from {shown(first)}.")
-        notes += [f"Other weights under {shown(key)} are not used." for key in others]
-        return _search(inside[first], notes)
-    own = {str(key): part for key, part in inside.items() if _is_tensor(part)}
-    if own:
-        return own
-    parts = {key: found for key, part in inside.items()
-             if not str(key).lower().startswith(NOT_WEIGHTS) and (found := _search(part, []))}
-    if len(parts) == 1:
-        (key, found), = parts.items()
-        notes.append(f"Weights taken from {shown(key)}.")
-        return found
-    return {f"{key}.{name}": part for key, found in parts.items() for name, part in found.items()}
-
-
-def _is_module(value: Any) -> bool:
-    return isinstance(value, Placeholder) and isinstance(value.state, dict) and "_modules" in value.state
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, StoredTensor) or array(value) is not None
-
-
-def _mapping(value: Any) -> dict:
-    if isinstance(value, Placeholder):
-        return value.items
-    return value if isinstance(value, dict) else {}
-
-
-def _module_tensors(module: Placeholder) -> dict[str, Any]:
-    """The state dict of a pickled module, from the attributes that nn.Module keeps it in."""
-    found: dict[str, Any] = {}
-    waiting, visits = [("", module)], 0
-    while waiting and visits < current_limits().tensors:
-        prefix, part = waiting.pop()
-        visits += 1
-        passing = part.state.get("_non_persistent_buffers_set") or ()
-        for group in ("_parameters", "_buffers"):
-            named = _mapping(part.state.get(group))
-            found |= {f"{prefix}{key}": value for key, value in named.items()
-                      if _is_tensor(value) and not (group == "_buffers" and key in passing)}
-        below = _mapping(part.state["_modules"]).items()
-        waiting += [(f"{prefix}{key}.", child) for key, child in reversed(list(below)) if _is_module(child)]
-    return found
-
-
 def _tensor(value: Any, checkpoint: Checkpoint) -> torch.Tensor:
     if isinstance(value, StoredTensor):
         return checkpoint.storages.tensor(value)
@@ -160,7 +104,7 @@ def _tensor(value: Any, checkpoint: Checkpoint) -> torch.Tensor:
 
 
 def _classes(checkpoint: Checkpoint) -> list[str]:
-    if not checkpoint.classes or _is_module(checkpoint.value):
+    if not checkpoint.classes or is_module(checkpoint.value):
         return []
     few = ", ".join(shown(name) for name in checkpoint.classes[:6])
     more = f" and {len(checkpoint.classes) - 6} more" if len(checkpoint.classes) > 6 else ""
@@ -172,7 +116,7 @@ def _recorded(beside: dict) -> list[str]:
     numbers = [f"{shown(key)} {shown(value) if isinstance(value, str) else f'{value:.6g}'}"
                for key, value in beside.items() if isinstance(value, (int, float, str))]
     unused = [shown(key) for key, value in beside.items()
-              if str(key).lower().startswith(NOT_WEIGHTS) and _mapping(value)]
+              if is_beside(key) and mapping(value)]
     notes = [f"Recorded beside the weights: {', '.join(numbers[:12])}."] if numbers else []
     return notes + ([f"Not used: {', '.join(unused[:12])}."] if unused else [])
 

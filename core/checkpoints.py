@@ -13,8 +13,9 @@ from core.archives import Archive
 from core.errors import UserError
 from core.file_map import FileMap
 from core.limits import current_limits
+from core.pickle_machine import RESAVE
 from core.pickled_values import STORAGES, Global, Storage
-from core.safe_pickle import RESAVE, read_pickle
+from core.safe_pickle import read_pickle
 from core.stored_tensors import Storages
 from core.text_of_files import shown
 
@@ -46,7 +47,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def _zip(path: Path) -> Checkpoint:
     with Archive(path, path.name) as archive:
         if "byteorder" in archive and archive.read("byteorder", 16).strip() == b"big":
-            raise UserError(f"{path.name}: saved on a big-endian machine, which is not read here. {RESAVE}")
+            raise UserError(f"{path.name}: saved on a big-endian machine, not read here. {RESAVE}")
         data = archive.read("data.pkl", current_limits().pickle_bytes)
         pickled = read_pickle(io.BytesIO(data), path.name, persistent_storage)
         views = {name: archive.view(name) for name in archive.names if name.startswith("data/")}
@@ -67,7 +68,7 @@ def _legacy(file: BinaryIO, path: Path) -> Checkpoint:
 
     magic = read_pickle(file, path.name, persistent).value
     if magic != LEGACY_MAGIC:
-        raise UserError(f"{path.name}: a pickle, but not a checkpoint that torch.save wrote. {RESAVE}")
+        raise UserError(f"{path.name}: a pickle that torch.save did not write. {RESAVE}")
     _version, _system, pickled, keys = (read_pickle(file, path.name, persistent) for _ in range(4))
     views = _legacy_views(FileMap(path), file.tell(), keys.value, dtypes, path.name)
     return Checkpoint(pickled.value, pickled.classes, Storages(views.__getitem__), lambda: None)
@@ -86,7 +87,8 @@ def _legacy_views(bytes_of: FileMap, start: int, keys: Any, sizes: dict[str, int
         views[key] = bytes_of.view(start, count * sizes[key])
         start += count * sizes[key]
         if start > len(bytes_of):
-            raise UserError(f"{name}: it ends inside a storage, the file is incomplete. Copy it again.")
+            raise UserError(f"{name}: the file is incomplete, it ends inside a storage. "
+                            "Copy or download it again.")
     return views
 
 

@@ -1,7 +1,9 @@
 """The last layers of a network that people replace to train on their own classes."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -22,7 +24,7 @@ class Head:
 def below(shapes: Shapes, place: str) -> dict[str, torch.Size]:
     """The tensors under a module's name, by their names in it."""
     start = f"{place}."
-    return {name.removeprefix(start): size for name, size in shapes.items() if name.startswith(start)}
+    return {name[len(start):]: size for name, size in shapes.items() if name.startswith(start)}
 
 
 def same_head(original: nn.Linear | nn.Conv2d, shapes: Shapes) -> Head | None:
@@ -30,13 +32,12 @@ def same_head(original: nn.Linear | nn.Conv2d, shapes: Shapes) -> Head | None:
     weight = shapes.get("weight")
     if weight is None or weight[1:] != original.weight.shape[1:]:
         return None
-    if shapes.keys() - {"weight"} != ({"bias"} if shapes.keys() - {"weight"} else set()):
-        return None
+    bias = "bias" in shapes
     with torch.device("meta"):
         if isinstance(original, nn.Conv2d):
-            made: nn.Module = nn.Conv2d(weight[1], weight[0], original.kernel_size, bias="bias" in shapes)
+            made: nn.Module = nn.Conv2d(weight[1], weight[0], original.kernel_size, bias=bias)
         else:
-            made = nn.Linear(weight[1], weight[0], bias="bias" in shapes)
+            made = nn.Linear(weight[1], weight[0], bias=bias)
     return Head(made, weight[0]) if _fits(made, shapes) else None
 
 
@@ -48,7 +49,7 @@ def new_head(features: int, shapes: Shapes) -> Head | None:
             linear = nn.Linear(features, 1)
         return same_head(linear, shapes)
     indices = {name.split(".")[0] for name in shapes}
-    if not indices or not all(index.isascii() and index.isdigit() and int(index) < 64 for index in indices):
+    if not indices or not all(re.fullmatch("[0-9]|[1-5][0-9]", index) for index in indices):
         return None
     places = {int(index): below(shapes, index) for index in indices}
     layers: list[nn.Module] = [nn.Identity() for _ in range(max(places) + 1)]
@@ -82,12 +83,12 @@ def _activations(layers: list[nn.Module], known: set[int]) -> str:
     """Puts ReLU into the first free place between two Linear layers; says where it did."""
     linear = [place for place in sorted(known) if isinstance(layers[place], nn.Linear)]
     put = []
-    for first, second in zip(linear, linear[1:], strict=False):
+    for first, second in pairwise(linear):
         free = next((place for place in range(first, second) if place not in known), None)
         if free is not None:
             layers[free] = nn.ReLU()
             put.append(str(free))
-    return f"ReLU at place {', '.join(put)} of the new head" if put else ""
+    return f"ReLU stands at place {', '.join(put)} of its new head" if put else ""
 
 
 def _fits(module: nn.Module, shapes: Shapes) -> bool:

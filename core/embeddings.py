@@ -117,7 +117,7 @@ def pixels(data: DataSet, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, tup
         notes.append(f"{others:,} of {readable.sum():,} pictures differ from the first in size or "
                      "channels and are brought to its.")
     kept = [values for values, _ in found if values is not None]
-    return np.array(kept, np.uint8).reshape(len(kept), -1), readable, tuple(notes)
+    return np.stack(kept) if kept else np.zeros((0, 1), np.uint8), readable, tuple(notes)
 
 
 def _picture(data: DataSet, row: int) -> np.ndarray | None:

@@ -151,9 +151,9 @@ def default_layer(model: nn.Module, image: torch.Tensor, target: int) -> str:
     with (locked(model), torch.enable_grad(), differentiable(model, layers[0]) as runs,
           capture(model, layers[1:], keep=lambda output: output) as outputs):
         score = target_score(model, image, target)
-        held = {layers[0]: runs[-1], **outputs}
-        gradients = torch.autograd.grad(score, list(held.values()), allow_unused=True)
-    for name, gradient in reversed(list(zip(held, gradients, strict=True))):
+        held = [runs[-1], *(outputs[name] for name in layers[1:])]
+        gradients = torch.autograd.grad(score, held, allow_unused=True)
+    for name, gradient in reversed(list(zip(layers, gradients, strict=True))):
         if gradient is not None and as_maps(gradient, *sides).any():
             return name
     return layers[-1]

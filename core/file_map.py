@@ -20,6 +20,6 @@ class FileMap:
         return self._bytes[offset:offset + length]
 
     def forget(self) -> None:
-        """Gives the memory of pages that were only read back to the system; call before any write."""
+        """Gives back the memory of pages that were only read; call before any write."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)

@@ -148,10 +148,14 @@ def _nothing_found(path: Path) -> str:
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """The tables one after the other, run and tag over common categories in name order."""
-    columns = {name: np.concatenate([table[name].to_numpy() for table in tables])
+    columns = {name: _stacked([table[name].to_numpy() for table in tables])
                for name in COLUMNS[2:]}
     coded = {name: _unified([table[name].cat for table in tables]) for name in COLUMNS[:2]}
-    return pd.DataFrame(coded | columns)
+    return pd.DataFrame(coded | columns, copy=False)
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _unified(columns: list[pd.core.arrays.categorical.CategoricalAccessor]) -> pd.Categorical:
@@ -162,4 +166,4 @@ def _unified(columns: list[pd.core.arrays.categorical.CategoricalAccessor]) -> p
     for column in columns:
         codes = np.array([place.get(name, -1) for name in column.categories], np.int32)
         parts.append(codes[column.codes])
-    return pd.Categorical.from_codes(np.concatenate(parts), names)
+    return pd.Categorical.from_codes(_stacked(parts), names)

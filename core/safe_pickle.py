@@ -11,17 +11,8 @@ from typing import Any, BinaryIO
 
 from core.errors import UserError
 from core.limits import current_limits
-from core.pickled_values import Global, Placeholder, called, global_named, is_known
+from core.pickle_machine import RESAVE, BadPickleError, Machine, PersistentLoad, plain_key
 from core.text_of_files import shown
-
-LONGEST_NUMBER = 64  # bytes; no shape, seed or counter is longer
-RESAVE = "Save only the weights: torch.save(model.state_dict(), 'weights.pt'), or use safetensors."
-PLAIN_KEYS = (str, bytes, int, float, bool, type(None), complex, Global, Placeholder)
-PersistentLoad = Callable[[Any], Any]
-
-
-class BadPickleError(Exception):
-    """The opcodes contradict each other or themselves; the text ends a sentence."""
 
 
 @dataclass(frozen=True)
@@ -37,244 +28,95 @@ def read_pickle(stream: BinaryIO, name: str, persistent_load: PersistentLoad) ->
 
     Raises UserError for code, damage, and more objects than the limits allow.
     """
-    reader = Reader(stream, name, persistent_load)
+    machine = Machine(stream, name, persistent_load)
     try:
-        return Pickled(reader.value(), tuple(reader.classes))
+        return Pickled(_value(machine), tuple(machine.classes))
     except (BadPickleError, IndexError, KeyError, ValueError, TypeError, struct.error) as error:
         raise UserError(f"{name}: the pickle inside is damaged or cannot be read "
                         f"({shown(error, 100)}). {RESAVE}") from error
 
 
-class Reader:
-    """A pickle machine: a stack, marks into it, and a memo."""
-
-    def __init__(self, stream: BinaryIO, name: str, persistent_load: PersistentLoad) -> None:
-        self.stream, self.name, self.persistent_load = stream, name, persistent_load
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
-        self.classes: dict[str, None] = {}
-        self.bytes_left = current_limits().pickle_bytes
-
-    def value(self) -> Any:
-        """Runs the opcodes up to STOP."""
-        one = self.stream.read
-        for _ in range(current_limits().pickle_objects):
-            opcode = one(1)
-            if opcode == b".":
-                return self.stack.pop()
-            if opcode not in OPCODES:
-                raise BadPickleError(f"it has an unknown opcode, {opcode!r}" if opcode else "it ends early")
-            OPCODES[opcode](self)
-        raise UserError(f"{self.name}: the structure inside holds too many objects, more than "
-                        f"{current_limits().pickle_objects:,}, the limit. {RESAVE}")
-
-    def read(self, count: int) -> bytes:
-        """The next `count` bytes of the pickle."""
-        self.bytes_left -= count
-        if self.bytes_left < 0:
-            raise UserError(f"{self.name}: the pickle inside is larger than the limit of "
-                            f"{current_limits().pickle_bytes >> 20} MB. {RESAVE}")
-        data = self.stream.read(count)
-        if len(data) != count:
-            raise BadPickleError("it ends early")
-        return data
-
-    def number(self, layout: str) -> int | float:
-        """One number of a fixed layout."""
-        return struct.unpack(layout, self.read(struct.calcsize(layout)))[0]
-
-    def line(self) -> str:
-        """Text up to the end of the line."""
-        data = self.stream.readline(1 << 16)
-        self.bytes_left -= len(data)
-        if not data.endswith(b"\n"):
-            raise BadPickleError("a line in it does not end")
-        return data[:-1].decode("utf-8")
-
-    def since_mark(self) -> list[Any]:
-        """What was pushed since the last mark, taken off the stack."""
-        mark = self.marks.pop()
-        if mark > len(self.stack):
-            raise BadPickleError("a mark lies above the stack")
-        values = self.stack[mark:]
-        del self.stack[mark:]
-        return values
-
-    def push(self, value: Any) -> None:
-        self.stack.append(value)
-
-    def push_global(self, module: str, name: str) -> Any:
-        found = global_named(module, name)
-        if found is None:
-            raise self.code(f"{module}.{name}")
-        if not is_known(found.name):
-            self.classes[found.name] = None
-        self.push(found)
-
-    def push_call(self, maker: Any, arguments: Any) -> None:
-        if not isinstance(arguments, tuple):
-            raise BadPickleError("a call has no tuple of arguments")
-        if not isinstance(maker, (Global, Placeholder)):
-            raise BadPickleError(f"it calls a {type(maker).__name__}")
-        made = called(maker, arguments)
-        if made is NotImplemented:
-            raise self.code(maker.name)
-        self.push(made)
-
-    def code(self, name: str) -> UserError:
-        return UserError(f"{self.name}: the file contains code that would run while loading "
-                         f"({shown(name)}). It was not loaded; nothing was executed. "
-                         f"If it is yours: {RESAVE}")
-
-    def set_items(self, pairs: list[Any]) -> None:
-        target = self.stack[-1]
-        items = target.items if isinstance(target, Placeholder) else target
-        if not isinstance(items, dict):
-            raise BadPickleError(f"SETITEM is applied to a {type(target).__name__}")
-        keys = map(plain_key, pairs[::2])
-        items.update(zip(keys, pairs[1::2], strict=True))
-
-    def append(self, values: list[Any]) -> None:
-        target = self.stack[-1]
-        if isinstance(target, list):
-            target.extend(values)
-        elif isinstance(target, set):
-            target.update(plain_key(value) for value in values)
-        elif isinstance(target, Placeholder):
-            target.items.update((len(target.items) + i, value) for i, value in enumerate(values))
-        else:
-            raise BadPickleError(f"APPEND is applied to a {type(target).__name__}")
-
-    def build(self) -> None:
-        """BUILD: the state of a placeholder is kept; a plain container's attributes are not."""
-        state, target = self.stack.pop(), self.stack[-1]
-        if isinstance(target, Placeholder):
-            target.state = state
-        elif not isinstance(target, dict):
-            raise BadPickleError(f"BUILD is applied to a {type(target).__name__}")
-
-    def long(self, count: int) -> int:
-        if not 0 <= count <= LONGEST_NUMBER:
-            raise BadPickleError(f"a number has {count:,} bytes, too large")
-        return int.from_bytes(self.read(count), "little", signed=True)
-
-    def decimal(self) -> int | bool:
-        text = self.line()
-        if len(text) > 3 * LONGEST_NUMBER:
-            raise BadPickleError("a number in it is too large")
-        return text == "01" if text in ("00", "01") else int(text.rstrip("L"))
-
-    def top(self, count: int) -> tuple:
-        """The last `count` values, taken off the stack."""
-        if count > len(self.stack):
-            raise BadPickleError("the stack is empty")
-        values = tuple(self.stack[-count:])
-        del self.stack[-count:]
-        return values
-
-    def instance(self) -> None:
-        """INST: a name in the opcode itself, its arguments since the mark."""
-        module, name = self.line(), self.line()
-        arguments = tuple(self.since_mark())
-        self.push_global(module, name)
-        self.push_call(self.stack.pop(), arguments)
-
-    def object(self) -> None:
-        """OBJ: class and arguments since the mark."""
-        maker, *arguments = self.since_mark()
-        self.push_call(maker, tuple(arguments))
-
-    def new_object(self, count: int) -> None:
-        """NEWOBJ and NEWOBJ_EX: class, arguments, and keywords, which placeholders do without."""
-        maker, arguments, *_ = self.top(count)
-        self.push_call(maker, arguments)
-
-    def dictionary(self) -> None:
-        """DICT: keys and values since the mark."""
-        pairs = self.since_mark()
-        self.push({})
-        self.set_items(pairs)
-
-    def text(self, count: int) -> None:
-        self.push(self.read(count).decode("utf-8", "surrogatepass"))
+def _value(machine: Machine) -> Any:
+    """Runs the opcodes up to STOP."""
+    read = machine.stream.read
+    most = current_limits().pickle_objects
+    for _ in range(most):
+        opcode = read(1)
+        if opcode == b".":
+            return machine.stack.pop()
+        if opcode not in OPCODES:
+            raise BadPickleError(f"unknown opcode {opcode!r}" if opcode else "it ends early")
+        OPCODES[opcode](machine)
+    raise UserError(f"{machine.name}: the structure inside holds too many objects, more than "
+                    f"{most:,}, the limit. {RESAVE}")
 
 
-def plain_key(key: Any) -> Any:
-    """A key that hashes without recursion. Raises BadPickleError for any other."""
-    if not isinstance(key, PLAIN_KEYS) and not (
-        isinstance(key, tuple) and all(isinstance(part, PLAIN_KEYS) for part in key)
-    ):
-        raise BadPickleError(f"a {type(key).__name__} is used as a key")
-    return key
+def _put(machine: Machine, slot: int) -> None:
+    machine.memo[slot] = machine.stack[-1]
 
 
-def _put(reader: Reader, slot: int) -> None:
-    reader.memo[slot] = reader.stack[-1]
-
-
-OPCODES: dict[bytes, Callable[[Reader], Any]] = {
-    b"\x80": lambda r: r.read(1),  # PROTO
-    b"\x95": lambda r: r.read(8),  # FRAME
-    b"(": lambda r: r.marks.append(len(r.stack)),
-    b"0": lambda r: r.stack.pop(),
-    b"1": lambda r: r.since_mark(),
-    b"2": lambda r: r.push(r.stack[-1]),
-    b"N": lambda r: r.push(None),
-    b"\x88": lambda r: r.push(True),
-    b"\x89": lambda r: r.push(False),
-    b"I": lambda r: r.push(r.decimal()),
-    b"L": lambda r: r.push(r.decimal()),
-    b"J": lambda r: r.push(r.number("<i")),
-    b"K": lambda r: r.push(r.number("<B")),
-    b"M": lambda r: r.push(r.number("<H")),
-    b"\x8a": lambda r: r.push(r.long(r.number("<B"))),
-    b"\x8b": lambda r: r.push(r.long(r.number("<i"))),
-    b"F": lambda r: r.push(float(r.line())),
-    b"G": lambda r: r.push(r.number(">d")),
-    b"S": lambda r: r.push(r.line().strip("'\"")),
-    b"V": lambda r: r.push(r.line()),
-    b"T": lambda r: r.push(r.read(r.number("<I")).decode("latin-1")),
-    b"U": lambda r: r.push(r.read(r.number("<B")).decode("latin-1")),
-    b"X": lambda r: r.text(r.number("<I")),
-    b"\x8c": lambda r: r.text(r.number("<B")),
-    b"\x8d": lambda r: r.text(r.number("<Q")),
-    b"B": lambda r: r.push(r.read(r.number("<I"))),
-    b"C": lambda r: r.push(r.read(r.number("<B"))),
-    b"\x8e": lambda r: r.push(r.read(r.number("<Q"))),
-    b"\x96": lambda r: r.push(r.read(r.number("<Q"))),  # BYTEARRAY8
-    b")": lambda r: r.push(()),
-    b"\x85": lambda r: r.push(r.top(1)),
-    b"\x86": lambda r: r.push(r.top(2)),
-    b"\x87": lambda r: r.push(r.top(3)),
-    b"t": lambda r: r.push(tuple(r.since_mark())),
-    b"]": lambda r: r.push([]),
-    b"l": lambda r: r.push(r.since_mark()),
-    b"a": lambda r: r.append([r.stack.pop()]),
-    b"e": lambda r: r.append(r.since_mark()),
-    b"}": lambda r: r.push({}),
-    b"d": Reader.dictionary,
-    b"s": lambda r: r.set_items(list(r.top(2))),
-    b"u": lambda r: r.set_items(r.since_mark()),
-    b"\x8f": lambda r: r.push(set()),
-    b"\x90": lambda r: r.append(r.since_mark()),
-    b"\x91": lambda r: r.push(frozenset(map(plain_key, r.since_mark()))),
-    b"p": lambda r: _put(r, int(r.line()[:20])),
-    b"q": lambda r: _put(r, r.number("<B")),
-    b"r": lambda r: _put(r, r.number("<I")),
-    b"\x94": lambda r: _put(r, len(r.memo)),
-    b"g": lambda r: r.push(r.memo[int(r.line()[:20])]),
-    b"h": lambda r: r.push(r.memo[r.number("<B")]),
-    b"j": lambda r: r.push(r.memo[r.number("<I")]),
-    b"c": lambda r: r.push_global(r.line(), r.line()),
-    b"\x93": lambda r: r.push_global(*r.top(2)),
-    b"i": Reader.instance,
-    b"o": Reader.object,
-    b"\x81": lambda r: r.new_object(2),
-    b"\x92": lambda r: r.new_object(3),
-    b"R": lambda r: r.push_call(*r.top(2)),
-    b"b": Reader.build,
-    b"Q": lambda r: r.push(r.persistent_load(r.stack.pop())),
-    b"P": lambda r: r.push(r.persistent_load(r.line())),
+OPCODES: dict[bytes, Callable[[Machine], Any]] = {
+    b"\x80": lambda m: m.read(1),  # PROTO
+    b"\x95": lambda m: m.read(8),  # FRAME
+    b"(": lambda m: m.marks.append(len(m.stack)),
+    b"0": lambda m: m.stack.pop(),
+    b"1": lambda m: m.since_mark(),
+    b"2": lambda m: m.push(m.stack[-1]),
+    b"N": lambda m: m.push(None),
+    b"\x88": lambda m: m.push(True),
+    b"\x89": lambda m: m.push(False),
+    b"I": lambda m: m.push(m.decimal()),
+    b"L": lambda m: m.push(m.decimal()),
+    b"J": lambda m: m.push(m.number("<i")),
+    b"K": lambda m: m.push(m.number("<B")),
+    b"M": lambda m: m.push(m.number("<H")),
+    b"\x8a": lambda m: m.push(m.long(m.number("<B"))),
+    b"\x8b": lambda m: m.push(m.long(m.number("<i"))),
+    b"F": lambda m: m.push(float(m.line())),
+    b"G": lambda m: m.push(m.number(">d")),
+    b"S": lambda m: m.push(m.line().strip("'\"")),
+    b"V": lambda m: m.push(m.line()),
+    b"T": lambda m: m.push(m.read(m.number("<I")).decode("latin-1")),
+    b"U": lambda m: m.push(m.read(m.number("<B")).decode("latin-1")),
+    b"X": lambda m: m.text(m.number("<I")),
+    b"\x8c": lambda m: m.text(m.number("<B")),
+    b"\x8d": lambda m: m.text(m.number("<Q")),
+    b"B": lambda m: m.push(m.read(m.number("<I"))),
+    b"C": lambda m: m.push(m.read(m.number("<B"))),
+    b"\x8e": lambda m: m.push(m.read(m.number("<Q"))),
+    b"\x96": lambda m: m.push(m.read(m.number("<Q"))),  # BYTEARRAY8
+    b")": lambda m: m.push(()),
+    b"\x85": lambda m: m.push(m.top(1)),
+    b"\x86": lambda m: m.push(m.top(2)),
+    b"\x87": lambda m: m.push(m.top(3)),
+    b"t": lambda m: m.push(tuple(m.since_mark())),
+    b"]": lambda m: m.push([]),
+    b"l": lambda m: m.push(m.since_mark()),
+    b"a": lambda m: m.append([m.stack.pop()]),
+    b"e": lambda m: m.append(m.since_mark()),
+    b"}": lambda m: m.push({}),
+    b"d": Machine.dictionary,
+    b"s": lambda m: m.set_items(list(m.top(2))),
+    b"u": lambda m: m.set_items(m.since_mark()),
+    b"\x8f": lambda m: m.push(set()),
+    b"\x90": lambda m: m.append(m.since_mark()),
+    b"\x91": lambda m: m.push(frozenset(map(plain_key, m.since_mark()))),
+    b"p": lambda m: _put(m, int(m.line()[:20])),
+    b"q": lambda m: _put(m, m.number("<B")),
+    b"r": lambda m: _put(m, m.number("<I")),
+    b"\x94": lambda m: _put(m, len(m.memo)),
+    b"g": lambda m: m.push(m.memo[int(m.line()[:20])]),
+    b"h": lambda m: m.push(m.memo[m.number("<B")]),
+    b"j": lambda m: m.push(m.memo[m.number("<I")]),
+    b"c": lambda m: m.push_global(m.line(), m.line()),
+    b"\x93": lambda m: m.push_global(*m.top(2)),
+    b"i": Machine.instance,
+    b"o": Machine.object,
+    b"\x81": lambda m: m.new_object(2),
+    b"\x92": lambda m: m.new_object(3),
+    b"R": lambda m: m.push_call(*m.top(2)),
+    b"b": Machine.build,
+    b"Q": lambda m: m.push(m.persistent_load(m.stack.pop())),
+    b"P": lambda m: m.push(m.persistent_load(m.line())),
 }
 

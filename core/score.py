@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from core import jobs, library
-from core.inference import activations, outcomes, predictions
+from core.errors import UserError
+from core.explain import explanation, methods
+from core.inference import activations, outcomes, predictions, truth
 from core.overview import by_class, notes, summary
 from core.reports import finite, given_card, write_table
 
@@ -46,13 +48,38 @@ def score(model: Path, data: Path, card: Path | None, layers: tuple[str, ...], l
 def explain(model: Path, data: Path, card: Path | None, example: int, method: str, target: str | None,
             layer: str | None, out: Path | None) -> dict:
     """One map: its settings, the prediction, sum and extremes, trust figures; the map itself in `out`."""
-    from core.explain import explanation
     model_id, dataset_id = library.model_id(model, given_card(card)), library.dataset_id(data)
-    found = explanation(model_id, dataset_id, example, method, target, layer, ())
+    with _progress():
+        names = truth(model_id, dataset_id).class_names
+    found = explanation(model_id, dataset_id, example, _method(method), _class(target, names), layer)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         np.save(out, found.map)
-    return found.record()
+    return {
+        "example": example, "method": found.method, "layer": found.layer, "target": names[found.target],
+        "prediction": [{"class": names[k], "probability": p} for k, p in found.prediction],
+        "sum": finite(found.total), "min": finite(found.low), "max": finite(found.high),
+        "trust": {"deletion": found.deletion, "random_deletion": found.random_deletion},
+        "notes": list(found.notes),
+    }
+
+
+def _method(words: str) -> str:
+    """A method's name in the code from that or from its title: grad_cam, Grad-CAM."""
+    titles = {method.title.casefold(): name for name, method in methods().items()}
+    return titles.get(words.casefold(), words)
+
+
+def _class(words: str | None, names: tuple[str, ...]) -> int | None:
+    """A class from its name or its number. Raises UserError that lists a few."""
+    if words is None:
+        return None
+    if words in names:
+        return names.index(words)
+    if words.isdigit() and int(words) < len(names):
+        return int(words)
+    raise UserError(f"There is no class {words!r}. The classes are {', '.join(names[:10])}"
+                    f"{' …' if len(names) > 10 else '.'}")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import nn
@@ -50,7 +49,8 @@ def model_of(tensors: Tensors, card: Card, name: str, forget: Callable[[], None]
                      'A card with "architecture" chooses.')
     weights, converted = _one_float_type(best.tensors)
     module = assigned(best.built.module, weights)
-    return LoadedModel(module, best.built.card, (*notes, *best.notes, *converted, *best.built.notes))
+    notes += [*best.notes, *converted, *best.built.notes]
+    return LoadedModel(module, best.built.card, tuple(notes))
 
 
 def assigned(module: nn.Module, tensors: Tensors) -> nn.Module:
@@ -87,8 +87,9 @@ def _spellings(tensors: Tensors) -> list[tuple[dict[str, torch.Tensor], tuple[st
     while True:
         spelled = {new: tensors[old] for old, new in names.items()}
         spellings.append(_with_batch_counts(spelled, notes))
-        prefix = next((p for p in PREFIXES if names and all(n.startswith(p) for n in names.values())), None)
-        if prefix is None:
+        prefix = next((prefix for prefix in PREFIXES
+                       if all(name.startswith(prefix) for name in names.values())), None)
+        if prefix is None or not names:
             return spellings
         names = {old: new.removeprefix(prefix) for old, new in names.items()}
         notes += (f"Prefix '{prefix}' taken off every name.",)
@@ -128,10 +129,10 @@ def _odd(tensors: Tensors, name: str, forget: Callable[[], None]) -> list[str]:
     notes = []
     if not tensors:
         raise UserError(f"{name}: the file was read but holds no tensor, so there are no weights "
-                        "to show. Save a network's state dict: torch.save(model.state_dict(), 'weights.pt').")
+                        "to show. Save a state dict: torch.save(model.state_dict(), 'weights.pt').")
     if len(tensors) > UPLOADED.tensors:
-        notes.append(f"The file holds {len(tensors):,} tensors, unusually many: lists and charts of "
-                     "all of them are slow.")
+        notes.append(f"The file holds {len(tensors):,} tensors, unusually many: lists and charts "
+                     "of all of them are slow.")
     bad = []
     for key, tensor in tensors.items():
         if not is_finite(tensor):
@@ -145,7 +146,7 @@ def _odd(tensors: Tensors, name: str, forget: Callable[[], None]) -> list[str]:
 
 
 def is_finite(tensor: torch.Tensor) -> bool:
-    """Whether every number is; a sum tells in one pass, and only a sum that is not is looked into."""
+    """Whether every number is: their sum tells, and only a sum that is not is looked into."""
     if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.is_meta:
         return True
     wide = tensor.float() if tensor.dtype.itemsize == 1 else tensor
@@ -155,11 +156,7 @@ def is_finite(tensor: torch.Tensor) -> bool:
 
 def _unknown_architecture(card: Card) -> str:
     wish = f" ({shown(card.architecture)} was asked for)" if card.architecture else ""
-    return (f"Weights only: the tensors fit no known architecture{wish}, so nothing can be predicted. "
-            'Name it in a card ("architecture"), or export the network itself: '
+    return (f"Weights only: the tensors fit no known architecture{wish}, so nothing can be "
+            'predicted. Name it in a card ("architecture"), or export the network itself: '
             "torch.export.save(torch.export.export(model, (example,)), 'model.pt2').")
 
-
-def flat_name(path: tuple[Any, ...]) -> str:
-    """A tensor's name from the keys that lead to it."""
-    return ".".join(str(key) for key in path)

@@ -18,6 +18,7 @@ import numpy as np
 
 VERSION = 1  # raise when what a key stands for is computed differently
 ABANDONED = 24 * 3600  # seconds after which an unfinished folder belongs to a process that died
+LARGEST_COPY = 4096  # bytes; smaller arrays are read, since an empty one cannot be mapped
 INDEX = "index.json"  # written last: array name -> file and its size
 
 
@@ -45,11 +46,11 @@ def read(key: str) -> Mapping[str, np.ndarray] | None:
     A folder that is incomplete or damaged is deleted, so that it is computed again.
     """
     place = folder() / key
+    if not (place / INDEX).is_file():
+        return None
     try:
         index = json.loads((place / INDEX).read_text())
         arrays = {name: _mapped(place / file, size) for name, (file, size) in index.items()}
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, TypeError, AttributeError):
         shutil.rmtree(place, ignore_errors=True)
         return None
@@ -60,8 +61,9 @@ def read(key: str) -> Mapping[str, np.ndarray] | None:
 def _mapped(file: Path, size: int) -> np.ndarray:
     if file.stat().st_size != size:
         raise ValueError("truncated")
-    empty = np.load(file, mmap_mode=None, allow_pickle=False) if size < 256 else None
-    return empty if empty is not None else np.load(file, mmap_mode="r", allow_pickle=False)
+    mapped = np.load(file, mmap_mode="r" if size > LARGEST_COPY else None, allow_pickle=False)
+    mapped.setflags(write=False)
+    return mapped
 
 
 class Writer:

@@ -30,7 +30,7 @@ def describe_unknown(head: bytes, name: str) -> str:
 
 def _seems(head: bytes) -> tuple[str, str]:
     if not head:
-        return "is empty (0 bytes)", "Copy or download it again; the first transfer may have failed."
+        return "is empty (0 bytes)", "Copy or download it again; the transfer may have failed."
     for start, is_a, next_step in SIGNATURES:
         if head.startswith(start):
             return is_a, next_step
@@ -45,7 +45,7 @@ def _seems(head: bytes) -> tuple[str, str]:
         return ("is a tar archive; torch's own of 2017 can only be read by running code from the "
                 "file, and is not loaded", f"Unpack it, or: {RESAVE}")
     if _is_text(head):
-        return "is a text file, not one of the kinds that are read here", "Open the file it is about."
+        return "is a text file, not of a kind that is read here", "Open the file it is about."
     if not any(head):
         return "holds only zeros; the transfer may have failed", "Copy or download it again."
     return ("is of no kind that is read here, or it is damaged, incomplete or corrupt",

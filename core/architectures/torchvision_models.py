@@ -13,7 +13,9 @@ from core.card import Card
 from core.classifier_heads import Head, below, new_head, same_head
 from core.meta_build import ShapesOnly
 
+FLAT = (nn.Linear, nn.Dropout, nn.ReLU, nn.Hardswish, nn.Tanh)  # layers over (N, features)
 CLASSES = 1000  # ImageNet's, which every network of the registry is built with
+INPUT_SHIFTED = ("googlenet", "inception_v3")
 AUXILIARY = ("aux1", "aux2", "AuxLogits")
 # A tensor that every network of a file of torchvision.models has: without one of them torchvision
 # is not even imported.
@@ -32,7 +34,7 @@ MARKERS = {
     "resnet": "layer1.0.conv1.weight",
     "shufflenetv2": "stage2.0.branch2.0.weight",
     "squeezenet": "features.3.squeeze.weight",
-    "swin_transformer": "features.1.0.attn.relative_position_bias_table",
+    "swin_transformer": "features.1.0.attn.relative_position_index",
     "vgg": "features.0.bias",
     "vision_transformer": "encoder.layers.encoder_layer_0.ln_1.weight",
 }
@@ -99,16 +101,17 @@ def _fitted(name: str, shapes: Shapes) -> Fitted | None:
             module.set_submodule(place, auxiliary.module)
     if not _fit_first_layer(fitted, name, own, shapes):
         return None
+    if name in INPUT_SHIFTED:
+        fitted.guesses.append("transform_input shifts the input, as with torchvision's own weights")
+    fitted.guesses[:] = [f"Taken for {name}; the file does not say that {guess}."
+                         for guess in fitted.guesses]
     built = {key: tensor.shape for key, tensor in module.state_dict().items()}
-    if name in ("googlenet", "inception_v3"):
-        fitted.guesses.append("its input is shifted inside (transform_input), as in torchvision's weights")
-    fitted.guesses[:] = [f"Taken for {name}; not in the file, assumed: {g}." for g in fitted.guesses]
     return fitted if built == shapes else None
 
 
 def _options(name: str, shapes: Shapes) -> dict[str, Any]:
     """What the constructor must know beyond the number of classes."""
-    if name in ("googlenet", "inception_v3"):
+    if name in INPUT_SHIFTED:
         auxiliary = any(key.startswith(AUXILIARY) for key in shapes)
         return {"aux_logits": auxiliary, "init_weights": False, "transform_input": True}
     if size := _image_size(shapes):
@@ -137,8 +140,9 @@ def _new_main_head(module: nn.Module, place: str, shapes: Shapes) -> Head | None
         head = new_head(original.in_features, below(shapes, place))
     if head is None and isinstance(original, nn.Linear):
         place = place.split(".")[0]
-        block = [layer for layer in module.get_submodule(place).modules() if not list(layer.children())]
-        if all(isinstance(layer, (nn.Linear, nn.Dropout, nn.ReLU, nn.Hardswish, nn.Tanh)) for layer in block):
+        block = [layer for layer in module.get_submodule(place).modules()
+                 if not isinstance(layer, nn.Sequential)]
+        if all(isinstance(layer, FLAT) for layer in block):
             first = next(layer for layer in block if isinstance(layer, nn.Linear))
             head = new_head(first.in_features, below(shapes, place))
     if head:
@@ -163,7 +167,7 @@ def _fit_first_layer(fitted: Fitted, name: str, own: Shapes, shapes: Shapes) -> 
             return False
         size, stride, padding = (3, 3), (1, 1), (1, 1)
         fitted.module.maxpool = nn.Identity()
-        fitted.guesses.append("a first layer of stride 1 without max-pooling, as for 32 × 32 pictures")
+        fitted.guesses.append("its 3 × 3 start has stride 1 and no max-pooling")
     with torch.device("meta"):
         made = nn.Conv2d(wanted[1], had[0], size, stride, padding, bias=first.bias is not None)
     fitted.module.set_submodule(place, made)

@@ -24,8 +24,8 @@ def read(path: Path, splits: tuple[str, ...]) -> dict[str, Any]:
     Raises UserError that names the file and the key.
     """
     try:
-        said = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        said = dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path.name} is not readable JSON. Write it again, like "
                         f'{{"netlens_data": "shapes", "split": "test", "seed": 0}}.') from error
     if unknown := said.keys() - {"netlens_data", "split", "seed"}:
@@ -35,7 +35,8 @@ def read(path: Path, splits: tuple[str, ...]) -> dict[str, Any]:
         raise UserError(f"{path.name}: 'split' is one of {', '.join(splits)}, "
                         f"not {str(said.get('split'))[:40]!r}. Correct it.")
     if type(said.setdefault("seed", 0)) is not int or not 0 <= said["seed"] < 2**32:
-        raise UserError(f"{path.name}: 'seed' is a whole number from 0 to 4,294,967,295. Correct it.")
+        raise UserError(f"{path.name}: 'seed' is a whole number from 0 to 4,294,967,295. "
+                        "Correct it.")
     return said
 
 

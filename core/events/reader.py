@@ -44,15 +44,18 @@ class Events:
     """
 
     names: Names = field(default_factory=Names)
-    columns: list[tuple[np.ndarray, ...]] = field(default_factory=list)
+    columns: tuple[list[np.ndarray], ...] = field(default_factory=lambda: ([], [], [], []))
     others: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     records: int = 0
     plugin_of_tag: dict[int, int] = field(default_factory=dict)
 
-    def column(self, number: int, dtype: type) -> np.ndarray:
-        """0 tag codes, 1 steps, 2 wall times, 3 values."""
-        return np.concatenate([np.empty(0, dtype), *(part[number] for part in self.columns)])
+    def take(self, number: int, dtype: type) -> np.ndarray:
+        """One column, given away once: 0 tag codes, 1 steps, 2 wall times, 3 values."""
+        parts = self.columns[number]
+        whole = np.concatenate([np.empty(0, dtype), *parts])
+        parts.clear()  # so that at most one column is there twice
+        return whole
 
 
 def read_events(files: list[Path]) -> Events:
@@ -127,7 +130,8 @@ def _keep_numbers(found: Records, events: Events) -> None:
             kept.append((values.records[wanted], values.tags[wanted], values.numbers[wanted]))
         _count_others(values, plugins, ~wanted, events)
     if kept:
-        events.columns.append(_in_file_order(found, kept))
+        for column, part in zip(events.columns, _in_file_order(found, kept), strict=True):
+            column.append(part)
 
 
 def _learn_plugins(found: Records, events: Events) -> None:

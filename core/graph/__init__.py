@@ -1,1 +1,1 @@
-"""Frozen networks (.pt2, TorchScript, ONNX) as modules: a list of nodes whose operators are on a list."""
+"""Frozen networks (.pt2, TorchScript, ONNX) as modules: nodes whose operators are on a list."""

@@ -34,7 +34,8 @@ def _switched_off(node: Node, place: int, name: str) -> Node:
     if node.keywords.get(name) is True:
         return replace(node, keywords=node.keywords | {name: False})
     if len(node.arguments) > place and node.arguments[place] is True and _has_statistics(node):
-        return replace(node, arguments=(*node.arguments[:place], False, *node.arguments[place + 1:]))
+        before, after = node.arguments[:place], node.arguments[place + 1:]
+        return replace(node, arguments=(*before, False, *after))
     return node
 
 

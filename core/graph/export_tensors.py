@@ -1,4 +1,4 @@
-"""The tensors of an exported network, of each layout that torch.export has written; no pickle is run."""
+"""The tensors of an exported network, in each layout that torch.export has written."""
 
 import io
 import json
@@ -9,7 +9,7 @@ import torch
 from core.archives import Archive
 from core.checkpoints import persistent_storage
 from core.errors import UserError
-from core.graph.export_schema import DTYPES, STRIDED
+from core.graph.export_values import DTYPES, STRIDED
 from core.limits import current_limits
 from core.pickled_values import Storage, StoredTensor
 from core.safe_pickle import read_pickle
@@ -27,9 +27,11 @@ def read_json(archive: Archive, member: str) -> Any:
     try:
         return json.loads(data)
     except RecursionError as error:
-        raise UserError(f"its JSON {shown(member)} is nested too deep. Export the network again.") from error
+        raise UserError(f"its JSON {shown(member)} is nested too deep. "
+                        "Export the network again.") from error
     except ValueError as error:
-        raise UserError(f"its JSON {shown(member)} is damaged ({shown(error)}). Export the network again.") from error
+        raise UserError(f"its JSON {shown(member)} is damaged ({shown(error)}). "
+                        "Export the network again.") from error
 
 
 def exported_tensors(archive: Archive, model: str) -> dict[str, torch.Tensor]:
@@ -45,7 +47,7 @@ def exported_tensors(archive: Archive, model: str) -> dict[str, torch.Tensor]:
 
 
 def flat_tensors(archive: Archive) -> dict[str, torch.Tensor]:
-    """The tensors of the oldest layout, whose members are torch.save archives whatever their names."""
+    """The tensors of the oldest layout: torch.save archives, whatever their names."""
     names = [f"{part}.{end}" for part in FLAT_PARTS for end in ("pt", "json")]
     found: dict[str, torch.Tensor] = {}
     for name in names:
@@ -68,17 +70,19 @@ class _Tensors:
             if place not in self.made:
                 self.made[place] = self.storages.tensor(stored)
         except ValueError as error:
-            raise UserError(f"its tensor {shown(name)} does not match its data: {error}. It may be damaged; "
-                            "export the network again.") from error
+            raise UserError(f"its tensor {shown(name)} does not match its data: {error}. "
+                            "It may be damaged; export the network again.") from error
         return self.made[place]
 
 
 def _raw(archive: Archive, folder: str, config: dict) -> dict[str, torch.Tensor]:
     """Tensors that JSON describes and members hold as raw bytes."""
     if len(config) > current_limits().tensors:
-        raise UserError(f"it has {len(config):,} tensors, the limit is {current_limits().tensors:,}. Save fewer.")
+        raise UserError(f"it has {len(config):,} tensors, the limit is "
+                        f"{current_limits().tensors:,}. Save fewer.")
     tensors = _Tensors(Storages(lambda key: archive.view(f"{folder}{key}")))
-    return {name: tensors.at(name, _described(archive, folder, name, said)) for name, said in config.items()}
+    return {name: tensors.at(name, _described(archive, folder, name, said))
+            for name, said in config.items()}
 
 
 def _described(archive: Archive, folder: str, name: str, said: dict) -> StoredTensor:

@@ -13,16 +13,18 @@ from typing import Any
 import torch
 
 from core.errors import UserError
-from core.graph.nodes import Graph, Node, Number, output_names
+from core.graph.nodes import UNBOUNDED, Graph, Node, Number, Ref, output_names, used_by
 from core.graph.operators import base_name, resolve
 from core.graph.running import State, bind, computed
 
 GROWN = 7  # times the recorded batch; a prime, so that an axis grows by it only with the batch
 _RESHAPING = frozenset(["view", "reshape", "_unsafe_view"])
+_MERGING = frozenset(["flatten", "squeeze", "unsqueeze"])
+_MAKING = {"zeros": 0, "full": 0, "ones": 0, "new_zeros": 1, "new_full": 1}  # where the sizes are
 _SPREADING = frozenset(["expand", "broadcast_to", "repeat"])
 
 
-class NotFreed(Exception):
+class NotFreedError(Exception):
     """The batch cannot be told from the other sizes."""
 
 
@@ -39,7 +41,7 @@ def with_free_batch(graph: Graph) -> Graph | None:
     """The graph for any batch, or None where it cannot be told which sizes are the batch's."""
     try:
         return _Freeing(graph).graph()
-    except (NotFreed, UserError):
+    except (NotFreedError, UserError):
         return None
 
 
@@ -48,6 +50,7 @@ class _Freeing:
         self.source = source
         self.batch = source.inputs[0].example[0]
         self.numbers: dict[int, str] = {}  # multiples of the batch that are needed
+        self.worth: dict[str, int] = {}  # theirs in the larger run
         self.recorded: dict[str, Any] = {}
         self.grown: dict[str, Any] = {}
         self.places: dict[str, Place] = {}
@@ -64,102 +67,117 @@ class _Freeing:
             self._place(given.name, ())
         nodes = [self._freed(node, *states) for node in self.source.nodes]
         return replace(self.source, nodes=(*self._number_nodes(), *nodes),
-                       inputs=tuple(replace(given, sizes=((1, 1 << 31), *given.sizes[1:]))
+                       inputs=tuple(replace(given, sizes=((1, UNBOUNDED), *given.sizes[1:]))
                                     for given in self.source.inputs))
 
     def _number_nodes(self) -> Iterator[Node]:
         """Nodes that compute the batch and its multiples."""
         first = self.source.inputs[0].name
         batch = f"{first}~batch"
-        yield Node("aten.sym_size.int", (Number(first), 0), {}, batch, where="the batch")
+        yield Node("aten.sym_size.int", (Ref(first), 0), {}, batch, where="the batch")
         for times, name in self.numbers.items():
             yield Node("sym.mul", (Number(batch), times), {}, name, where="the batch")
 
     def _freed(self, node: Node, recorded: State, grown: State) -> Node:
-        """The node with literal sizes replaced where they hold the batch; runs it at both batches."""
+        """The node, its literal sizes replaced where they hold the batch; runs at both batches."""
         function = resolve(node.operator)
         result = computed(node, function, self.recorded, recorded)
         bind(node.outputs, result, self.recorded)
-        base, inputs = base_name(node.operator), _tensor_inputs(node)
-        if base in _RESHAPING and inputs[0] in self.places:
-            node = self._with_size(node, self._reshaped(inputs[0], tuple(result.shape)))
-        elif base in _SPREADING and self._spreads_batch(node, inputs[0]):
-            node = self._with_size(node, Place(0, 1))
-        literal = replace(node, arguments=tuple(_with_numbers(argument, self) for argument in node.arguments))
+        inputs = tuple(str(name) for name in used_by(node))
+        node = self._with_free_sizes(node, inputs, result)
+        literal = replace(node, arguments=tuple(map(self._literal, node.arguments)))
         bind(node.outputs, computed(literal, function, self.grown, grown), self.grown)
         for name in output_names(node.outputs):
             self._place(name, inputs)
         return node
 
-    def literal(self, name: str) -> int:
-        """What a number is worth in the run on the larger batch."""
-        times = next(times for times, known in self.numbers.items() if known == name)
-        return times * self.batch * GROWN
+    def _with_free_sizes(self, node: Node, inputs: tuple[str, ...], result: Any) -> Node:
+        base = base_name(node.operator)
+        if base in _MAKING:
+            return self._made(node, _MAKING[base])
+        first = inputs[0] if inputs else ""
+        if base in (*_RESHAPING, *_MERGING) and first in self.places and result.dim():
+            place = self._reshaped(first, tuple(result.shape))
+            self.places[str(node.outputs)] = place
+            return self._with_size(node, 1, place.axis) if base in _RESHAPING else node
+        if base in _SPREADING and self._spreads_batch(node, first):
+            return self._with_size(node, 1, 0)
+        return node
+
+    def _made(self, node: Node, slot: int) -> Node:
+        """A tensor of zeros and the like; the state of a recurrent layer has the batch second."""
+        sizes = _sizes(node, slot)
+        axis = 1 if len(sizes) == 3 else 0
+        return self._with_size(node, slot, axis) if sizes[axis:axis + 1] == [self.batch] else node
+
+    def _literal(self, argument: Any) -> Any:
+        """An argument with the multiples of the batch as they are in the larger run."""
+        if not isinstance(argument, list):
+            return argument
+        return [self.worth.get(part, part) if isinstance(part, Number) else part
+                for part in argument]
 
     def _place(self, name: str, inputs: tuple[str, ...]) -> None:
-        """Finds the batch in a value by what has grown; its place in an axis is that in the inputs."""
+        """Finds the batch in a value by what has grown, its place in that axis by the inputs."""
         small, large = self.recorded[name], self.grown[name]
         if not isinstance(small, torch.Tensor):
             return
-        axes = [axis for axis, sizes in enumerate(zip(small.shape, large.shape, strict=True)) if len(set(sizes)) > 1]
+        if small.dim() != large.dim():
+            raise NotFreedError
+        pairs = zip(small.shape, large.shape, strict=True)
+        axes = [axis for axis, (one, other) in enumerate(pairs) if one != other]
         if not axes:
             return
         if len(axes) > 1 or large.shape[axes[0]] != GROWN * small.shape[axes[0]]:
-            raise NotFreed
+            raise NotFreedError
         size = small.shape[axes[0]]
         known = [self.places[given].outside for given in inputs if given in self.places
                  and self.recorded[given].shape[self.places[given].axis] == size]
         self.places.setdefault(name, Place(axes[0], known[0] if known else 1))
 
     def _reshaped(self, name: str, sizes: tuple[int, ...]) -> Place:
-        """Where the batch is after a reshape, which keeps what lies outside of it in row-major order."""
+        """Where the batch is after a reshape, which keeps what lies outside of it, row by row."""
         shape, place = self.recorded[name].shape, self.places[name]
         outside = prod(shape[:place.axis]) * place.outside
-        before = [prod(sizes[:axis]) for axis in range(len(sizes))]
-        own = [axis for axis, size in enumerate(sizes) if size == self.batch and before[axis] == outside]
-        if own:
-            return Place(own[0], 1)
         inner = tuple(shape[place.axis + 1:])
-        if inner and sizes[-len(inner):] == inner and len(sizes) > len(inner):
-            merged = [len(sizes) - len(inner) - 1]  # the axes after the batch stay as they are
-        else:
-            merged = [axis for axis in reversed(range(len(sizes))) if before[axis] <= outside]
-        for axis in merged:
-            if outside % before[axis] == 0 and sizes[axis] % (outside // before[axis] * self.batch) == 0:
+        before = [prod(sizes[:axis]) for axis in range(len(sizes))]
+        for axis, size in enumerate(sizes):
+            if size == self.batch and before[axis] == outside:
+                return Place(axis, 1)
+        axes = list(reversed(range(len(sizes))))
+        if inner and len(sizes) > len(inner) and sizes[-len(inner):] == inner:
+            axes = axes[len(inner):]  # what follows the batch stays as it is
+        elif sizes[-1] == prod(inner):
+            axes = axes[1:]  # what follows the batch is one axis now
+        for axis in axes:
+            if before[axis] <= outside and outside % before[axis] == 0:
                 return Place(axis, outside // before[axis])
-        raise NotFreed
+        raise NotFreedError
 
     def _spreads_batch(self, node: Node, name: str) -> bool:
         """Whether a value without a batch (a class token) is repeated for each example."""
-        sizes = node.arguments[1] if len(node.arguments) > 1 else ()
+        sizes = _sizes(node, 1)
         shape = self.recorded[name].shape
         alone = len(sizes) > len(shape) or shape[:1] == (1,)
-        return bool(sizes) and name not in self.places and sizes[0] == self.batch and alone
+        return name not in self.places and sizes[:1] == [self.batch] and alone
 
-    def _with_size(self, node: Node, place: Place) -> Node:
-        sizes = node.arguments[1]
-        size = sizes[place.axis]
-        for name in output_names(node.outputs):
-            self.places[name] = place
-        if size == -1 or isinstance(size, Number):
+    def _with_size(self, node: Node, slot: int, axis: int) -> Node:
+        """The node with one of its sizes, a multiple of the recorded batch, left to the batch."""
+        sizes = node.arguments[slot]
+        size = sizes[axis] if isinstance(sizes, list) and axis < len(sizes) else None
+        if size == -1 or isinstance(size, Ref):
             return node
         if type(size) is not int or size % self.batch:
-            raise NotFreed
+            raise NotFreedError
         times = size // self.batch
         name = self.numbers.setdefault(times, f"{self.source.inputs[0].name}~batch*{times}")
-        freed = [*sizes[:place.axis], Number(name), *sizes[place.axis + 1:]]
-        return replace(node, arguments=(node.arguments[0], freed, *node.arguments[2:]))
+        self.worth[name] = size * GROWN
+        sizes = [*sizes[:axis], Number(name), *sizes[axis + 1:]]
+        before, after = node.arguments[:slot], node.arguments[slot + 1:]
+        return replace(node, arguments=(*before, sizes, *after))
 
 
-def _tensor_inputs(node: Node) -> tuple[str, ...]:
-    from core.graph.nodes import used_by
-
-    return tuple(str(name) for name in used_by(node))
-
-
-def _with_numbers(argument: Any, freeing: _Freeing) -> Any:
-    """The argument with the multiples of the batch as they are in the larger run."""
-    if not isinstance(argument, list):
-        return argument
-    return [freeing.literal(part) if isinstance(part, Number) and part in freeing.numbers.values() else part
-            for part in argument]
+def _sizes(node: Node, slot: int) -> list:
+    """The literal sizes among a node's arguments."""
+    sizes = node.arguments[slot] if len(node.arguments) > slot else []
+    return sizes if isinstance(sizes, list) else []

@@ -1,4 +1,4 @@
-"""Operators that write into a tensor become ordinary ones, so that every layer's output stays what it was.
+"""Operators that write into a tensor become ordinary ones: a layer's output stays as it was.
 
 `relu_` after a batch norm would otherwise change what was captured of the batch norm, and an input
 that asks for its gradient refuses to be written to.
@@ -34,10 +34,10 @@ def _with_copies(graph: Graph, names: Iterable[str]) -> Graph:
     def copied(name: Ref) -> Ref:
         return copies.get(name, name)
 
-    first = [Node("aten.clone.default", (Ref(name),), {}, str(copy), where="the copy of what is written to")
+    first = [Node("aten.clone.default", (Ref(name),), {}, str(copy), where="a copy to write to")
              for name, copy in copies.items()]
-    rest = [replace(node, arguments=mapped(node.arguments, copied), keywords=mapped(node.keywords, copied))
-            for node in graph.nodes]
+    rest = [replace(node, arguments=mapped(node.arguments, copied),
+                    keywords=mapped(node.keywords, copied)) for node in graph.nodes]
     return replace(graph, nodes=(*first, *rest), outputs=tuple(map(copied, graph.outputs)))
 
 
@@ -67,7 +67,7 @@ class _Rewriting:
     def _take(self, index: int, node: Node) -> None:
         node = replace(node, arguments=mapped(node.arguments, self._reference),
                        keywords=mapped(node.keywords, self._reference))
-        target = node.arguments[0] if node.arguments and isinstance(node.arguments[0], Ref) else None
+        target = next((first for first in node.arguments[:1] if isinstance(first, Ref)), None)
         ordinary = without_writing(node.operator) if target is not None else None
         if ordinary is None:
             shares = target is not None and base_name(node.operator) in SHARING
@@ -104,8 +104,9 @@ class _Rewriting:
 
     def _unseen(self, target: Ref, index: int) -> bool:
         """Whether no other value that is still needed shares memory with this one."""
-        others = self.sharers.get(self._owner(target), set()) - {target}
-        return all(self.last.get(other, -1) <= index for other in others)
+        sharers = self.sharers.get(self._owner(target), set())
+        sharers -= {other for other in sharers if self.last.get(other, -1) <= index}
+        return sharers <= {target}
 
 
 def _exists(operator: str) -> bool:

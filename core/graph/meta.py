@@ -1,7 +1,7 @@
-"""The run on torch's meta device: shapes, memory and work are known before anything real is computed."""
+"""The run on torch's meta device: shapes, memory and work are known before anything is computed."""
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class Cost:
 
 
 def cost(module: nn.Module, inputs: list[tuple[tuple[int, ...], torch.dtype]]) -> Cost:
-    """What a run on inputs of these shapes and types takes; nothing is computed, the module is untouched.
+    """What a run on inputs of these shapes and types takes; the module is left untouched.
 
     Raises UserError that names the node which fails, or is too large.
     """
@@ -38,7 +38,7 @@ def cost(module: nn.Module, inputs: list[tuple[tuple[int, ...], torch.dtype]]) -
                for name, tensor in (*module.named_parameters(remove_duplicate=False),
                                     *module.named_buffers(remove_duplicate=False))}
     given = tuple(torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in inputs)
-    with torch.no_grad(), _Meter() as meter:
+    with torch.no_grad(), _Meter(tensors.values()) as meter:
         output = functional_call(module, tensors, given, tie_weights=False)
     shapes = tuple(tuple(part.shape) for part in _tensors(output))
     return Cost(meter.peak, meter.multiply_adds, shapes)
@@ -58,12 +58,14 @@ class _Meter(TorchDispatchMode):
     Memory is counted by storage, since views share one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Iterable[torch.Tensor]) -> None:
         super().__init__()
         self.calls = self.work = self.multiply_adds = self.bytes = self.peak = 0
-        self.storages: dict[int, weakref.ref] = {}
+        self.storages: dict[int, weakref.ref | None] = {
+            weight.untyped_storage()._cdata: None for weight in weights}
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (),
+                           kwargs: dict[str, Any] | None = None) -> Any:
         result = function(*args, **(kwargs or {}))
         self.calls += 1
         made = list(_tensors(result))
@@ -76,12 +78,13 @@ class _Meter(TorchDispatchMode):
         if self.calls > MOST_CALLS:
             raise ValueError(f"the network takes more than {MOST_CALLS:,} operators, the limit")
         if self.work > MOST_WORK:
-            raise ValueError(f"the network takes more than {MOST_WORK:,} operations for one run, the limit")
+            raise ValueError(f"the network takes more than {MOST_WORK:,} operations, the limit")
         return result
 
     def _count(self, tensor: torch.Tensor) -> None:
         if tensor.numel() > LARGEST_VALUE:
-            raise ValueError(f"it makes {tensor.numel():,} elements, too large: the limit is {LARGEST_VALUE:,}")
+            raise ValueError(f"it makes {tensor.numel():,} elements, too large: the limit is "
+                             f"{LARGEST_VALUE:,}")
         storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
         if key in self.storages:
@@ -95,7 +98,8 @@ class _Meter(TorchDispatchMode):
         self.bytes += size
         self.peak = max(self.peak, self.bytes)
         if self.peak > LARGEST_PEAK:
-            raise ValueError(f"the network needs more than {LARGEST_PEAK // GB} GB at once, too large")
+            raise ValueError(f"the network needs more than {LARGEST_PEAK // GB} GB at once, "
+                             "too large")
 
 
 def _multiply_adds(operator: str, args: tuple, made: torch.Tensor) -> int:

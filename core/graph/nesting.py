@@ -1,4 +1,4 @@
-"""From a flat list of nodes to a tree of layers: each call of a layer becomes a program of that layer."""
+"""From a flat list of nodes to a tree of layers: each call of a layer is a program of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -97,13 +97,14 @@ class _Nesting:
 
     def _program(self, start: int, end: int, depth: int, outputs: tuple[str, ...]) -> Program:
         """The nodes start … end, which ran in the same `depth` calls."""
-        steps = tuple(self._step(first, last, depth, outputs) for first, last in self._runs(start, end, depth))
+        steps = tuple(self._step(first, last, depth, outputs)
+                      for first, last in self._runs(start, end, depth))
         own = {str(name) for step in steps if isinstance(step, Step) for name in used_by(step.node)}
         weights = tuple(sorted((own | set(outputs)) & self.graph.weights.keys()))
         return Program(self._entering(start, end), outputs, weights, steps)
 
     def _runs(self, start: int, end: int, depth: int) -> Iterator[tuple[int, int]]:
-        """Where each node of this program's own, and each run of a layer inside it, begins and ends."""
+        """Where each own node of this program, and each run of a layer in it, begins and ends."""
 
         def key(index: int) -> Any:
             calls = self.nodes[index].calls
@@ -131,11 +132,11 @@ class _Nesting:
     def _entering(self, start: int, end: int) -> tuple[str, ...]:
         """Tensors from before `start` that these nodes read, in the order of their first use."""
         used = dict.fromkeys(str(name) for node in self.nodes[start:end] for name in used_by(node))
-        return tuple(name for name in used if name not in self.graph.weights and name not in self.numbers
-                     and self.made.get(name, -1) < start)
+        return tuple(name for name in used if self.made.get(name, -1) < start
+                     and name not in self.graph.weights and name not in self.numbers)
 
     def _leaving(self, start: int, end: int) -> tuple[str, ...]:
-        """Tensors that these nodes make for later ones; where nobody reads any, the last one made."""
+        """Tensors that these nodes make for later ones; where there are none, the last made."""
         made = [name for node in self.nodes[start:end] for name in output_names(node.outputs)
                 if name not in self.numbers]
         return tuple(name for name in made if self.last.get(name, -1) >= end) or tuple(made[-1:])
@@ -155,4 +156,5 @@ def _with_numbers(node: Node, numbers: set[str]) -> Node:
     def marked(name: Ref) -> Ref:
         return Number(name) if name in numbers else Ref(name)
 
-    return replace(node, arguments=mapped(node.arguments, marked), keywords=mapped(node.keywords, marked))
+    return replace(node, arguments=mapped(node.arguments, marked),
+                   keywords=mapped(node.keywords, marked))

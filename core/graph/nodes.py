@@ -1,4 +1,4 @@
-"""A frozen network as data: nodes that name an operator, their arguments, and the layers they ran in."""
+"""A frozen network as data: nodes that name operators, arguments, and layers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any, Final
 import torch
 
 MOST_NODES = 20_000  # the largest real network that was met has 4,200
+DEEPEST = 64  # layers inside layers
 UNBOUNDED = 1 << 31
 
 
@@ -87,6 +88,24 @@ class Graph:
     weights: dict[str, Weight]
     layers: tuple[str, ...] = field(default=())
 
+    def layers_kept(self) -> list[str]:
+        """Layers of which the file holds more than the name, and those they lie in."""
+        paths = {call.path for node in self.nodes for call in node.calls}
+        paths |= {weight.name.rpartition(".")[0] for weight in self.weights.values()}
+        held = {path[:end] for path in paths for end in _prefix_ends(path)}
+        return [path for path in self.layers if path in held]
+
+    def layers_lost(self) -> list[str]:
+        """Layers that passed their input on or never ran, so that nothing of them was recorded."""
+        kept = set(self.layers_kept())
+        outer = {path[:end] for path in self.layers for end in _prefix_ends(path)[:-1]}
+        return [path for path in self.layers if path and path not in kept and path not in outer]
+
+
+def _prefix_ends(path: str) -> list[int]:
+    """Where each path that leads to this one ends, itself included."""
+    return [*(place for place, letter in enumerate(path) if letter == "."), len(path)]
+
 
 def references(argument: Any) -> Iterator[Ref]:
     """The values that an argument, or a structure of arguments, names."""
@@ -126,6 +145,6 @@ def mapped(argument: Any, change: Callable[[Ref], Any]) -> Any:
 
 
 def last_uses(graph: Graph) -> dict[str, int]:
-    """The index of the last node that reads each value; the number of nodes for what is returned."""
+    """The index of the last node that reads each value; what is returned, one past the end."""
     last = {str(name): index for index, node in enumerate(graph.nodes) for name in used_by(node)}
     return last | {str(name): len(graph.nodes) for name in graph.outputs}

@@ -5,8 +5,8 @@ from core.graph.operators import base_name
 
 _MEANINGS = {"softmax": "probabilities", "_softmax": "probabilities", "sigmoid": "sigmoid",
              "log_softmax": "log_probabilities", "_log_softmax": "log_probabilities"}
-_PASSING = frozenset("""view reshape flatten unflatten squeeze unsqueeze clone contiguous detach alias to
- _to_copy type_as dropout _unsafe_view""".split())
+_PASSING = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "clone", "detach",
+            "contiguous", "alias", "to", "_to_copy", "type_as", "dropout", "_unsafe_view")
 
 
 def output_meaning(graph: Graph) -> str:

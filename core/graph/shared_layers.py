@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from core.graph.nodes import Call, Graph, Node, Weight
+from core.graph.nodes import Graph, Node, Weight
 
 Content = frozenset[tuple[str, int]]  # names below the layer, and which tensors they are
 
@@ -19,7 +19,8 @@ def with_shared_layers(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     same: dict[str, str] = {}
     for path in sorted(contents, key=lambda path: places.get(path, len(places))):
         earlier = first.setdefault(frozenset(contents[path]), [])
-        found = next((other for other in earlier if _alike(types.get(path), types.get(other))), None)
+        kind = types.get(path)
+        found = next((other for other in earlier if _alike(kind, types.get(other))), None)
         if found is None:
             earlier.append(path)
         else:
@@ -27,7 +28,8 @@ def with_shared_layers(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     if not same:
         return graph, ()
     nodes = tuple(_renamed(node, same) for node in graph.nodes)
-    weights = {value: replace(weight, name=_tensor_name(weight, same)) for value, weight in graph.weights.items()}
+    weights = {value: replace(weight, name=_tensor_name(weight, same))
+               for value, weight in graph.weights.items()}
     layers = tuple(path for path in graph.layers if _first_name(path, same) == path)
     return replace(graph, nodes=nodes, weights=weights, layers=layers), tuple(same)
 
@@ -62,5 +64,5 @@ def _tensor_name(weight: Weight, same: dict[str, str]) -> str:
 
 
 def _renamed(node: Node, same: dict[str, str]) -> Node:
-    calls = tuple(Call(call.key, _first_name(call.path, same), call.type_name) for call in node.calls)
+    calls = tuple(replace(call, path=_first_name(call.path, same)) for call in node.calls)
     return replace(node, calls=calls)

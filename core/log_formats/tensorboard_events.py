@@ -59,7 +59,7 @@ def _nothing_there(files: list[Path], empty: list[str], problems: list[Problem])
 
 
 def _table(events: Events, run: str) -> pd.DataFrame:
-    codes = events.column(0, np.int32)
+    codes = events.take(0, np.int32)
     tags = list(events.names.tags)
     used = np.flatnonzero(np.bincount(codes, minlength=len(tags)))
     code_of = np.zeros(len(tags), np.int32)
@@ -67,8 +67,8 @@ def _table(events: Events, run: str) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(COLUMNS, (
         pd.Categorical.from_codes(np.zeros(len(codes), np.int8), [run]),
         pd.Categorical.from_codes(code_of[codes], [tags[code] for code in used]),
-        events.column(1, np.int64), events.column(2, np.float64), events.column(3, np.float64),
-    ), strict=True)))
+        events.take(1, np.int64), events.take(2, np.float64), events.take(3, np.float64),
+    ), strict=True)), copy=False)
 
 
 def _notes(events: Events, table: pd.DataFrame, empty: list[str], files: list[Path]) -> list[str]:

@@ -1,16 +1,18 @@
-"""Networks that torch.export wrote (.pt2), of every layout since torch 2.1, read without torch.export.
+"""Networks that torch.export wrote (.pt2), of every layout since torch 2.1. No code runs.
 
 An archive of JSON and raw tensors: models/NAME.json is the graph, data/weights and data/constants
 hold its tensors. Older ones keep tensors in torch.save archives inside, the oldest lie flat.
 """
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from core.archives import Archive
 from core.card import Card
 from core.errors import UserError
-from core.graph.accepted_batches import measured, widened
+from core.graph.accepted_batches import measured, with_any_batch
 from core.graph.evaluation import in_evaluation_mode
 from core.graph.export_schema import lowered, network_class
 from core.graph.export_tensors import NOT_LOADED, exported_tensors, flat_tensors, read_json
@@ -59,35 +61,46 @@ def _loaded(archive: Archive, card: Card) -> LoadedModel:
     document, tensors = _contents(archive)
     graph, second_names = with_shared_layers(lowered(document, tensors))
     if not graph.inputs:
-        raise UserError("the network takes no tensor as input. Export it with one picture as input.")
+        raise UserError("the network takes no tensor as input. Export it with one picture "
+                        "as input.")
     graph, training = in_evaluation_mode(graph)
-    module = GraphModule(without_writes(graph), network_class(document))
+    graph = without_writes(graph)
+    module = GraphModule(graph, network_class(document))
     cost = measured(module)
-    batches = widened(module)
+    module, batch_note = with_any_batch(graph, module, cost.multiply_adds)
     notes = [
         _recorded(document, len(graph.nodes)),
-        f"One run takes {cost.multiply_adds:,} multiply-adds and {cost.peak_bytes / 1e6:,.1f} MB beside the weights.",
         _inputs_note(module.inputs),
-        training and f"Exported in training mode: {training} batch norms and dropouts were set to evaluation.",
-        second_names and f"Layers with two names are shown under the first: {', '.join(second_names[:5])} again.",
-        batches,
-        *module.notes,
+        training and f"Exported in training mode: {training} batch norms and dropouts were set to "
+                     "evaluation mode.",
+        second_names and f"Layers with two names are shown under the first ({_some(second_names)} "
+                         "are second names).",
+        (lost := graph.layers_lost()) and f"{len(lost)} layers pass their input on or never run, "
+                                          f"so the file does not hold them: {_some(lost)}.",
+        module.pieces and f"{len(module.pieces)} layers were recorded in pieces and run once a "
+                          f"piece: {_some(module.pieces)}.",
+        batch_note,
     ]
     filled = card.infer(**_input_card(module.inputs[0]), output=output_meaning(graph))
     return LoadedModel(module, filled, tuple(note for note in notes if note))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" and more" if len(names) > 5 else "")
 
 
 def _refuse_code(archive: Archive) -> None:
     for name in archive.names:
         if name.startswith("data/aotinductor/") or name.endswith((".so", ".dll", ".dylib")):
             raise UserError(f"it carries compiled native code ({shown(name)}); {NOT_LOADED}")
-        if name.startswith("data/constants/opaque_obj") or name.startswith("data/constants/custom_obj"):
-            raise UserError(f"it carries a pickled object ({shown(name)}), which is code; {NOT_LOADED}")
+        if name.startswith(("data/constants/opaque_obj", "data/constants/custom_obj")):
+            raise UserError(f"it carries a pickled object ({shown(name)}), which is code; "
+                            f"{NOT_LOADED}")
 
 
 def _model_name(archive: Archive) -> str | None:
     """The model of the archive, `model` where there are several."""
-    names = [name[7:-5] for name in archive.names if name.startswith("models/") and name.endswith(".json")]
+    names = [found[1] for name in archive.names if (found := re.match(r"models/(.+)\.json$", name))]
     return "model" if "model" in names else next(iter(names), None)
 
 
@@ -107,12 +120,13 @@ def _recorded(document: dict, nodes: int) -> str:
     schema = document["schema_version"]
     major = f"{schema['major']}.{schema['minor']}" if isinstance(schema, dict) else schema
     version = document.get("torch_version")
-    return f"Exported by torch {shown(version, 30) if version else 'older than 2.5'}, schema {major}: {nodes:,} nodes."
+    by = shown(version, 30) if version else "older than 2.5"
+    return f"Exported by torch {by}, schema {major}: {nodes:,} nodes."
 
 
 def _inputs_note(inputs: tuple[Input, ...]) -> str | None:
     if len(inputs) > 1:
-        return f"The network takes {len(inputs)} inputs; only its structure can be shown, not what it computes."
+        return f"The network takes {len(inputs)} inputs, so only its structure can be shown."
     low, high = inputs[0].sizes[0] if inputs[0].sizes else (1, 1)
     return None if low == high else "The batch is dynamic."
 
@@ -122,7 +136,8 @@ def _input_card(given: Input) -> dict[str, Any]:
     if len(given.sizes) != 4:
         return {}
     names = ("input_channels", "input_height", "input_width")
-    return {name: low for name, (low, high) in zip(names, given.sizes[1:], strict=True) if low == high}
+    return {name: low for name, (low, high) in zip(names, given.sizes[1:], strict=True)
+            if low == high}
 
 
 FORMAT = Format("torch.export (.pt2)", matches, load)

@@ -49,8 +49,8 @@ def load(path: Path, card: Card) -> LoadedModel:
         entries, metadata, start = _header(mapped)
         tensors = {name: _tensor(mapped, start, entry) for name, entry in entries.items()}
     except ValueError as error:
-        raise UserError(f"{path.name} is not a valid safetensors file: {error}. It may be cut off or "
-                        "damaged: copy or download it again.") from error
+        raise UserError(f"{path.name} is not a valid safetensors file: {error}. It may be cut "
+                        "off or damaged: copy or download it again.") from error
     loaded = model_of(tensors, card, path.name, mapped.forget)
     said = ", ".join(f"{shown(key)}: {shown(value)}" for key, value in list(metadata.items())[:8])
     notes = (f"Metadata in the file: {said}.",) if said else ()
@@ -95,16 +95,18 @@ def _check_layout(entries: dict[str, Any], available: int) -> None:
     """Every entry complete, and the tensors one after the other without overlap or hole."""
     limits, total = current_limits(), 0
     if len(entries) > limits.tensors:
-        raise BadHeaderError(f"it holds too many tensors ({len(entries):,}, the limit is {limits.tensors:,})")
+        raise BadHeaderError(f"it holds too many tensors ({len(entries):,}, the limit is "
+                             f"{limits.tensors:,})")
     spans = sorted(_span(name, entry) for name, entry in entries.items())
     end = 0
     for start, stop, name in spans:
         if start != end:
-            raise BadHeaderError(f"by its header, the offsets of {shown(name)} overlap or leave a hole")
+            raise BadHeaderError(f"in its header the offsets of {shown(name)} overlap or skip")
         end = stop
         total += math.prod(entries[name]["shape"])
     if end != available:
-        raise BadHeaderError(f"its header describes {end:,} bytes of tensors, the file has {available:,}")
+        raise BadHeaderError(f"its header describes {end:,} bytes of tensors, the file has "
+                             f"{available:,}")
     if total > limits.elements:
         raise BadHeaderError(f"it holds {total:,} numbers, the limit is {limits.elements:,}")
 
@@ -114,10 +116,11 @@ def _span(name: str, entry: Any) -> tuple[int, int, str]:
         raise BadHeaderError(f"the entry of {shown(name)} in its header is incomplete")
     dtype, shape, offsets = DTYPES.get(str(entry["dtype"])), entry["shape"], entry["data_offsets"]
     if dtype is None:
-        raise BadHeaderError(f"its header gives {shown(name)} an unknown type, {shown(entry['dtype'])}")
+        raise BadHeaderError(f"its header gives {shown(name)} an unknown type, "
+                             f"{shown(entry['dtype'])}")
     lists = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
     if not lists or any(type(n) is not int or not 0 <= n < 1 << 62 for n in (*shape, *offsets)):
-        raise BadHeaderError(f"the shape or offsets of {shown(name)} in its header are not counts")
+        raise BadHeaderError(f"in its header the shape or offsets of {shown(name)} are not counts")
     start, stop = offsets
     if stop - start != math.prod(shape) * dtype.itemsize:
         raise BadHeaderError(f"the shape of {shown(name)} in its header does not fit its offsets")
@@ -126,7 +129,8 @@ def _span(name: str, entry: Any) -> tuple[int, int, str]:
 
 def _tensor(mapped: FileMap, start: int, entry: dict) -> torch.Tensor:
     first, last = entry["data_offsets"]
-    return tensor_over(mapped.view(start + first, last - first), DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    flat = tensor_over(mapped.view(start + first, last - first), DTYPES[entry["dtype"]])
+    return flat.reshape(entry["shape"])
 
 
 FORMAT = Format("safetensors", matches, load)

@@ -1,0 +1,24 @@
+"""Shared by all tests: a cache of their own, the sample files, and where real files may lie."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Results of the tests are kept apart from those of the person who runs them."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NETLENS_CACHE", str(folder))
+        patch.delenv("NETLENS_PATHS", raising=False)
+        yield folder
+
+
+@pytest.fixture
+def samples() -> Path:
+    return ROOT / "sample_models"

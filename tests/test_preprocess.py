@@ -1,0 +1,78 @@
+"""Pictures become inputs as torchvision would make them."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from core.card import InputSpec
+from core.errors import UserError
+from core.preprocess import completed, prepared
+
+RANDOM = np.random.default_rng(0)
+
+
+def spec(**keys):
+    usual = dict(channels=3, height=8, width=8, channel_order="RGB", range=(0.0, 1.0), mean=(0.0,), std=(1.0,),
+                 resize="stretch")
+    return InputSpec(**(usual | keys))
+
+
+def picture(height, width, channels=3):
+    return RANDOM.integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 200), (97, 131), (40, 40), (256, 256)])
+def test_shorter_side_and_crop_as_torchvision(height, width):
+    from PIL import Image
+    image = picture(height, width)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    transform = v2.Compose([v2.Resize(64), v2.CenterCrop(56), v2.PILToTensor(),
+                            v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
+    expected = transform(Image.fromarray(image))
+    found = prepared([image], spec(height=56, width=56, resize=(64, 56), mean=mean, std=std))[0]
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_stretch_as_torchvision():
+    from PIL import Image
+    image = picture(30, 50)
+    expected = v2.PILToTensor()(v2.Resize((20, 24))(Image.fromarray(image))).float()
+    found = prepared([image], spec(height=20, width=24, range=(0.0, 255.0)))[0]
+    assert torch.equal(found, expected)
+
+
+def test_grey_as_torchvision():
+    from PIL import Image
+    image = picture(8, 8)
+    expected = v2.PILToTensor()(Image.fromarray(image).convert("L")).float()
+    assert torch.equal(prepared([image], spec(channels=1, range=(0.0, 255.0)))[0], expected)
+
+
+def test_range_mean_std_and_order_by_the_formula():
+    image = picture(8, 8)
+    found = prepared([image], spec(range=(-1.0, 1.0), mean=(0.1, 0.2, 0.3), std=(2.0, 3.0, 4.0), channel_order="BGR"))
+    bgr = image[..., ::-1].astype(np.float64) / 255 * 2 - 1
+    expected = ((bgr - [0.1, 0.2, 0.3]) / [2, 3, 4]).transpose(2, 0, 1)
+    assert np.allclose(found[0].numpy(), expected, atol=1e-6)
+
+
+def test_grey_pictures_fill_three_channels():
+    found = prepared([picture(8, 8, 1)], spec())
+    assert found.shape == (1, 3, 8, 8)
+    assert torch.equal(found[0, 0], found[0, 2])
+
+
+def test_channels_that_cannot_be_made_are_refused():
+    with pytest.raises(UserError, match="wants 4 channels"):
+        prepared([picture(8, 8)], spec(channels=4))
+
+
+def test_a_mixed_batch_has_one_size():
+    assert prepared([picture(8, 8), picture(20, 9)], spec()).shape == (2, 3, 8, 8)
+
+
+def test_what_nobody_states_is_taken_from_the_picture_and_named():
+    found, open_keys = completed(InputSpec(height=5, mean=(0.5,)), picture(7, 9, 1))
+    assert (found.channels, found.height, found.width, found.range) == (1, 5, 9, (0.0, 1.0))
+    assert set(open_keys) == {"channels", "width", "channel_order", "range", "std", "resize"}
