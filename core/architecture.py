@@ -15,8 +15,11 @@ from core.errors import UserError
 from core.inference import input_spec
 from core.layers import layer, layer_type
 from core.library import open_model
+from core.weights_only import WeightsOnly
 
 LONGEST_SETTINGS = 300  # characters
+UNKNOWN_SIZE = ("The size of the input is not known, so shapes and costs are missing. Give height and "
+                "width in the sidebar, or choose data.")
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,13 @@ def _shape(spec: InputSpec) -> Shape | None:
 
 def architecture_of(model: nn.Module, input_shape: Shape | None) -> Architecture:
     """The table of `model`, measured with an input of that shape (1, C, H, W)."""
-    run, notes = None, ("The size of the input is not known, so shapes and costs are missing. "
-                        "Give height and width in the sidebar, or choose data.",)
-    if input_shape is not None:
-        try:
-            run = dry_run(model, input_shape)
-            notes = run.notes
-        except UserError as error:
-            notes = (str(error),)
+    if input_shape is None and not isinstance(model, WeightsOnly):
+        return Architecture(_table(model, None), _totals(model, None), (UNKNOWN_SIZE,))
+    try:
+        run = dry_run(model, input_shape or ())  # weights only say so whatever the input
+        notes = run.notes
+    except UserError as error:
+        run, notes = None, (str(error),)
     return Architecture(_table(model, run), _totals(model, run), notes)
 
 
@@ -111,7 +113,7 @@ def _weights(name: str, module: nn.Module, total: int, names: Counter[int]) -> d
 
 
 def _measured(name: str, module: nn.Module, run: DryRun | None) -> dict[str, object]:
-    """A row's columns that a run gives; a list of layers that is never called costs what they do."""
+    """A row's columns that a run gives; a list of layers, never called, costs what they do."""
     row = {"input_shape": None, "output_shape": None, "runs": None, "multiply_adds": None,
            "activation_bytes": None, "note": ""}
     if run is None:
@@ -124,7 +126,7 @@ def _measured(name: str, module: nn.Module, run: DryRun | None) -> dict[str, obj
     if inside:
         return row | {"runs": 0, "multiply_adds": sum(part.multiply_adds for part in inside),
                       "note": "Holds layers and is never called itself."}
-    return row | {"runs": 0, "note": "Never called for this input; a layer above it may use its weights."}
+    return row | {"runs": 0, "note": "Never called for this input; one above may use its weights."}
 
 
 def _outermost(name: str, module: nn.Module, run: DryRun) -> list[Run]:
@@ -157,7 +159,8 @@ def layer_weights(model_id: str, layer_name: str) -> pd.DataFrame:
     module = layer(open_model(model_id).module, layer_name)
     tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
     return pd.DataFrame([_statistics(name, tensor.detach()) for name, tensor in tensors],
-                        columns=["name", "shape", "dtype", "min", "max", "mean", "std", "zeros", "not_finite"])
+                        columns=["name", "shape", "dtype", "min", "max", "mean", "std", "zeros",
+                                 "not_finite"])
 
 
 def _statistics(name: str, tensor: torch.Tensor) -> dict[str, object]:
@@ -167,8 +170,9 @@ def _statistics(name: str, tensor: torch.Tensor) -> dict[str, object]:
     finite = numbers[torch.isfinite(numbers)]
     row["not_finite"] = numbers.numel() - finite.numel()
     if finite.numel():
-        row |= {"min": finite.min().item(), "max": finite.max().item(), "mean": finite.mean().item(),
-                "std": finite.std(correction=0).item(), "zeros": (finite == 0).double().mean().item()}
+        row |= {"min": finite.min().item(), "max": finite.max().item(),
+                "mean": finite.mean().item(), "std": finite.std(correction=0).item(),
+                "zeros": (finite == 0).double().mean().item()}
     return row
 
 

@@ -1,4 +1,4 @@
-"""Deletion, https://arxiv.org/abs/1806.07421: does the score fall when what a map marks is removed?"""
+"""Deletion, https://arxiv.org/abs/1806.07421: does the score fall when what a map marks is gone?"""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def deletion_score(probability: Callable[[torch.Tensor], np.ndarray], image: tor
                    filler: torch.Tensor, order: torch.Tensor) -> float:
     """Area under the class's probability while pixels are removed in order (H·W,), 0 to 1.
 
-    The lower, the earlier the pixels that count went. `probability` maps images (B, C, H, W) to (B,).
+    The lower, the earlier the pixels that count went. `probability`: images (B, C, H, W) to (B,).
     """
     return float(np.trapezoid(probability(removed(image, filler, order)), dx=1 / STEPS))
 
@@ -25,8 +25,8 @@ def random_deletion_score(probability: Callable[[torch.Tensor], np.ndarray], ima
     """The mean deletion score of random orders, always the same ones."""
     seeded = torch.Generator().manual_seed(0)
     pixels = image.shape[2] * image.shape[3]
-    return float(np.mean([deletion_score(probability, image, filler, torch.randperm(pixels, generator=seeded))
-                          for _ in range(RANDOM_ORDERS)]))
+    orders = [torch.randperm(pixels, generator=seeded) for _ in range(RANDOM_ORDERS)]
+    return float(np.mean([deletion_score(probability, image, filler, order) for order in orders]))
 
 
 def most_first(saliency: torch.Tensor) -> torch.Tensor:

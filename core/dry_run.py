@@ -1,9 +1,9 @@
-"""A run without numbers: the shapes that pass through a network and what computing them costs.
+"""A run for its shapes only: what passes through a network, and what computing it costs.
 
-On torch's meta device a tensor has a shape and no memory, so even the largest network runs in
-an instant.
+Large networks run on torch's meta device, where a tensor has a shape and no memory.
 """
 
+import math
 import weakref
 from collections import defaultdict
 from collections.abc import Mapping
@@ -22,6 +22,8 @@ from core.errors import UserError
 from core.layers import first_tensor, layer_names, watched
 
 Shape = tuple[int, ...]
+SMALL_WEIGHTS = 64 << 20  # bytes
+SMALL_INPUT = 3 * 256 * 256  # numbers
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,14 @@ class DryRun:
 class _Meter(TorchDispatchMode):
     """Counts multiply-adds by torch's own formulas, and bytes by the life of each storage."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports its compiler for the first operator: 1.5 s
+
     def __init__(self, owned: list[torch.Tensor]) -> None:
         super().__init__()
         self.multiply_adds = self.held = self.peak = 0
-        self.seen = {tensor.untyped_storage()._cdata for tensor in owned}  # weights are not activations
+        self.seen = {tensor.untyped_storage()._cdata for tensor in owned}  # weights do not count
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: tuple = (),
                            kwargs: dict[str, Any] | None = None) -> Any:
@@ -86,28 +92,40 @@ class _Meter(TorchDispatchMode):
 
 
 def dry_run(model: nn.Module, input_shape: Shape) -> DryRun:
-    """Runs `model` on the meta device, leaving it untouched, or where it needs numbers to run, on
-    zeros. Raises UserError that says why it cannot run on such an input."""
+    """What a run on one input costs; the network stays as it was. Raises UserError that says why it
+    cannot run on such an input."""
+    place = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+    if _small(model, input_shape):
+        return _on_zeros(model, input_shape, place)
     try:
         return _run(model, input_shape, "meta")
     except UserError:
         raise
-    except Exception:  # whatever a forward raises; the run on zeros decides whether it is the input
-        return _run_on_zeros(model, input_shape)
+    except Exception:  # whatever a forward raises: with numbers it may run, else its reason is told
+        measured = _on_zeros(model, input_shape, place)
+    return replace(measured, notes=("Shapes and costs are of a run on zeros, as this network does "
+                                    "not run without numbers.",))
 
 
-def _run_on_zeros(model: nn.Module, input_shape: Shape) -> DryRun:
-    place = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+def _small(model: nn.Module, input_shape: Shape) -> bool:
+    """Whether a run on zeros takes milliseconds: the meta device would first import torch's
+    compiler, 1.5 s and 160 MB. Recurrent layers, with numbers, are one operator without formula."""
+    tensors = list(model.parameters())
+    return (sum(tensor.nbytes for tensor in tensors) <= SMALL_WEIGHTS
+            and math.prod(input_shape) <= SMALL_INPUT
+            and not any(tensor.is_meta for tensor in tensors)
+            and not any(isinstance(module, nn.RNNBase) for module in model.modules()))
+
+
+def _on_zeros(model: nn.Module, input_shape: Shape, place: torch.device) -> DryRun:
     try:
-        measured = _run(model, input_shape, place)
+        return _run(model, input_shape, place)
     except UserError:
         raise
     except Exception as error:
-        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
-        raise UserError(f"This network does not run on an input of {_times(input_shape)}: {reason} "
-                        "Correct the input in the sidebar.") from error
-    return replace(measured, notes=("Shapes and costs are of a run on zeros, as this network does "
-                                    "not run without numbers.",))
+        reason = str(error).strip().split("\n")[0][:200].rstrip(".") or type(error).__name__
+        raise UserError(f"This network does not run on an input of {_times(input_shape)}: "
+                        f"{reason}. Correct the input in the sidebar.") from error
 
 
 def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> DryRun:
@@ -122,10 +140,11 @@ def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Dry
         begun: dict[str, list[int]] = defaultdict(list)
 
         def after(name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
-            cost, earlier = meter.multiply_adds - begun[name].pop(), layers.pop(name, None)
+            cost = meter.multiply_adds - begun[name].pop()
+            earlier = layers.pop(name, Run(None, None, 0, 0, runs=0))
             layers[name] = Run(
                 _shape(first_tensor(inputs)), _shape(first_tensor(output)), _bytes(output),
-                cost + (earlier.multiply_adds if earlier else 0), 1 + (earlier.runs if earlier else 0))
+                earlier.multiply_adds + cost, earlier.runs + 1)
 
         with watched(model, layer_names(model), after,
                      before=lambda name: begun[name].append(meter.multiply_adds)), meter:

@@ -61,13 +61,13 @@ def layer_map(model_id: str, dataset_id: str, layer: str, pooling: str,
     if lost := int((~read).sum()):
         notes = (*notes, f"{lost:,} examples that could not be read are left out.")
     if lost := int((read & ~finite).sum()):
-        notes = (*notes, f"{lost:,} examples for which the layer gives NaN or infinity are left out.")
+        notes = (*notes, f"{lost:,} examples where the layer gives NaN or infinity are left out.")
     usable = read & finite
     return map_of(values[usable], rows[usable], data, notes)
 
 
 def sampled(data: DataSet, limit: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """At most `limit` rows of the data, ascending, always the same, and a note where they are fewer."""
+    """At most `limit` rows, ascending, always the same, and a note where they are not all."""
     if len(data) <= limit:
         return np.arange(len(data)), ()
     how = "stratified by class, " if data.labels is not None else ""

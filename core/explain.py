@@ -12,7 +12,8 @@ from core.deletion import blurred, deletion_score, most_first, random_deletion_s
 from core.device import device, float_type, locked
 from core.errors import UserError
 from core.inference import input_spec, log_probabilities_of, model_on_device
-from core.layers import capture, differentiable, first_tensor
+from core.layers import capture, differentiable, first_tensor, layer_type
+from core.layers import layer as layer_called
 from core.library import open_dataset, open_model
 from core.plugins import discover
 from core.preprocess import prepared
@@ -64,20 +65,22 @@ def layers_with_maps(model_id: str, dataset_id: str) -> list[str]:
 
 
 @cached_result
-def why_not(model_id: str, dataset_id: str, example: int, method: str, layer: str | None) -> str | None:
+def why_not(model_id: str, dataset_id: str, example: int, method: str,
+            layer: str | None) -> str | None:
     """One sentence on why a method does not apply, None where it does."""
     image = model_input(model_id, dataset_id, example)
     return methods()[method].applies_to(model_on_device(model_id), layer, image)
 
 
 @cached_result
-def explanation(model_id: str, dataset_id: str, example: int, method: str, target: int | None = None,
-                layer: str | None = None, options: tuple[tuple[str, float], ...] = ()) -> Explanation:
+def explanation(model_id: str, dataset_id: str, example: int, method: str,
+                target: int | None = None, layer: str | None = None,
+                options: tuple[tuple[str, float], ...] = ()) -> Explanation:
     """What `method` says of an example; without a target, of the most probable class; without a
     layer, of the default one. Raises UserError."""
-    chosen, model, card = methods().get(method), model_on_device(model_id), open_model(model_id).card
-    if chosen is None:
+    if (chosen := methods().get(method)) is None:
         raise UserError(f"There is no method {method!r}. Choose one of {', '.join(methods())}.")
+    model, card = model_on_device(model_id), open_model(model_id).card
     image = model_input(model_id, dataset_id, example)
     logs = class_log_probabilities(model, card, image)[0]
     best = np.argsort(-logs, kind="stable")[:TOP]
@@ -92,15 +95,17 @@ def explanation(model_id: str, dataset_id: str, example: int, method: str, targe
     trust, said = _trust(model, card, image, target, saliency)
     values = saliency.cpu().numpy()
     prediction = tuple((int(k), float(np.exp(logs[k]))) for k in best)
-    return Explanation(values, method, layer, target, prediction, float(values.sum(dtype=np.float64)),
-                       float(values.min()), float(values.max()), *trust, (*notes, *said))
+    return Explanation(values, method, layer, target, prediction,
+                       float(values.sum(dtype=np.float64)), float(values.min()),
+                       float(values.max()), *trust, (*notes, *said))
 
 
 def model_input(model_id: str, dataset_id: str, example: int) -> torch.Tensor:
     """An example as the network gets it, (1, C, H, W) on its device."""
     data, model = open_dataset(dataset_id), model_on_device(model_id)
     if not 0 <= example < len(data):
-        raise UserError(f"{data.title} has no example {example}; they are numbered 0 to {len(data) - 1}.")
+        raise UserError(f"{data.title} has no example {example}; they are numbered 0 to "
+                        f"{len(data) - 1}.")
     spec, _ = input_spec(model_id, dataset_id)
     return prepared([data.image(example)], spec).to(device(), float_type(model))
 
@@ -129,8 +134,8 @@ def _trust(model: nn.Module, card: Card, image: torch.Tensor, target: int, salie
     if not torch.isfinite(saliency).all():
         return (None, None), ("The map holds NaN or infinity.",)
     if saliency.max() == saliency.min():
-        return (None, None), ("The map is the same everywhere: in this layer nothing speaks for the "
-                              "class, or its gradient is zero.",)
+        return (None, None), ("The map is the same everywhere: in this layer nothing speaks for "
+                              "the class, or its gradient is zero.",)
 
     def probability(images: torch.Tensor) -> np.ndarray:
         return np.exp(class_log_probabilities(model, card, images)[:, target])
@@ -154,6 +159,9 @@ def default_layer(model: nn.Module, image: torch.Tensor, target: int) -> str:
         held = [runs[-1], *(outputs[name] for name in layers[1:])]
         gradients = torch.autograd.grad(score, held, allow_unused=True)
     for name, gradient in reversed(list(zip(layers, gradients, strict=True))):
-        if gradient is not None and as_maps(gradient, *sides).any():
+        if gradient is None or not as_maps(gradient, *sides).any():
+            continue
+        projection = gradient.dim() == 3 and layer_type(layer_called(model, name)) == "Linear"
+        if not projection:  # a query, key or value is but a part of what the tokens say
             return name
     return layers[-1]

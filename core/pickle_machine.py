@@ -28,6 +28,7 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.names: dict[tuple[str, str], Global] = {}
         self.classes: dict[str, None] = {}
         self.bytes_left = current_limits().pickle_bytes
 
@@ -42,9 +43,9 @@ class Machine:
             raise BadPickleError("it ends early")
         return data
 
-    def number(self, layout: str) -> int | float:
+    def number(self, layout: struct.Struct) -> int | float:
         """One number of a fixed layout."""
-        return struct.unpack(layout, self.read(struct.calcsize(layout)))[0]
+        return layout.unpack(self.read(layout.size))[0]
 
     def line(self) -> str:
         """Text up to the end of the line."""
@@ -67,12 +68,14 @@ class Machine:
         self.stack.append(value)
 
     def push_global(self, module: str, name: str) -> Any:
-        found = global_named(module, name)
-        if found is None:
-            raise self.code(f"{module}.{name}")
-        if not is_known(found.name):
-            self.classes[found.name] = None
-        self.push(found)
+        if (found := self.names.get((module, name))) is None:
+            found = global_named(module, name)
+            if found is None:
+                raise self.code(f"{module}.{name}")
+            if not is_known(found.name):
+                self.classes[found.name] = None
+            self.names[module, name] = found
+        self.stack.append(found)
 
     def push_call(self, maker: Any, arguments: Any) -> None:
         if not isinstance(arguments, tuple):

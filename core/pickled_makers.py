@@ -135,6 +135,7 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "builtins.frozenset": lambda values=(): frozenset(map(_hashable, _list(values))),
     "builtins.complex": _number,
     "builtins.bytearray": _bytearray,
+    "builtins.bytes": _bytearray,  # empty ones, in protocol 2
     "_codecs.encode": _bytes,
     "copyreg._reconstructor": _reconstructed,
 } | {

@@ -34,12 +34,12 @@ def pca(values: np.ndarray, components: int = 2) -> tuple[np.ndarray, np.ndarray
 
 
 def _largest(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest eigenvalues of a symmetric matrix, largest first, and their vectors (size, count)."""
+    """The largest eigenvalues of a symmetric matrix, largest first, and vectors (size, count)."""
     size = len(matrix)
     if size > WHOLE_SPECTRUM:
         from scipy.sparse.linalg import eigsh
 
-        start = np.random.default_rng(0).normal(size=size)  # fixed, so that a map is always the same
+        start = np.random.default_rng(0).normal(size=size)  # fixed: the map is always the same
         eigenvalues, vectors = eigsh(matrix, k=count, v0=start)
     else:
         eigenvalues, vectors = np.linalg.eigh(matrix)
@@ -59,7 +59,7 @@ def _column_blocks(values: np.ndarray, centre: np.ndarray) -> Iterator[np.ndarra
 
 
 def nearest(values: np.ndarray, k: int = 15) -> np.ndarray:
-    """The k nearest other rows of each row, nearest first, by Euclidean distance: (N, at most k)."""
+    """The k nearest other rows of each row by Euclidean distance, nearest first: (N, at most k)."""
     rows = torch.from_numpy(values - values.mean(axis=0, dtype=np.float64))
     if rows.shape[1] > EXACT_WIDTH:
         rows = rows.float()

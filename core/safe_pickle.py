@@ -15,6 +15,10 @@ from core.pickle_machine import RESAVE, BadPickleError, Machine, PersistentLoad,
 from core.text_of_files import shown
 
 
+BYTE, SHORT, COUNT, LARGE = map(struct.Struct, ("<B", "<H", "<I", "<Q"))
+INT, DOUBLE = struct.Struct("<i"), struct.Struct(">d")
+
+
 @dataclass(frozen=True)
 class Pickled:
     """The value of a pickle. classes: the names in it that placeholders stand for."""
@@ -67,24 +71,24 @@ OPCODES: dict[bytes, Callable[[Machine], Any]] = {
     b"\x89": lambda m: m.push(False),
     b"I": lambda m: m.push(m.decimal()),
     b"L": lambda m: m.push(m.decimal()),
-    b"J": lambda m: m.push(m.number("<i")),
-    b"K": lambda m: m.push(m.number("<B")),
-    b"M": lambda m: m.push(m.number("<H")),
-    b"\x8a": lambda m: m.push(m.long(m.number("<B"))),
-    b"\x8b": lambda m: m.push(m.long(m.number("<i"))),
+    b"J": lambda m: m.push(m.number(INT)),
+    b"K": lambda m: m.push(m.number(BYTE)),
+    b"M": lambda m: m.push(m.number(SHORT)),
+    b"\x8a": lambda m: m.push(m.long(m.number(BYTE))),
+    b"\x8b": lambda m: m.push(m.long(m.number(INT))),
     b"F": lambda m: m.push(float(m.line())),
-    b"G": lambda m: m.push(m.number(">d")),
+    b"G": lambda m: m.push(m.number(DOUBLE)),
     b"S": lambda m: m.push(m.line().strip("'\"")),
     b"V": lambda m: m.push(m.line()),
-    b"T": lambda m: m.push(m.read(m.number("<I")).decode("latin-1")),
-    b"U": lambda m: m.push(m.read(m.number("<B")).decode("latin-1")),
-    b"X": lambda m: m.text(m.number("<I")),
-    b"\x8c": lambda m: m.text(m.number("<B")),
-    b"\x8d": lambda m: m.text(m.number("<Q")),
-    b"B": lambda m: m.push(m.read(m.number("<I"))),
-    b"C": lambda m: m.push(m.read(m.number("<B"))),
-    b"\x8e": lambda m: m.push(m.read(m.number("<Q"))),
-    b"\x96": lambda m: m.push(m.read(m.number("<Q"))),  # BYTEARRAY8
+    b"T": lambda m: m.push(m.read(m.number(COUNT)).decode("latin-1")),
+    b"U": lambda m: m.push(m.read(m.number(BYTE)).decode("latin-1")),
+    b"X": lambda m: m.text(m.number(COUNT)),
+    b"\x8c": lambda m: m.text(m.number(BYTE)),
+    b"\x8d": lambda m: m.text(m.number(LARGE)),
+    b"B": lambda m: m.push(m.read(m.number(COUNT))),
+    b"C": lambda m: m.push(m.read(m.number(BYTE))),
+    b"\x8e": lambda m: m.push(m.read(m.number(LARGE))),
+    b"\x96": lambda m: m.push(m.read(m.number(LARGE))),  # BYTEARRAY8
     b")": lambda m: m.push(()),
     b"\x85": lambda m: m.push(m.top(1)),
     b"\x86": lambda m: m.push(m.top(2)),
@@ -102,12 +106,12 @@ OPCODES: dict[bytes, Callable[[Machine], Any]] = {
     b"\x90": lambda m: m.append(m.since_mark()),
     b"\x91": lambda m: m.push(frozenset(map(plain_key, m.since_mark()))),
     b"p": lambda m: _put(m, int(m.line()[:20])),
-    b"q": lambda m: _put(m, m.number("<B")),
-    b"r": lambda m: _put(m, m.number("<I")),
+    b"q": lambda m: _put(m, m.number(BYTE)),
+    b"r": lambda m: _put(m, m.number(COUNT)),
     b"\x94": lambda m: _put(m, len(m.memo)),
     b"g": lambda m: m.push(m.memo[int(m.line()[:20])]),
-    b"h": lambda m: m.push(m.memo[m.number("<B")]),
-    b"j": lambda m: m.push(m.memo[m.number("<I")]),
+    b"h": lambda m: m.push(m.memo[m.number(BYTE)]),
+    b"j": lambda m: m.push(m.memo[m.number(COUNT)]),
     b"c": lambda m: m.push_global(m.line(), m.line()),
     b"\x93": lambda m: m.push_global(*m.top(2)),
     b"i": Machine.instance,

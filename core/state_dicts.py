@@ -1,5 +1,6 @@
 """From what a checkpoint holds to a network: finds the weights, then the family they belong to."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -55,7 +56,9 @@ def model_of(tensors: Tensors, card: Card, name: str, forget: Callable[[], None]
 
 def assigned(module: nn.Module, tensors: Tensors) -> nn.Module:
     """The meta-device module with these tensors as its weights, not copied; eval mode, frozen."""
-    module.load_state_dict(tensors, strict=True, assign=True)
+    weights = OrderedDict(tensors)
+    weights._metadata = module.state_dict()._metadata  # MNASNet asks for the version of its layout
+    module.load_state_dict(weights, strict=True, assign=True)
     for name, buffer in module.named_buffers():
         if buffer.is_meta:
             raise RuntimeError(f"{type(module).__name__} was built without values for {name}")

@@ -18,6 +18,7 @@ class Storages:
     def __init__(self, find: Callable[[str], memoryview]) -> None:
         self._find = find
         self._found: dict[str, memoryview] = {}
+        self._flat: dict[tuple[str, torch.dtype], torch.Tensor] = {}
 
     def check(self, stored: StoredTensor) -> None:
         """Raises ValueError where a tensor reaches outside its storage, or the storage is cut."""
@@ -35,7 +36,10 @@ class Storages:
     def tensor(self, stored: StoredTensor) -> torch.Tensor:
         """The tensor over its storage's bytes. Raises ValueError as `check` does."""
         self.check(stored)
-        flat = tensor_over(self._bytes(stored.storage), stored.dtype)
+        place = stored.storage.key, stored.dtype
+        if place not in self._flat:
+            self._flat[place] = tensor_over(self._bytes(stored.storage), stored.dtype)
+        flat = self._flat[place]
         return flat.as_strided(stored.shape, stored.stride, stored.offset if stored.elements else 0)
 
     def _bytes(self, storage: Storage) -> memoryview:

@@ -8,8 +8,9 @@ overfitting  a pair of losses (tag_names.pairs), each with 5 finite points or mo
              the level of the validation loss has 3 points or more and a tenth of all, ends at
              least 10 % of that lowest and two noises above it, and since then the level of the
              training loss fell by 5 % or more.
-plateau      a training loss of 8 finite points or more whose level never fell 5 % below where it
-             began (the median of the first tenth).
+divergence   a training loss of 8 points or more, all finite, whose level ends at 3 times where it
+             began (the median of the first tenth) or more.
+plateau      such a loss that did not diverge, whose level never fell 5 % below where it began.
 
 A run to which none applies has no finding.
 """
@@ -23,8 +24,8 @@ import pandas as pd
 from core.log_oddities import in_series
 from core.tag_names import Pair, direction, measured, pairs, split_of
 
-RISE, NOISES, FALL = 0.10, 2.0, 0.05
-FEWEST_OF_A_PAIR, FEWEST_OF_A_PLATEAU = 5, 8
+RISE, NOISES, FALL, DIVERGED = 0.10, 2.0, 0.05, 3.0
+FEWEST_OF_A_PAIR, FEWEST_OF_A_LOSS = 5, 8
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ def what_happened(table: pd.DataFrame) -> list[Finding]:
     seen = set()
     for run, tag in losses:
         if split_of(tag) in ("", "train") and split_of(run.rpartition("/")[2]) in ("", "train"):
-            plateau = _plateau(curves[run, tag])
-            found += plateau if (run, measured(tag)) not in seen else []
-            seen |= {(run, measured(tag))} if plateau else set()
+            failed = _did_not_fall(curves[run, tag])
+            found += failed if (run, measured(tag)) not in seen else []
+            seen |= {(run, measured(tag))} if failed else set()
     return sorted(found, key=lambda finding: (finding.run, finding.step, finding.tag))
 
 
@@ -131,14 +132,19 @@ def _overfitting(pair: Pair, train: Curve, validation: Curve) -> list[Finding]:
                     f"from {before:.4g} to {trained[-1]:.4g}.", "overfitting")]
 
 
-def _plateau(curve: Curve) -> list[Finding]:
+def _did_not_fall(curve: Curve) -> list[Finding]:
     values = curve.values
-    if len(values) < FEWEST_OF_A_PLATEAU or not np.isfinite(values).all():
+    if len(values) < FEWEST_OF_A_LOSS or not np.isfinite(values).all():
         return []
-    begin = float(np.median(values[:max(1, len(values) // 10)]))
-    lowest = float(level(values).min())
-    if begin - lowest >= FALL * abs(begin):
+    begin, mean = float(np.median(values[:max(1, len(values) // 10)])), level(values)
+    if mean[-1] - begin >= (DIVERGED - 1) * abs(begin):
+        first = int(np.flatnonzero(values - begin >= (DIVERGED - 1) * abs(begin))[0])
+        step = int(curve.steps[first])
+        return [Finding(curve.run, curve.tag, step, f"{curve.tag} diverged: {begin:.4g} at the "
+                        f"start, {values[first]:.4g} at step {step:,}, {mean[-1]:.4g} at the end.",
+                        "divergence")]
+    if begin - mean.min() >= FALL * abs(begin):
         return []
     first, last = int(curve.steps[0]), int(curve.steps[-1])
     return [Finding(curve.run, curve.tag, first, f"{curve.tag} hardly fell: {begin:.4g} at the "
-                    f"start, never below {lowest:.4g} up to step {last:,}.", "plateau")]
+                    f"start, never below {mean.min():.4g} up to step {last:,}.", "plateau")]

@@ -14,40 +14,29 @@ EXPORT = ("example = torch.zeros(1, 3, 224, 224); program = torch.export.export(
 
 
 class Part(nn.Module):
-    """A place in the tree of names: its tensors, and the parts below it."""
+    """A place in the tree of names: its tensors, and the parts below it.
+
+    Names go straight into the module's tables: files have names, such as "half" or "", that
+    register_parameter does not take.
+    """
 
     type_name = "Weights"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: dict[str, str] = {}  # as the file calls a part -> as this module does
-
-    def tensor(self, path: list[str], tensor: torch.Tensor) -> None:
-        """Registers a tensor below this part; a name that is taken gets underscores."""
+    def add(self, path: list[str], tensor: torch.Tensor) -> None:
+        """Puts a tensor below this part."""
+        name = path[0]
         if len(path) > 1:
-            self._below(path[0]).tensor(path[1:], tensor)
-            return
-        name = self._free(path[0])
-        if tensor.is_floating_point() or tensor.is_complex():
-            self.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
+            if name not in self._modules:
+                self._modules[name] = Part()
+            self._modules[name].add(path[1:], tensor)
+        elif tensor.is_floating_point() or tensor.is_complex():
+            self._parameters[name] = nn.Parameter(tensor, requires_grad=False)
         else:
-            self.register_buffer(name, tensor)
+            self._buffers[name] = tensor
 
     def forward(self, *inputs: Any) -> torch.Tensor:
         raise UserError("These weights cannot run: the architecture they belong to is not known. "
                         'Name it in a model card, as "architecture".')
-
-    def _below(self, name: str) -> "Part":
-        if name not in self.parts:
-            self.parts[name] = self._free(name)
-            self.add_module(self.parts[name], Part())
-        return self.get_submodule(self.parts[name])
-
-    def _free(self, name: str) -> str:
-        name = name.replace(".", "_") or "_"
-        while hasattr(self, name):
-            name += "_"
-        return name
 
 
 class WeightsOnly(Part):
@@ -57,7 +46,7 @@ class WeightsOnly(Part):
         super().__init__()
         self.source = source
         for name, tensor in tensors.items():
-            self.tensor(name.split(".", DEEPEST), tensor)
+            self.add(name.split(".", DEEPEST), tensor)
         self.eval()
 
     def forward(self, *inputs: Any) -> torch.Tensor:

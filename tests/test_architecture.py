@@ -1,4 +1,4 @@
-"""The layer table: parameters, shapes and costs against torch's own counters and real runs."""
+"""The layer table: parameters, shapes and costs against torch's counters and real runs."""
 
 import pytest
 import torch
@@ -10,10 +10,11 @@ from core.architecture import architecture_of
 from core.dry_run import dry_run
 from core.errors import UserError
 from core.layers import capture, layer_names
+from core.weights_only import WeightsOnly
 
-NETWORKS = ["alexnet", "vgg11_bn", "resnet50", "mobilenet_v3_large", "vit_b_16", "swin_t", "densenet121",
-            "googlenet", "squeezenet1_1", "shufflenet_v2_x1_0", "efficientnet_b0", "convnext_tiny",
-            "maxvit_t", "mnasnet0_5"]
+NETWORKS = ["alexnet", "vgg11_bn", "resnet50", "mobilenet_v3_large", "vit_b_16", "swin_t",
+            "densenet121", "googlenet", "squeezenet1_1", "shufflenet_v2_x1_0", "efficientnet_b0",
+            "convnext_tiny", "maxvit_t", "mnasnet0_5"]
 
 
 def network(name: str, device: str = "meta") -> nn.Module:
@@ -71,7 +72,9 @@ def test_shapes_are_those_of_a_real_run(name):
         assert ran.activation_bytes[layer] == output.numel() * output.element_size(), layer
 
 
-def test_the_network_is_left_as_it_was():
+@pytest.mark.parametrize("largest", [-1, 1 << 30])
+def test_the_network_is_left_as_it_was(largest, monkeypatch):
+    monkeypatch.setattr("core.dry_run.SMALL_WEIGHTS", largest)
     model = Tangled().eval()
     before = {name: (id(t), t.device, t.clone()) for name, t in
               (*model.named_parameters(remove_duplicate=False), *model.named_buffers())}
@@ -101,12 +104,12 @@ def test_shared_tied_unused_and_repeated_layers():
 
 
 def test_a_row_counts_what_is_inside_it():
-    model = nn.Sequential(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)),
-                          nn.ReLU(), nn.Flatten(), nn.Linear(8 * 4 * 6, 5)).eval()
+    inner = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8))
+    model = nn.Sequential(inner, nn.ReLU(), nn.Flatten(), nn.Linear(8 * 4 * 6, 5)).eval()
     row = architecture_of(model, (1, 3, 4, 6)).table.set_index("name")
     assert (row.parameters["0"], row.own_parameters["0"]) == (3 * 8 * 9 + 16, 0)
     assert row.buffers["0"] == 8 + 8 + 1
-    assert row.weight_bytes["0"] == 4 * (3 * 8 * 9 + 16 + 16) + 8  # the count of batches is an int64
+    assert row.weight_bytes["0"] == 4 * (3 * 8 * 9 + 16 + 16) + 8  # the batch count is an int64
     assert row.multiply_adds["0"] == 3 * 8 * 9 * 24
     assert row.multiply_adds["3"] == 8 * 24 * 5
     assert row.input_shape["3"] == (1, 192)
@@ -117,7 +120,8 @@ def test_a_row_counts_what_is_inside_it():
 
 
 def test_peak_memory_of_a_chain_is_its_widest_step():
-    model = nn.Sequential(nn.Linear(10, 1000), nn.ReLU(inplace=True), nn.Linear(1000, 500), nn.Linear(500, 1))
+    model = nn.Sequential(nn.Linear(10, 1000), nn.ReLU(inplace=True), nn.Linear(1000, 500),
+                          nn.Linear(500, 1))
     assert dry_run(model, (1, 10)).peak_bytes == 4 * (10 + 1000 + 500)
 
 
@@ -133,7 +137,24 @@ def test_peak_memory_of_a_residual_keeps_the_shortcut():
     assert dry_run(nn.Sequential(nn.Linear(1, 100), Residual()), (1, 1)).peak_bytes == 4 * (1 + 300)
 
 
-def test_a_network_that_needs_numbers_is_run_on_zeros():
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5"])
+def test_a_run_on_zeros_and_one_without_numbers_agree(name, monkeypatch):
+    model = network(name, "cpu")
+    zeros = dry_run(model, (1, 3, 64, 96))
+    monkeypatch.setattr("core.dry_run.SMALL_WEIGHTS", -1)
+    meta = dry_run(model, (1, 3, 64, 96))
+    assert list(meta.layers.items()) == list(zeros.layers.items())
+    assert (meta.multiply_adds, meta.notes) == (zeros.multiply_adds, zeros.notes)
+    assert meta.peak_bytes == pytest.approx(zeros.peak_bytes, rel=0.01)
+
+
+def test_recurrent_layers_are_counted():
+    assert dry_run(nn.Sequential(nn.LSTM(4, 8)), (5, 4)).multiply_adds == 5 * 4 * 8 * (4 + 8)
+
+
+def test_a_network_that_needs_numbers_is_run_on_zeros(monkeypatch):
+    monkeypatch.setattr("core.dry_run.SMALL_WEIGHTS", -1)
+
     class Branches(nn.Module):
         def __init__(self):
             super().__init__()
@@ -148,15 +169,9 @@ def test_a_network_that_needs_numbers_is_run_on_zeros():
 
 
 def test_where_nothing_can_run_the_table_still_has_names_and_parameters():
-    class WeightsOnly(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(4, 2)
-
-        def forward(self, x):
-            raise UserError("weights.pt holds weights only. Choose an architecture.")
-
-    for model, shape, reason in ((WeightsOnly(), (1, 4), "weights only"), (nn.Linear(4, 2), (1, 3), "1 × 3"),
+    weights = WeightsOnly({"layer.weight": torch.ones(2, 4), "layer.bias": torch.ones(2)}, "a.pt")
+    for model, shape, reason in ((weights, (1, 4), "cannot run"), (weights, None, "cannot run"),
+                                 (nn.Linear(4, 2), (1, 3), "1 × 3"),
                                  (nn.Sequential(nn.Linear(4, 2)), None, "not known")):
         found = architecture_of(model, shape)
         assert any(reason in note for note in found.notes)

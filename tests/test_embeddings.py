@@ -1,4 +1,4 @@
-"""Maps of the data: principal components, neighbours and pixels against scikit-learn and by hand."""
+"""Maps of the data: components, neighbours and pixels against scikit-learn and by hand."""
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ from core.projection import nearest, neighbour_accuracy, neighbours_kept, pca
 def blobs(count, width, seed=0, classes=4, spread=1.0):
     random = np.random.default_rng(seed)
     labels = random.integers(0, classes, count)
-    values = random.normal(0, 3, (classes, width))[labels] + random.normal(0, spread, (count, width))
-    return values.astype(np.float32), labels
+    centres = random.normal(0, 3, (classes, width))
+    return (centres[labels] + random.normal(0, spread, (count, width))).astype(np.float32), labels
 
 
 def data_set(pictures, labels=None, fails=()):
@@ -80,15 +80,16 @@ def test_nearest_are_sklearns(width):
     from sklearn.neighbors import NearestNeighbors
 
     values, _ = blobs(1300, width, spread=3)
-    wanted = NearestNeighbors(n_neighbors=8, algorithm="brute").fit(values).kneighbors(return_distance=False)
+    reference = NearestNeighbors(n_neighbors=8, algorithm="brute").fit(values)
+    wanted = reference.kneighbors(return_distance=False)
     found = nearest(values, 8)
     assert (found == wanted).mean() > 0.999
     assert not (found == np.arange(len(values))[:, None]).any()
 
 
 def test_an_example_is_not_its_own_neighbour_even_among_copies():
-    found = nearest(np.zeros((6, 3)), 5)
-    assert [sorted(row) for row in found.tolist()] == [[i for i in range(6) if i != row] for row in range(6)]
+    for row, found in enumerate(nearest(np.zeros((6, 3)), 5).tolist()):
+        assert sorted(found) == [other for other in range(6) if other != row]
     assert nearest(np.zeros((3, 2)), 15).shape == (3, 2)
 
 
@@ -96,8 +97,9 @@ def test_neighbour_accuracy_is_leave_one_out_knn():
     from sklearn.model_selection import LeaveOneOut, cross_val_score
     from sklearn.neighbors import KNeighborsClassifier
 
-    values, labels = blobs(200, 12, spread=4)
-    reference = cross_val_score(KNeighborsClassifier(15, algorithm="brute"), values, labels, cv=LeaveOneOut())
+    values, labels = blobs(90, 12, spread=4)
+    classifier = KNeighborsClassifier(15, algorithm="brute")
+    reference = cross_val_score(classifier, values, labels, cv=LeaveOneOut())
     assert neighbour_accuracy(nearest(values, 15), labels) == pytest.approx(reference.mean())
     assert 0.4 < reference.mean() < 0.99
 
@@ -138,7 +140,8 @@ def test_a_map_says_where_each_example_lies_and_how_far_to_trust_it():
     assert np.array_equal(found.table.example, rows)
     assert np.allclose(found.table[["x", "y"]], pca(values)[0])
     assert found.neighbour_accuracy == 1
-    assert found.neighbours_kept == pytest.approx(neighbours_kept(nearest(values), nearest(pca(values)[0])))
+    on_map = nearest(pca(values)[0])
+    assert found.neighbours_kept == pytest.approx(neighbours_kept(nearest(values), on_map))
     assert (found.total, found.notes) == (240, ("said",))
 
 

@@ -5,7 +5,15 @@ import torch
 from torch import nn
 
 from core.errors import UserError
-from core.layers import capture, differentiable, first_tensor, layer, layer_names, layer_type, watched
+from core.layers import (
+    capture,
+    differentiable,
+    first_tensor,
+    layer,
+    layer_names,
+    layer_type,
+    watched,
+)
 
 
 class Reused(nn.Module):
@@ -95,7 +103,10 @@ def test_watchers_are_called_around_each_run_and_may_replace_the_output(model, i
         seen.append(("after", name))
         return torch.zeros_like(output) if name == "head" else None
 
-    with torch.no_grad(), watched(model, ["relu", "head"], after, lambda name: seen.append(("before", name))):
+    def before(name):
+        seen.append(("before", name))
+
+    with torch.no_grad(), watched(model, ["relu", "head"], after, before):
         assert not model(image).any()
     once = [("before", "relu"), ("after", "relu")]
     assert seen == [*once, *once, ("before", "head"), ("after", "head")]

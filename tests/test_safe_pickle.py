@@ -8,6 +8,7 @@ import os
 import pickle
 import pickletools
 import random
+import shutil
 import struct
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_objects_become_placeholders_that_name_their_class():
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("function", [os.system, eval, exec, getattr, os.getcwd, __import__,
-                                      random.seed, pickle.loads])
+                                      shutil.rmtree, pickle.loads])
 def test_code_is_named_and_not_run(function, protocol, tmp_path):
     marker = tmp_path / "ran"
     said = refusal(pickle.dumps({"w": 1, "x": Calls(function, f"touch {marker}")}, protocol))
@@ -121,7 +122,7 @@ def test_a_function_that_is_only_mentioned_is_no_code():
     b"\x80\x02K\x01)R.",  # a call of a number
     b"\x80\x02}]K\x01s.",  # a list as a key
     b"\x80\x02h\x05.",  # a memo that was never put
-    b"\x80\x02(t(.", b"\x80\x02.", b"\x80\x02u.", b"\x80\x02\x85.", b"\x80\x02", b"", b"\xff",
+    b"\x80\x02t.", b"\x80\x02.", b"\x80\x02u.", b"\x80\x02\x85.", b"\x80\x02", b"", b"\xff",
     b"\x80\x02\x82\x01.",  # an extension code
     b"\x80\x02\x8b" + struct.pack("<i", 10**6) + b"\0" * 10**6 + b".",  # a number of 1 MB
     b"\x80\x02\x8b" + struct.pack("<i", -4) + b".",

@@ -104,7 +104,8 @@ def test_a_map_is_float32_of_the_images_size_and_leaves_nothing(name, channels):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_map_moves_with_the_image_the_right_way_round(name):
     """What is left of the middle counts only: a transposed or flipped map would show elsewhere."""
-    model = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(HEIGHT * WIDTH, 2))
+    model = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(),
+                          nn.Linear(HEIGHT * WIDTH, 2))
     weight = torch.zeros(2, HEIGHT, WIDTH)
     weight[1, 2:5, 14:18] = 1
     with torch.no_grad():
@@ -169,8 +170,9 @@ def test_gradient_equals_captums(channels):
     from captum.attr import Saliency
 
     model, image = built(lambda: Small(channels)), picture(channels)
-    wanted = Saliency(model).attribute(image.clone().requires_grad_(), target=2, abs=True)[0].amax(dim=0)
-    assert torch.allclose(gradient.METHOD.explain(model, image, 2, None, {}), wanted, atol=1e-6, rtol=1e-5)
+    wanted = Saliency(model).attribute(image.clone().requires_grad_(), target=2, abs=True)
+    found = gradient.METHOD.explain(model, image, 2, None, {})
+    assert torch.allclose(found, wanted[0].amax(dim=0), atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["first", "norm", "second", "relu"])
@@ -178,14 +180,14 @@ def test_grad_cam_equals_captums(layer):
     from captum.attr import LayerGradCam
 
     model, image = built(lambda: Small(3)), picture()
-    model.relu = nn.ReLU()  # Captum reads a layer's output after an in-place layer has overwritten it
+    model.relu = nn.ReLU()  # Captum reads outputs after an in-place layer has overwritten them
     coarse = LayerGradCam(model, getattr(model, layer)).attribute(
         image.clone().requires_grad_(), target=2, relu_attributions=True)
     wanted = interpolate(coarse, size=(HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0, 0]
-    found = grad_cam.METHOD.explain(model, image, 2, layer, {})
-    assert torch.allclose(found, wanted, atol=1e-6, rtol=1e-5)
-    model.relu = nn.ReLU(inplace=True)
-    assert torch.allclose(grad_cam.METHOD.explain(model, image, 2, layer, {}), wanted, atol=1e-6, rtol=1e-5)
+    for in_place in (False, True):
+        model.relu = nn.ReLU(inplace=in_place)
+        found = grad_cam.METHOD.explain(model, image, 2, layer, {})
+        assert torch.allclose(found, wanted, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("class_token", [True, False])
@@ -200,14 +202,15 @@ def test_tokens_are_laid_on_their_patches(class_token):
     slope = torch.autograd.grad(score, leaf)[0]
     skip = int(class_token)
     cam = (leaf[0, skip:] * slope[0, skip:].mean(0)).sum(1).relu().detach().reshape(4, 6)
-    wanted = interpolate(cam[None, None], size=(16, 24), mode="bilinear", align_corners=False)[0, 0]
-    assert torch.allclose(found, wanted, atol=1e-6)
+    wanted = interpolate(cam[None, None], size=(16, 24), mode="bilinear", align_corners=False)
+    assert torch.allclose(found, wanted[0, 0], atol=1e-6)
 
 
 def test_maps_are_told_by_their_sides():
     shapes = {
         (1, 7, 6, 9): (7, 6, 9), (1, 6, 9, 7): (7, 6, 9), (1, 8, 5, 5): (8, 5, 5),
-        (1, 54, 7): (7, 6, 9), (1, 55, 7): (7, 6, 9), (1, 53, 7): None, (1, 7): None, (1, 1, 7): None,
+        (1, 54, 7): (7, 6, 9), (1, 55, 7): (7, 6, 9), (1, 53, 7): None, (1, 7): None,
+        (1, 1, 7): None,
     }
     for shape, wanted in shapes.items():
         maps = as_maps(torch.zeros(shape), 12, 18)
@@ -229,6 +232,15 @@ def test_the_default_layer_of_a_transformer_is_one_whose_patches_reach_the_score
     image = picture(3, 16, 24)
     assert default_layer(built(Tokens), image, 0) == "before"
     assert default_layer(built(lambda: Tokens(class_token=False)), image, 0) == "after"
+
+
+def test_the_default_layer_is_not_a_projection_of_the_tokens():
+    """A value or a key of each token is part of what the norm before it says."""
+    model, image = built(Tokens), picture(3, 16, 24)
+    model.attention.register_module("value", nn.Linear(8, 8).requires_grad_(False))
+    attend = model.attention.forward
+    model.attention.forward = lambda q, k, v: attend(q, k, model.attention.value(v))
+    assert default_layer(model, image, 0) == "before"
 
 
 def test_a_network_without_maps_has_no_default_layer():
@@ -282,7 +294,8 @@ def test_a_blurred_image_keeps_size_and_mean():
 
 @pytest.mark.parametrize("output", ["logits", "probabilities", "log_probabilities"])
 def test_class_probabilities_follow_the_card(output):
-    last = {"logits": nn.Identity(), "probabilities": nn.Softmax(1), "log_probabilities": nn.LogSoftmax(1)}
+    last = {"logits": nn.Identity(), "probabilities": nn.Softmax(1),
+            "log_probabilities": nn.LogSoftmax(1)}
     model, images = built(lambda: Small(3)), picture().repeat(20, 1, 1, 1)
     wanted = model(images).softmax(dim=1).numpy()
     found = class_log_probabilities(nn.Sequential(model, last[output]), Card(output=output), images)

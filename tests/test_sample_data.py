@@ -16,7 +16,7 @@ from core.errors import UserError
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 SPLITS = ("train", "test")
-DIGEST = "to be set"
+DIGEST = "41ec308901fc24a9508ab6aa22979aa44152b881dfba05fcec70f45f12b6161e"
 
 
 @pytest.fixture(scope="module")

@@ -175,6 +175,45 @@ def test_all_sample_files_together_are_small():
     assert sum(path.stat().st_size for path in files) < 12e6
 
 
+@pytest.fixture(scope="module")
+def curves():
+    """Per run and tag the values in order, read by TensorBoard itself."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    runs = {}
+    for folder in sorted((SAMPLES / "logs").glob("*/*")):
+        log = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+        runs[f"{folder.parent.name}/{folder.name}"] = log, {
+            tag: np.array([event.value for event in log.Scalars(tag)])
+            for tag in log.Tags()["scalars"]}
+    return runs
+
+
+def test_the_runs_go_as_the_readme_says(curves):
+    scalars = {run: found for run, (_, found) in curves.items()}
+    assert len(scalars) >= 6
+    overfit = scalars["shapes/cnn-few-examples"]
+    assert overfit["loss/train"][-1] < 0.5 * overfit["loss/validation"].min()
+    assert overfit["loss/validation"][-1] > overfit["loss/validation"].min() + 0.1
+    exploded = scalars["shapes/cnn-rate-too-high"]["loss/train"]
+    assert np.isfinite(exploded[0]) and np.isnan(exploded[-1])
+    flat = scalars["shapes/cnn-rate-too-low"]["loss/train"]
+    assert np.ptp(flat) < 0.05 and flat.mean() > 2
+    assert scalars["shapes/cnn"]["accuracy/validation"][-1] == pytest.approx(
+        recorded("shapes-cnn.safetensors"), abs=0.001)
+
+
+def test_each_run_logs_scalars_histograms_and_settings(curves):
+    for run, (log, scalars) in curves.items():
+        assert {"loss/train", "loss/validation", "accuracy/train", "accuracy/validation",
+                "learning_rate", "final/accuracy"} <= scalars.keys(), run
+        assert any(tag.startswith("weights/") for tag in log.Tags()["histograms"]), run
+        assert "_hparams_/session_start_info" in log.summary_metadata, run
+        if "keras" not in run:
+            assert "examples/train" in log.Tags()["images"], run
+            assert any(tag.startswith("gradients/") for tag in log.Tags()["histograms"]), run
+
+
 def contents(path):
     """A file's bytes, and those of what it packs: zip members, deflated streams within."""
     yield path.read_bytes()

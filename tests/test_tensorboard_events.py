@@ -256,6 +256,13 @@ def test_claimed_length_and_shape_are_never_allocated(tmp_path):
     assert any("cut off after 17 bytes, it claims 4,611," in note for note in logs.notes)
 
 
+def test_a_record_of_countless_fields_costs_little(tmp_path):
+    write(tmp_path / NAME, [b"\x60\x01" * 3_000_000, scalar("a", 0, 1.0)])
+    logs = load(tmp_path / NAME)
+    assert logs.table["value"].tolist() == [1.0]
+    assert any("is not an event" in note for note in logs.notes)
+
+
 def test_refusals_name_the_file_and_the_reason(tmp_path):
     (tmp_path / "a.tfevents").write_bytes(b"")
     with pytest.raises(UserError, match=r"a\.tfevents is empty \(0 bytes\)"):

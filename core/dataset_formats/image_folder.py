@@ -17,13 +17,13 @@ MOST_FILES = 5_000_000
 
 
 def matches(path: Path) -> bool:
-    """A folder of which a sub-folder holds pictures; looks at a few names, opens no file."""
+    """A folder of which a sub-folder itself holds pictures; looks at a few names, opens no file."""
     if not path.is_dir():
         return False
     with os.scandir(path) as entries:
         folders = [entry.path for _, entry in zip(range(64), entries, strict=False)
                    if _is_class(entry)]
-    return any(next(_pictures(Path(folder)), None) for folder in folders[:16])
+    return any(next(_pictures(Path(folder), depth=0), None) for folder in folders[:16])
 
 
 def _is_class(entry: os.DirEntry) -> bool:

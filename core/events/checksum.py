@@ -1,6 +1,7 @@
 """CRC-32C as event files store it: of one record, and of many that differ in a few bytes."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from google_crc32c import value as crc32c
@@ -10,7 +11,7 @@ MOST_FREE_BYTES = 150  # above this a call a record is quicker than a look-up a 
 FEWEST_ROWS = 16
 
 
-def masked(crc):  # noqa: ANN001, ANN201
+def masked(crc: Any) -> Any:
     """The form in which a checksum is stored, of an int or of a uint32 array."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

@@ -4,7 +4,6 @@ A key is a field number << 3 | a wire type: 0 varint, 1 eight bytes, 2 a length 
 5 four bytes. Numbers in this file are keys.
 """
 
-from math import prod
 from typing import NamedTuple
 
 
@@ -55,6 +54,7 @@ DTYPES = {
     14: ("bfloat16", 2, 106, 104), 17: ("<u2", 2, 58, 56), 19: ("<f2", 2, 106, 104),
     22: ("<u4", 4, 130, 128), 23: ("<u8", 8, 138, 136),
 }
+MOST_FIELDS = 100_000  # of one message; a tuple takes fifty times the bytes of the field
 FIXED_WIDTH_LISTS = (42, 50)  # all other lists hold varints
 
 
@@ -85,7 +85,7 @@ def fields(data: bytes, at: int, end: int) -> list[Field]:
             _, at = varint(data, start, end)
         else:
             at = start + {1: 8, 5: 4}.get(wire, end)
-        if at > end or not 8 <= key < 1 << 32:
+        if at > end or not 8 <= key < 1 << 32 or len(found) > MOST_FIELDS:
             raise ValueError("not a protobuf message")
         found.append((key, start, at))
     return found
@@ -166,7 +166,7 @@ def _scalar(data: bytes, parts: list[Field]) -> tuple[str, tuple[Span, ...]] | N
     dtype, width, packed, single = DTYPES.get(_last(parts, data, 8), ("", 0, 0, 0))
     sizes = [_last(fields(data, *inner[1:]), data, 8) for key, start, stop in parts if key == 18
              for inner in fields(data, start, stop) if inner[0] == 18]
-    if not dtype or prod(sizes) != 1:
+    if not dtype or any(size != 1 for size in sizes):
         return None
     content = [Span(dtype, s, e) for key, s, e in parts if key == 34 and e > s][-1:]
     listed = "varint" if packed not in FIXED_WIDTH_LISTS else dtype

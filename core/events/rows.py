@@ -38,17 +38,26 @@ def gather(buffer: bytes, starts: np.ndarray, length: int) -> np.ndarray:
 
 def alike_rows(rows: np.ndarray, records: np.ndarray, length: int) -> Iterator[Alike]:
     """The rows sorted by layout; the first `length` columns are the record."""
-    for tries in range(len(rows)):
-        layout = _layout(rows[0, :length].tobytes())
-        fixed, strings = _masks(layout, length, rows.shape[1])
-        same = _equal(rows, fixed) if layout and tries < MOST_LAYOUTS else _only_first(rows)
-        free = np.flatnonzero((fixed | strings)[:length] < 255)
+    for _ in range(MOST_LAYOUTS):
+        found, same = _like_the_first(rows, records, length)
+        yield found
         if same.all():
-            yield Alike(rows, records, layout, first_equal(rows, strings), free)
             return
-        chosen = rows[same]
-        yield Alike(chosen, records[same], layout, first_equal(chosen, strings), free)
         rows, records = rows[~same], records[~same]
+    for place in range(len(rows)):
+        yield _like_the_first(rows[place:place + 1], records[place:place + 1], length)[0]
+
+
+def _like_the_first(rows: np.ndarray, records: np.ndarray,
+                    length: int) -> tuple[Alike, np.ndarray]:
+    """The rows with the layout of the first, and which these are."""
+    layout = _layout(rows[0, :length].tobytes())
+    fixed, strings = _masks(layout, length, rows.shape[1])
+    same = _equal(rows, fixed)
+    if not same.all():
+        rows, records = rows[same], records[same]
+    free = np.flatnonzero((fixed | strings)[:length] < 255)
+    return Alike(rows, records, layout, first_equal(rows, strings), free), same
 
 
 def _layout(record: bytes) -> Layout | None:
@@ -84,10 +93,6 @@ def _equal(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
     for column in np.flatnonzero(mask):
         same &= (words[:, column] ^ words[0, column]) & mask[column] == 0
     return same
-
-
-def _only_first(rows: np.ndarray) -> np.ndarray:
-    return np.arange(len(rows)) == 0
 
 
 def first_equal(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -60,9 +60,12 @@ class _Rewriting:
 
     def current(self, name: str) -> str:
         """What a value is called after the writes so far."""
-        while name in self.newer:
-            name = self.newer[name]
-        return name
+        newest = name
+        while newest in self.newer:
+            newest = self.newer[newest]
+        if newest != name:
+            self.newer[name] = newest  # a shorter way for the next who asks
+        return newest
 
     def _take(self, index: int, node: Node) -> None:
         node = replace(node, arguments=mapped(node.arguments, self._reference),

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import torch
 
+from core.graph.operators import MAKING, base_name
+
 MOST_NODES = 20_000  # the largest real network that was met has 4,200
 DEEPEST = 64  # layers inside layers
 UNBOUNDED = 1 << 31
@@ -53,6 +55,11 @@ class Node:
     outputs: Any
     calls: tuple[Call, ...] = ()
     where: str = ""
+
+    def __post_init__(self) -> None:
+        """All tensors are made where the network runs, whatever device the file names or omits."""
+        if base_name(self.operator) in MAKING or self.keywords.get("device") is not None:
+            object.__setattr__(self, "keywords", self.keywords | {"device": DEVICE})
 
 
 @dataclass(frozen=True)

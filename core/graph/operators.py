@@ -17,7 +17,7 @@ LARGEST_NUMBER = 1 << 63
 
 _ELEMENTWISE = """
     relu relu6 gelu silu sigmoid tanh hardswish hardsigmoid hardtanh leaky_relu elu selu celu
-    softplus softsign mish log_sigmoid abs neg exp exp2 log log2 log10 log1p expm1 sqrt rsqrt
+    softplus mish log_sigmoid abs neg exp exp2 log log2 log10 log1p expm1 sqrt rsqrt
     square reciprocal sin cos tan asin acos atan sinh cosh erf floor ceil round trunc sign clamp
     clamp_min clamp_max threshold logical_not bitwise_not isnan isinf nan_to_num prelu glu
     hardshrink softshrink dropout feature_dropout alpha_dropout native_dropout pow fill zero
@@ -50,11 +50,13 @@ _ARRANGING = """
     detach alias lift_fresh_copy lift_fresh to _to_copy type_as copy select_scatter
     slice_scatter broadcast_tensors broadcast_to meshgrid as_strided
 """
-_MAKING = """
-    zeros ones full zeros_like ones_like full_like new_zeros new_ones new_full arange linspace
-    eye scalar_tensor
-"""
-ALLOWED = frozenset(f"{_ELEMENTWISE} {_LAYERS} {_REDUCTIONS} {_ARRANGING} {_MAKING}".split())
+_MAKING = "zeros ones full arange linspace eye scalar_tensor"
+_MAKING_ALIKE = "zeros_like ones_like full_like new_zeros new_ones new_full"
+_ALL = (_ELEMENTWISE, _LAYERS, _REDUCTIONS, _ARRANGING, _MAKING, _MAKING_ALIKE)
+ALLOWED = frozenset(" ".join(_ALL).split())
+
+# What takes no tensor from which the device would follow.
+MAKING = frozenset([*_MAKING.split(), "empty"])
 
 # Operators with a form that writes into its first argument, spelled with an underscore at the end.
 WRITING = frozenset(f"{_ELEMENTWISE} copy index_put squeeze unsqueeze transpose t scatter detach "

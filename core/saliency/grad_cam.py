@@ -27,14 +27,15 @@ def applies_to(model: nn.Module, layer: str | None, image: torch.Tensor) -> str 
 
 def explain(model: nn.Module, image: torch.Tensor, target: int, layer: str | None,
             options: dict[str, float]) -> torch.Tensor:
-    """The layer's maps weighted by their mean gradients, what speaks against cut off, float32 (H, W)."""
+    """The layer's maps weighted by their mean gradients, cut off at 0, float32 (H, W)."""
     if layer is None:
         raise UserError("Grad-CAM needs a layer that gives maps over the image.")
     with locked(model), torch.enable_grad(), differentiable(model, layer) as runs:
         score = target_score(model, image.detach(), target)
         gradient, = torch.autograd.grad(score, runs[-1:], allow_unused=True)
     if gradient is None:
-        raise UserError(f"The score of the class does not depend on the layer {layer}. Choose another.")
+        raise UserError(f"The score of the class does not depend on the layer {layer}. "
+                        "Choose another layer.")
     sides = image.shape[2:]
     maps, gradients = as_maps(runs[-1].detach(), *sides), as_maps(gradient, *sides)  # (1, C, h, w)
     if maps is None or gradients is None:
@@ -49,9 +50,9 @@ METHOD = Method(
     source="https://arxiv.org/abs/1610.02391",
     signed=False,
     needs_layer=True,
-    caution="As coarse as the layer's maps, and smoothed to the image's size; empty where nothing in "
-            "them speaks for the class. A transformer's tokens are laid on their patches, without "
-            "the class token.",
+    caution="As coarse as the layer's maps, and smoothed to the image's size; empty where nothing "
+            "in them speaks for the class. A transformer's tokens are laid on their patches, "
+            "without the class token.",
     options={},
     applies_to=applies_to,
     explain=explain,

@@ -10,7 +10,7 @@ from core.saliency.score import target_score
 
 def applies_to(model: nn.Module, layer: str | None, image: torch.Tensor) -> str | None:
     """Any network with a floating-point input; the gradient's path is known once it is walked."""
-    return None if image.is_floating_point() else "The gradient needs an input of floating-point numbers."
+    return None if image.is_floating_point() else "The gradient needs a floating-point input."
 
 
 def explain(model: nn.Module, image: torch.Tensor, target: int, layer: str | None,
@@ -18,7 +18,8 @@ def explain(model: nn.Module, image: torch.Tensor, target: int, layer: str | Non
     """The largest |gradient| over the channels of each pixel, float32 (H, W)."""
     with locked(model), torch.enable_grad():
         pixels = image.detach().clone().requires_grad_()
-        score = target_score(model, pixels.clone(), target)  # an in-place first layer must not write to a leaf
+        passed_on = pixels.clone()  # an in-place first layer must not write to a leaf
+        score = target_score(model, passed_on, target)
         gradient, = torch.autograd.grad(score, pixels)
     return gradient[0].abs().amax(dim=0).float()  # (H, W)
 
@@ -28,8 +29,8 @@ METHOD = Method(
     source="https://arxiv.org/abs/1312.6034",
     signed=False,
     needs_layer=False,
-    caution="Shows what the score reacts to at this very image, not what it is made of; it is noisy, "
-            "and blank where a unit is saturated.",
+    caution="Shows what the score reacts to at this very image, not what it is made of; noisy, and "
+            "blank where a unit is saturated.",
     options={},
     applies_to=applies_to,
     explain=explain,

@@ -13,9 +13,11 @@ def target_score(model: nn.Module, image: torch.Tensor, target: int) -> torch.Te
     scores = first_tensor(model(image))
     if scores is None or scores.dim() < 2 or not 0 <= target < scores[0].numel():
         shape = None if scores is None else tuple(scores.shape)
-        raise UserError(f"The network gives {shape}, which has no class {target}. Choose another class.")
+        raise UserError(f"The network gives {shape}, which has no class {target}. "
+                        "Choose another class.")
     score = scores.flatten(1)[0, target]
     if not score.requires_grad:
-        raise UserError("The score of the class does not depend on what is explained, or the network "
-                        "rounds, thresholds or detaches on the way. Choose another layer or method.")
+        raise UserError("The score of the class does not depend on what is explained, or the "
+                        "network rounds, thresholds or detaches on the way. Choose another layer "
+                        "or method.")
     return score

@@ -1,5 +1,7 @@
 """Tables as charts: linked scatters, bars, a confusion matrix, curves; one look for all pages."""
 
+from collections.abc import Callable
+
 import altair as alt
 import pandas as pd
 import streamlit as st
@@ -7,6 +9,7 @@ import streamlit as st
 from core.ui.selection import select, selected
 from core.ui.text import shorten
 
+MARKED = "#CC3311"  # the ring around a chosen example
 RIGHT, WRONG = "#4477AA", "#EE7733"  # as the first two of the theme's categorical colours
 CANVAS = {"embedOptions": {"renderer": "canvas"}}
 MOST_COLOURS = 10
@@ -21,27 +24,46 @@ def _finished(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
 
 def linked_scatter(table: pd.DataFrame, views: list[tuple[str, str, str]], colour: str, key: str,
                    height: int = 380) -> None:
-    """Scatters of the same rows side by side; a click chooses an example in all of them.
+    """Scatters of the same rows side by side; a click in one chooses an example in all of them.
 
     table: example, the columns of `views` (x, y, title), the column `colour`, and what the tooltip
     shows: image (made here), label, prediction. Shift adds to the choice; a double click clears it.
     """
-    initial = _choice_from_elsewhere(key)
+    names = [name for name in table[colour].cat.categories if (table[colour] == name).any()]
+    for number, (view, column) in enumerate(zip(views, st.columns(len(views)), strict=True)):
+        with column:
+            _choosing(key + f"-{number}", table, lambda pick, view=view: _view(
+                table, view, colour, names, pick, height))
+
+
+def _choosing(key: str, table: pd.DataFrame, draw: Callable[[alt.Parameter], alt.Chart]) -> None:
+    """Draws a chart whose clicks choose examples; `draw` gets the selection to mark them by.
+
+    A choice made here is marked in the browser and the chart is not sent again, so it keeps its
+    zoom. A choice made elsewhere makes a new chart of it, with that choice marked.
+    """
+    state = st.session_state.setdefault(f"_chart-{key}", {"made": None, "initial": (), "generation": 0})
+    if selected() not in (state["made"], state["initial"]):
+        state |= {"made": None, "initial": selected(), "generation": state["generation"] + 1}
     pick = alt.selection_point(name="pick", fields=["example"], on="click", empty=False,
-                               value=[{"example": e} for e in initial])
-    legend = alt.selection_point(name="legend", fields=[colour], bind="legend")
-    names = [n for n in table[colour].cat.categories if (table[colour] == n).any()]
-    plots = [_view(table, view, colour, names, pick, legend, height) for view in views]
-    chart = alt.hconcat(*[p.add_params(alt.selection_interval(name=f"zoom{i}", bind="scales"))
-                          for i, p in enumerate(plots)])
-    event = st.altair_chart(_finished(chart.add_params(pick, legend)), key=key, on_select="rerun",
-                            selection_mode=["pick"], width="content")
-    _follow(event, key, set(table["example"]))
+                               value=[{"example": example} for example in state["initial"]])
+    event = st.altair_chart(_finished(draw(pick)), key=f"{key}-{state['generation']}",
+                            on_select="rerun", selection_mode=["pick"])
+    known = set(table["example"])  # what comes from the browser is checked
+    examples = tuple(mark["example"] for mark in event.selection.get("pick") or []
+                     if isinstance(mark, dict) and mark.get("example") in known)
+    if examples and examples not in (state["made"], state["initial"]):
+        state["made"] = examples
+        select(examples)
+    elif not examples and state["made"] and selected() == state["made"]:  # a double click
+        state["made"] = ()
+        select(())
 
 
 def _view(table: pd.DataFrame, view: tuple[str, str, str], colour: str, names: list[str],
-          pick: alt.Parameter, legend: alt.Parameter, height: int) -> alt.Chart:
+          pick: alt.Parameter, height: int) -> alt.Chart:
     x, y, title = view
+    legend = alt.selection_point(name="legend", fields=[colour], bind="legend")
     tip = [alt.Tooltip(f"{c}:N", title=c) for c in ("image", "label", "prediction", "example") if c in table]
     axes = [dict(field=c, type="quantitative", axis=None,
                  scale=alt.Scale(domain=[float(table[c].min()), float(table[c].max())], nice=False))
@@ -50,54 +72,30 @@ def _view(table: pd.DataFrame, view: tuple[str, str, str], colour: str, names: l
         x=alt.X(**axes[0]), y=alt.Y(**axes[1]), tooltip=tip,
         color=alt.Color(f"{colour}:N", scale=alt.Scale(domain=names)),
         size=alt.condition(pick, alt.value(260), alt.value(22)),
-        stroke=alt.condition(pick, alt.value("#CC3311"), alt.value(None)),
+        stroke=alt.condition(pick, alt.value(MARKED), alt.value(None)),
         strokeWidth=alt.condition(pick, alt.value(3), alt.value(0)),
         opacity=alt.condition(legend, alt.value(0.8), alt.value(0.06)),
-    ).properties(width=height, height=height, title=title)
-
-
-def _choice_from_elsewhere(key: str) -> tuple[int, ...]:
-    """The choice as it was before this chart's own clicks: those are marked in the browser, and a
-    chart that is not sent anew keeps its zoom."""
-    made_here = st.session_state.get(f"{key}-made")
-    if selected() != made_here:
-        st.session_state[f"{key}-initial"] = selected()
-        st.session_state.pop(f"{key}-made", None)
-    return st.session_state[f"{key}-initial"]
-
-
-def _follow(event: dict, key: str, known: set[int]) -> None:
-    """Takes over what was clicked; values come from the browser, so they are checked."""
-    picks = event.selection.get("pick") or []
-    examples = tuple(p["example"] for p in picks if isinstance(p, dict) and p.get("example") in known)
-    if examples != st.session_state.get(f"{key}-picks", ()):
-        st.session_state[f"{key}-picks"] = examples
-        if examples != st.session_state.get(f"{key}-initial"):
-            st.session_state[f"{key}-made"] = examples
-            select(examples)
+    ).properties(height=height, title=shorten(title, 40)).add_params(
+        pick, legend, alt.selection_interval(name="zoom", bind="scales"))
 
 
 def score_scatter(table: pd.DataFrame, score: str, key: str) -> None:
     """Confidence against a score; right and wrong differ in colour and shape; a click chooses."""
-    initial = _choice_from_elsewhere(key)
-    pick = alt.selection_point(name="pick", fields=["example"], on="click", empty=False,
-                               value=[{"example": e} for e in initial])
     table = table.assign(answer=table["correct"].map({True: "right", False: "wrong"}))
-    scale = alt.Scale(domain=["right", "wrong"], range=[RIGHT, WRONG])
-    chart = alt.Chart(table).mark_point(filled=True, size=70).encode(
-        x=alt.X("confidence:Q", title="confidence of the answer", axis=alt.Axis(format=".0%")),
-        y=alt.Y("score:Q", title=score, scale=alt.Scale(zero=False)),
-        color=alt.Color("answer:N", scale=scale), shape=alt.Shape("answer:N", scale=alt.Scale(
-            domain=["right", "wrong"], range=["circle", "cross"])),
-        stroke=alt.condition(pick, alt.value("#CC3311"), alt.value(None)),
-        strokeWidth=alt.condition(pick, alt.value(3), alt.value(0)),
-        size=alt.condition(pick, alt.value(260), alt.value(70)),
+    kinds = ["right", "wrong"]
+    base = alt.Chart(table).mark_point(filled=True).encode(
+        x=alt.X("confidence:Q", title="confidence of the answer", axis=alt.Axis(format=".0%"),
+                scale=alt.Scale(zero=False, nice=True)),
+        y=alt.Y("score:Q", title=score.lower(), scale=alt.Scale(zero=False)),
+        color=alt.Color("answer:N", scale=alt.Scale(domain=kinds, range=[RIGHT, WRONG])),
+        shape=alt.Shape("answer:N", scale=alt.Scale(domain=kinds, range=["circle", "cross"])),
         tooltip=[alt.Tooltip("image:N"), alt.Tooltip("label:N"), alt.Tooltip("prediction:N"),
                  alt.Tooltip("confidence:Q", format=".1%"), alt.Tooltip("loss:Q", format=".3g"),
-                 alt.Tooltip("example:Q")],
-    ).properties(height=320).add_params(pick)
-    event = st.altair_chart(_finished(chart), key=key, on_select="rerun", selection_mode=["pick"])
-    _follow(event, key, set(table["example"]))
+                 alt.Tooltip("example:Q")]).properties(height=320)
+    _choosing(key, table, lambda pick: base.encode(
+        stroke=alt.condition(pick, alt.value(MARKED), alt.value(None)),
+        strokeWidth=alt.condition(pick, alt.value(3), alt.value(0)),
+        size=alt.condition(pick, alt.value(260), alt.value(70))).add_params(pick))
 
 
 def class_bars(table: pd.DataFrame, most: int = 20) -> None:

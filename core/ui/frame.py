@@ -23,6 +23,7 @@ def main() -> None:
         for position, (file, title, question) in enumerate(_pages())
     ])
     with following_jobs():
+        st.session_state["_chosen"] = Chosen(None, None, None, ())
         with boundary("The sidebar"):
             st.session_state["_chosen"] = sidebar(page.title)
         token = _in_frame.set(True)

@@ -1,0 +1,57 @@
+"""The app without a browser: runs Home.py, waits for jobs, clicks charts."""
+
+import json
+import time
+
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.testing.v1 import AppTest
+
+from core import jobs
+from tests.conftest import ROOT
+
+HOME = str(ROOT / "Home.py")
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("pages/*.py"))
+
+
+def opened(page: str | None = None, **parameters: str) -> AppTest:
+    """The app at a link, all work finished."""
+    app = AppTest.from_file(HOME, default_timeout=120)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.run()
+    if page:
+        app.switch_page(page)
+        app.run()
+    return finished(app)
+
+
+def finished(app: AppTest) -> AppTest:
+    """Runs the app again until no job is left to wait for."""
+    for _ in range(20):
+        if not jobs.active():
+            break
+        for job in jobs.active():
+            job.finished.wait(120)
+        time.sleep(0.05)
+        app.run()
+    return app.run()
+
+
+def faults(app: AppTest) -> list[str]:
+    """What a person would see as an error."""
+    return [error.value for error in app.error] + [error.value for error in app.exception]
+
+
+def words(app: AppTest) -> str:
+    """All Markdown on the page, without escapes."""
+    kinds = [*app.title, *app.markdown, *app.caption, *app.subheader]
+    return "\n".join(str(element.value) for element in kinds).replace("\\", "")
+
+
+def click_chart(app: AppTest, key: str, **selection: list) -> AppTest:
+    """Selects marks in the first chart whose key begins with `key`, as a click in the browser would."""
+    chart = next(c for c in app.get("vega_lite_chart") if f"-{key}" in c.proto.id)
+    states = app._tree.get_widget_states()
+    states.widgets.append(WidgetState(id=chart.proto.id, string_value=json.dumps({"selection": selection})))
+    return app._run(states)
+

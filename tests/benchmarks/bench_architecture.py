@@ -1,0 +1,51 @@
+"""How long the layer table takes, beside torch's own flop counter alone.
+
+    python -m tests.benchmarks.bench_architecture
+
+The networks are built on the meta device, so only the table is measured. A ratio near 1 means that
+shapes, parameters and settings of every layer cost nothing beyond counting.
+"""
+
+import time
+from collections.abc import Callable
+
+import torch
+import torchvision
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from core.architecture import architecture_of
+
+NETWORKS = ("resnet18", "resnet152", "vit_l_16", "swin_b", "efficientnet_v2_l")
+SHAPE = (1, 3, 224, 224)
+ROUNDS = 5
+
+
+def counted(model: nn.Module) -> int:
+    """Multiply-adds by torch's counter, no table."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.empty(SHAPE, device="meta"))
+    return counter.get_total_flops() // 2
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    print(f"{'network':<20}{'layers':>8}{'table, s':>10}{'counter, s':>12}{'ratio':>8}")
+    for name in NETWORKS:
+        with torch.device("meta"):
+            model = torchvision.models.get_model(name).eval().requires_grad_(False)
+        layers = len(architecture_of(model, SHAPE).table)  # the first run pays for imports
+        times = [(seconds(lambda m=model: architecture_of(m, SHAPE)),
+                  seconds(lambda m=model: counted(m))) for _ in range(ROUNDS)]
+        table, counter = (min(column) for column in zip(*times, strict=True))
+        print(f"{name:<20}{layers:>8}{table:>10.3f}{counter:>12.3f}{table / counter:>8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""What a person does, in a real browser: open, choose, click, follow a link, break a file."""
+
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tests.browser.conftest import Server, ready
+
+pytestmark = pytest.mark.browser
+PAGES = ["Overview", "Architecture", "Training curves", "Embeddings", "Hard examples", "Saliency"]
+
+
+def go(page, name):
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+    page.wait_for_timeout(300)
+    ready(page)
+
+
+def heading(page):
+    return page.get_by_test_id("stMain").get_by_role("heading").first.inner_text()
+
+
+def no_errors(page):
+    assert page.get_by_test_id("stAlertContentError").count() == 0
+    assert page.get_by_test_id("stException").count() == 0
+
+
+def click_a_point(page, chart):
+    """Moves over a canvas until a tooltip names an example, clicks there; gives the example."""
+    canvas = chart.locator("canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    tip = page.locator("#vg-tooltip-element.visible")
+    for row in range(4, 36):
+        for column in range(2, 39):
+            page.mouse.move(box["x"] + box["width"] * column / 40, box["y"] + box["height"] * row / 40)
+            if tip.count() and (found := re.search(r"example\s*(\d+)", tip.inner_text())):
+                page.mouse.down()
+                page.mouse.up()
+                return int(found[1])
+    raise AssertionError("no point was found under the mouse")
+
+
+def test_a_first_visit_shows_the_sample_and_every_page(server, page):
+    page.goto(server.url)
+    ready(page)
+    assert heading(page) == "shapes-cnn.safetensors"
+    assert page.get_by_text(re.compile(r"of 2,000 right \(\d\d\.\d %\)")).count() == 1
+    for name in PAGES[1:]:
+        go(page, name)
+        assert heading(page) == name
+        no_errors(page)
+        assert "model=shapes-cnn.safetensors" in page.url
+    assert page.outside == []
+
+
+def test_pick_a_model_click_a_point_see_its_picture_and_explain_it(server, page):
+    page.goto(f"{server.url}/Embeddings")
+    ready(page)
+    page.get_by_test_id("stSidebarUserContent").get_by_role("combobox").first.click()
+    page.get_by_role("option", name="digits-cnn.safetensors").click()
+    page.wait_for_timeout(500)
+    ready(page)
+    assert "data=digits-test.json" in page.url
+    example = click_a_point(page, page.get_by_test_id("stVegaLiteChart").first)
+    page.get_by_text("1 example chosen").wait_for()
+    ready(page)
+    card = page.locator("button.card")
+    assert card.count() == 1
+    assert f"#{example}" in card.inner_text()
+    assert card.locator("img").get_attribute("src").startswith("data:image/webp;base64,")
+    assert f"examples={example}" in page.url
+    go(page, "Saliency")
+    assert f"#{example}" in page.locator("button.card").inner_text()
+    assert page.get_by_text("Grad-CAM", exact=True).count() >= 1
+    no_errors(page)
+
+
+def test_the_first_request_after_a_start_may_be_a_deep_link(browser, page, tmp_path):
+    server = Server(tmp_path)
+    try:
+        page.goto(f"{server.url}/Hard_examples?model=digits-cnn.safetensors&data=digits-test.json&logs=none&examples=3,17&hardness=Margin")
+        ready(page)
+        assert heading(page) == "Hard examples"
+        assert page.get_by_test_id("stSidebarNav").get_by_role("link").count() == len(PAGES)
+        assert page.get_by_text("2 examples chosen").count() == 1
+        assert page.locator("button.card", has_text="#17").count() >= 1
+        assert page.get_by_role("radio", name="Margin").is_checked()
+        no_errors(page)
+    finally:
+        server.stop()
+
+
+def test_a_copied_link_opens_the_same_view(server, browser, page):
+    page.goto(f"{server.url}/Hard_examples?model=digits-cnn.safetensors")
+    ready(page)
+    page.locator("button.card").nth(2).click()
+    page.get_by_text("1 example chosen").wait_for()
+    ready(page)
+    page.get_by_role("button", name="Copy link").click()
+    link = page.get_by_test_id("stPopoverBody").get_by_test_id("stCode").inner_text().strip()
+    assert "examples=" in link
+    other = browser.new_context().new_page()
+    other.goto(link)
+    ready(other)
+    assert other.get_by_text("1 example chosen").count() == 1
+    assert heading(other) == "Hard examples"
+    other.context.close()
+
+
+def test_the_way_back_keeps_choices_and_settings(server, page):
+    page.goto(f"{server.url}/Training_curves?model=digits-cnn.safetensors")
+    ready(page)
+    go(page, "Architecture")
+    page.get_by_label("Find", exact=True).fill("conv")
+    page.get_by_label("Find", exact=True).press("Enter")
+    ready(page)
+    assert "find=conv" in page.url
+    go(page, "Overview")
+    assert "model=digits-cnn.safetensors" in page.url
+    page.go_back()
+    page.wait_for_timeout(500)
+    ready(page)
+    assert heading(page) == "Architecture"
+
+
+def test_a_broken_upload_is_one_message_and_nothing_is_lost(server, page):
+    page.goto(f"{server.url}/?model=digits-cnn.safetensors")
+    ready(page)
+    page.get_by_role("button", name="Add file").click()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "net.pt", "mimeType": "application/octet-stream", "buffer": b"<!DOCTYPE html><title>404</title>"})
+    page.get_by_text("net.pt").nth(1).wait_for()
+    ready(page)
+    told = page.get_by_test_id("stAlertContentError").inner_text()
+    assert "net.pt" in told
+    assert "HTML" in told
+    assert page.get_by_text(re.compile("of 504 right")).count() == 1
+    assert page.get_by_test_id("stException").count() == 0
+
+
+def test_an_uploaded_model_is_opened(server, page, samples):
+    page.goto(server.url)
+    ready(page)
+    page.get_by_role("button", name="Add file").click()
+    page.locator("input[type=file]").set_input_files(samples / "digits-cnn.safetensors")
+    page.wait_for_timeout(1500)
+    ready(page)
+    assert "model=uploads" in page.url
+    assert heading(page).endswith("digits-cnn.safetensors")
+
+
+class Listener(BaseHTTPRequestHandler):
+    asked: list[str] = []
+
+    def do_GET(self):  # noqa: N802 - the name that the library calls
+        self.asked.append(self.path)
+        self.send_response(404)
+        self.end_headers()
+
+    def log_message(self, *words):
+        pass
+
+
+def test_names_from_files_are_text_and_cause_no_outside_request(browser, page, tmp_path, samples):
+    import json
+    listener = HTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    lure = f"![x](http://127.0.0.1:{listener.server_port}/x.png)"
+    names = [lure, "<img src=x onerror=alert(1)>", "**bold** :red[x] $y$", *(f"class {i} {lure}" for i in range(7))]
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "net.safetensors").write_bytes((samples / "digits-cnn.safetensors").read_bytes())
+    card = json.loads((samples / "digits-cnn.card.json").read_text()) | {"class_names": names, "title": lure, "data": None}
+    (folder / "net.card.json").write_text(json.dumps({k: v for k, v in card.items() if v is not None}))
+    server = Server(tmp_path / "cache", "--models", str(folder))
+    page.on("dialog", lambda dialog: pytest.fail("a script ran"))
+    try:
+        for name in PAGES:
+            page.goto(f"{server.url}/{name.replace(' ', '_') if name != 'Overview' else ''}?model=net.safetensors&data=digits-test.json")
+            ready(page)
+            no_errors(page)
+        assert Listener.asked == []
+        assert page.outside == []
+    finally:
+        server.stop()
+        listener.shutdown()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_every_page_fits_its_width(server, browser, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(90_000)
+    for name in PAGES:
+        page.goto(f"{server.url}/{name.replace(' ', '_') if name != 'Overview' else ''}")
+        ready(page)
+        no_errors(page)
+        wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert wide <= width, name
+    context.close()

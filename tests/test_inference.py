@@ -1,0 +1,229 @@
+"""The one pass agrees with plain loops, whatever the model, and recovers from what can go wrong."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from sklearn.metrics import accuracy_score, log_loss
+
+from core import batches, inference, library
+from core.batches import BatchPlan
+from core.card import Card
+from core.device import device
+from core.errors import UserError
+from core.inference import POOLINGS, activations, log_probabilities_of, outcomes, predictions
+from core.overview import by_class, confused_pairs, summary
+
+
+def ids(samples, model, data, limit=None):
+    return library.model_id(samples / model), library.dataset_id(samples / data, limit)
+
+
+def loop(samples, model, data):
+    """An independent pass: the safetensors library, a plain forward, torch's own functions."""
+    state, card = load_file(samples / f"{model}.safetensors"), json.loads((samples / f"{model}.card.json").read_text())
+    loaded = library.open_model(library.model_id(samples / f"{model}.safetensors")).module
+    net = copy.deepcopy(loaded)
+    net.load_state_dict(state)
+    data = library.open_dataset(library.dataset_id(samples / data))
+    pictures = np.stack([data.image(row) for row in range(len(data))]).astype(np.float32) / 255
+    inputs = torch.from_numpy((pictures - card["input"]["mean"]) / card["input"]["std"]).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        logits = torch.cat([net(part) for part in inputs.split(100)])
+    return torch.softmax(logits, 1).numpy(), data.labels
+
+
+@pytest.mark.parametrize(("model", "data"), [("shapes-cnn", "shapes-test.json"), ("shapes-vit", "shapes-test.json"),
+                                             ("digits-cnn", "digits-test.json")])
+def test_accuracy_and_loss_agree_with_a_plain_loop_and_sklearn(samples, model, data):
+    model_id, dataset_id = ids(samples, f"{model}.safetensors", data)
+    expected, labels = loop(samples, model, data)
+    found = predictions(model_id, dataset_id)
+    assert np.abs(found - expected).max() < 1e-4
+    figures = summary(model_id, dataset_id)
+    assert figures.accuracy == pytest.approx(accuracy_score(labels, expected.argmax(1)), abs=1e-3)
+    assert figures.mean_loss == pytest.approx(log_loss(labels, expected.astype(np.float64)), rel=1e-3)
+    table = outcomes(model_id, dataset_id)
+    assert table["correct"].mean() == figures.accuracy
+    assert np.allclose(table["confidence"], found.max(1), atol=1e-6)
+
+
+def test_by_class_and_confusions_agree_with_sklearn(samples):
+    from sklearn.metrics import confusion_matrix, recall_score
+    model_id, dataset_id = ids(samples, "shapes-cnn.safetensors", "shapes-test.json")
+    table = outcomes(model_id, dataset_id)
+    names = list(table["label"].cat.categories)
+    recall = recall_score(table["label"].astype(str), table["prediction"].astype(str), labels=names, average=None)
+    found = by_class(model_id, dataset_id).set_index("class")["accuracy"]
+    assert np.allclose(found.loc[names], recall)
+    assert found.is_monotonic_increasing
+    matrix = confusion_matrix(table["label"].astype(str), table["prediction"].astype(str), labels=names)
+    pairs = confused_pairs(model_id, dataset_id)
+    assert pairs["examples"].sum() == matrix.sum() - np.trace(matrix)
+    worst = pairs.iloc[0]
+    assert worst["examples"] == matrix[names.index(worst["label"]), names.index(worst["prediction"])]
+
+
+@pytest.mark.parametrize("pooling", list(POOLINGS))
+def test_activations_agree_with_a_hook(samples, pooling):
+    model_id, dataset_id = ids(samples, "digits-cnn.safetensors", "digits-test.json")
+    found = activations(model_id, dataset_id, "stage2", pooling)
+    module, data = library.open_model(model_id).module, library.open_dataset(dataset_id)
+    inputs = torch.tensor(np.stack([data.image(r) for r in range(16)]) / 255.0).permute(0, 3, 1, 2).float()
+    kept = []
+    handle = module.stage2.register_forward_hook(lambda m, i, o: kept.append(o))
+    with torch.no_grad():
+        module((inputs - 0.5) / 0.25)
+    handle.remove()
+    expected = kept[0].mean((2, 3)) if pooling == "mean" else kept[0].amax((2, 3))
+    assert np.allclose(found[:16], expected.numpy(), atol=1e-5)
+
+
+def test_one_pass_leaves_the_maps_of_the_last_stages(samples, monkeypatch, tmp_path):
+    monkeypatch.setenv("NETLENS_CACHE", str(tmp_path))
+    model_id, dataset_id = ids(samples, "digits-cnn.safetensors", "digits-test.json")
+    predictions(model_id, dataset_id)
+    monkeypatch.setattr(inference, "batches", lambda *a: pytest.fail("a second pass was run"))
+    for layer in inference.feature_layers(library.open_model(model_id).module):
+        assert len(activations(model_id, dataset_id, layer, "mean")) == 504
+
+
+def test_an_unknown_layer_is_named(samples):
+    model_id, dataset_id = ids(samples, "digits-cnn.safetensors", "digits-test.json")
+    with pytest.raises(UserError, match="no layer 'stage9'"):
+        activations(model_id, dataset_id, "stage9", "mean")
+
+
+@pytest.mark.parametrize(("output", "raw"), [
+    ("logits", lambda z: z), ("probabilities", lambda z: np.exp(z) / np.exp(z).sum(1, keepdims=True)),
+    ("log_probabilities", lambda z: z - np.log(np.exp(z).sum(1, keepdims=True))),
+])
+def test_each_meaning_of_the_output_gives_the_same_probabilities(output, raw):
+    logits = np.random.default_rng(0).normal(size=(50, 6))
+    found = log_probabilities_of(raw(logits), Card(output=output))
+    assert np.allclose(np.exp(found), np.exp(logits) / np.exp(logits).sum(1, keepdims=True), atol=1e-6)
+
+
+def test_one_output_is_the_second_of_two_classes():
+    logits = np.array([[-3.0], [0.0], [2.0]])
+    p = 1 / (1 + np.exp(-logits))
+    for output, raw in (("logits", logits), ("sigmoid", p)):
+        assert np.allclose(np.exp(log_probabilities_of(raw, Card(output=output))), np.hstack([1 - p, p]), atol=1e-6)
+
+
+def test_certain_and_wrong_stays_finite_and_nan_stays_nan():
+    found = log_probabilities_of(np.array([[1.0, 0.0], [np.nan, 0.0]]), Card(output="probabilities"))
+    assert found[0, 1] == pytest.approx(np.log(1e-12))
+    assert np.isnan(found[1, 0])
+
+
+class Forgetful(torch.nn.Module):
+    """Runs out of memory above a batch size, as a device would say it."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.weight, self.most, self.sizes = torch.nn.Parameter(torch.ones(1)), most, []
+
+    def forward(self, x):
+        if len(x) > self.most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate")
+        self.sizes.append(len(x))
+        return x.flatten(1)[:, :3] * self.weight
+
+
+class Pictures:
+    def take(self, start, size):
+        return torch.arange(start, start + size, dtype=torch.float32).view(-1, 1, 1, 1).expand(size, 1, 2, 2).clone()
+
+
+@pytest.mark.parametrize("most", [1, 5, 40])
+def test_out_of_memory_halves_the_batch_and_loses_nothing(most):
+    model = Forgetful(most).to(device())
+    found = list(inference.batches(model, Pictures(), 100, {}, lambda done, total: None))
+    values = np.concatenate([outputs[""] for _, outputs in found])
+    assert np.array_equal(values[:, 0], np.arange(100))
+    assert max(model.sizes) <= most
+
+
+def test_out_of_memory_at_one_is_an_error():
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(inference.batches(Forgetful(0).to(device()), Pictures(), 10, {}, lambda done, total: None))
+
+
+class NoChannelsLast(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(1, 4, 1)
+
+    def forward(self, x):
+        return self.conv(x).view(len(x), -1)  # refuses channels-last outputs
+
+
+def test_a_network_that_cannot_take_channels_last_is_run_as_usual():
+    model = NoChannelsLast().eval().requires_grad_(False)
+    pictures = Pictures()
+    found = list(inference.batches(model, pictures, 3000, {}, lambda done, total: None))
+    assert sum(len(outputs[""]) for _, outputs in found) == 3000
+    assert found[-1][1][""].shape[1] == 16
+
+
+def test_the_plan_takes_the_cheapest_size(monkeypatch):
+    seconds = {8: 2.0, 16: 1.0, 32: 1.05, 64: 3.0, 128: 0.1}  # an example; 64 ends the search
+    clock = [0.0]
+    monkeypatch.setattr(batches.time, "perf_counter", lambda: clock[0])
+    plan, used = BatchPlan(torch.nn.Linear(1, 1), 10_000), []
+    for _ in range(40):
+        with plan.timed(plan.size):
+            used.append(plan.size)
+            clock[0] += seconds[plan.size] * plan.size
+    assert used[-1] == 16
+    assert 128 not in used
+
+
+def test_an_unreadable_picture_is_left_out_and_counted(samples, tmp_path):
+    from core.overview import notes
+    random = np.random.default_rng(0)
+    for name in ("3", "7"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(4):
+            Image.fromarray(random.integers(0, 255, (8, 8), dtype=np.uint8)).save(tmp_path / "set" / name / f"{i}.png")
+    broken = tmp_path / "set" / "3" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    model_id, dataset_id = library.model_id(samples / "digits-cnn.safetensors"), library.dataset_id(tmp_path / "set")
+    table = outcomes(model_id, dataset_id)
+    assert table["example"].tolist() == [0, 2, 3, 4, 5, 6, 7]
+    assert set(table["label"].astype(str)) == {"3", "7"}
+    assert summary(model_id, dataset_id).scored == 7
+    assert any("1 examples have no prediction" in note for note in notes(model_id, dataset_id))
+
+
+def test_a_network_that_is_no_classifier_is_refused():
+    class Dense(torch.nn.Module):
+        def forward(self, x):
+            return x.sum()
+    with pytest.raises(UserError, match="a classifier gives"):
+        list(inference.batches(Dense(), Pictures(), 10, {}, lambda done, total: None))
+
+
+def test_corrections_change_the_numbers_and_only_what_they_touch(samples):
+    path = samples / "digits-cnn.safetensors"
+    dataset_id = library.dataset_id(samples / "digits-test.json")
+    plain, titled = library.model_id(path), library.model_id(path, Card(title="another"))
+    probability = library.model_id(path, Card(output="probabilities"))
+    assert inference.pass_key(plain, dataset_id) == inference.pass_key(titled, dataset_id)
+    assert inference.pass_key(plain, dataset_id) != inference.pass_key(probability, dataset_id)
+
+
+def test_a_sample_keeps_the_shares_of_the_classes(samples):
+    whole = library.open_dataset(library.dataset_id(samples / "digits-all.json"))
+    part = library.open_dataset(library.dataset_id(samples / "digits-all.json", 300))
+    assert len(part) == 300
+    share = np.bincount(whole.labels) / len(whole)
+    assert np.abs(np.bincount(part.labels) / 300 - share).max() < 0.01
+    again = library.open_dataset(library.dataset_id(samples / "digits-all.json", 300))
+    assert np.array_equal(part.labels, again.labels)
+    assert any("300 of 1,797" in note for note in part.notes)

@@ -1,0 +1,110 @@
+"""What is found under folders, how it is named, and that ids follow content."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core import library
+from core.card import Card
+from core.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    library.folders.cache_clear()
+    yield
+    library.folders.cache_clear()
+
+
+def picture_folder(place, classes=("cat", "dog"), each=2):
+    for name in classes:
+        (place / name).mkdir(parents=True)
+        for i in range(each):
+            Image.fromarray(np.full((6, 6, 3), 40 * i, np.uint8)).save(place / name / f"{i}.png")
+    return place
+
+
+def test_the_samples_are_found():
+    assert "shapes-cnn.safetensors" in library.listing("models").paths
+    assert "digits-keras.keras" in library.listing("models").paths
+    assert list(library.listing("data").paths) == sorted(library.listing("data").paths)
+    assert {"shapes-test.json", "digits-test.json"} <= library.listing("data").paths.keys()
+    assert list(library.listing("logs").paths) == ["logs/digits", "logs/shapes"]
+
+
+def test_cards_and_data_are_no_models():
+    assert not [name for name in library.listing("models").paths if name.endswith(".json")]
+
+
+def test_folders_from_the_command_line_and_the_environment(tmp_path, samples, monkeypatch):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for place in (first, second):
+        (place / "sub").mkdir(parents=True)
+        (place / "sub" / "net.safetensors").write_bytes((samples / "digits-cnn.safetensors").read_bytes())
+    monkeypatch.setattr(sys, "argv", ["Home.py", "--models", str(first)])
+    monkeypatch.setenv("NETLENS_MODELS", f"{second}")
+    paths = library.listing("models").paths
+    assert list(paths)[:2] == ["sub/net.safetensors", "second/sub/net.safetensors"]
+    assert "shapes-cnn.safetensors" in paths
+
+
+def test_a_folder_that_is_missing_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("NETLENS_DATA", str(tmp_path / "gone"))
+    assert "gone does not exist" in library.listing("data").skipped
+
+
+def test_data_sets_are_found_and_not_looked_into(tmp_path, monkeypatch):
+    picture_folder(tmp_path / "pets" / "train")
+    picture_folder(tmp_path / "pets" / "test")
+    monkeypatch.setenv("NETLENS_DATA", str(tmp_path))
+    names = [name for name in library.listing("data").paths if "json" not in name]
+    assert names == ["pets/test", "pets/train"]
+    monkeypatch.setenv("NETLENS_DATA", str(tmp_path / "pets" / "test"))
+    library.folders.cache_clear()
+    assert next(iter(library.listing("data").paths)) == "test"
+
+
+def test_ids_follow_the_bytes_the_card_and_the_correction(tmp_path, samples):
+    model = tmp_path / "net.safetensors"
+    model.write_bytes((samples / "digits-cnn.safetensors").read_bytes())
+    first = library.model_id(model)
+    assert library.model_id(model) == first
+    assert library.model_id(model, Card(output="probabilities")) != first
+    (tmp_path / "net.card.json").write_text(json.dumps({"output": "logits"}))
+    second = library.model_id(model)
+    assert second != first
+    model.write_bytes((samples / "shapes-cnn.safetensors").read_bytes())
+    assert library.model_id(model) not in (first, second)
+
+
+def test_a_data_id_follows_the_folder(tmp_path):
+    folder = picture_folder(tmp_path / "pets")
+    first = library.dataset_id(folder)
+    assert library.dataset_id(folder) == first
+    assert library.dataset_id(folder, 2) != first
+    (folder / "cat" / "0.png").unlink()
+    assert library.dataset_id(folder) != first
+
+
+def test_what_is_nothing_is_named(tmp_path):
+    (tmp_path / "page.pt").write_text("<!DOCTYPE html><html><body>404</body></html>")
+    with pytest.raises(UserError, match=r"page\.pt"):
+        library.open_model(library.model_id(tmp_path / "page.pt"))
+    with pytest.raises(UserError, match="gone"):
+        library.model_id(tmp_path / "gone.pt")
+    with pytest.raises(UserError, match="gone"):
+        library.dataset_id(tmp_path / "gone")
+    with pytest.raises(UserError, match="no longer open"):
+        library.open_dataset("unknown")
+
+
+def test_kinds(samples, tmp_path):
+    assert library.kind_of(samples / "shapes-cnn.pt2") == "models"
+    assert library.kind_of(samples / "shapes-test.json") == "data"
+    assert library.kind_of(picture_folder(tmp_path / "pets")) == "data"
+    assert library.kind_of(samples / "logs") == "logs"
+    assert library.kind_of(samples / "make.py") is None
+    assert library.kind_of(tmp_path / "gone") is None

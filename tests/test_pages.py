@@ -1,0 +1,149 @@
+"""Every page, found by itself, on every sample model; links, choices, broken files."""
+
+import shutil
+
+import pytest
+
+from core import library
+from tests.app import PAGES, click_chart, faults, finished, opened, words
+from tests.conftest import ROOT
+
+READABLE = ["digits-cnn.safetensors", "shapes-cnn.ckpt", "shapes-cnn.pt", "shapes-cnn.pt2", "shapes-cnn.safetensors",
+            "shapes-vit.safetensors"]
+SHAPES = {"model": "shapes-cnn.safetensors", "data": "shapes-test.json", "logs": "logs/shapes"}
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    library.folders.cache_clear()
+    yield
+    library.folders.cache_clear()
+
+
+@pytest.mark.parametrize("model", READABLE)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_draws_on_every_sample_model(page, model):
+    app = opened(page, model=model)
+    assert faults(app) == []
+    assert len(app.sidebar.selectbox) >= 3
+    assert app.main.children
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_says_what_it_needs(page):
+    app = opened(page, model="shapes-cnn.safetensors", data="none", logs="none")
+    assert faults(app) == []
+    assert len(words(app)) > 20
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("model", ["digits-keras.keras", "digits-keras.h5", "shapes-cnn.onnx", "shapes-cnn.torchscript.pt"])
+def test_every_page_answers_a_model_that_cannot_be_read_yet(page, model):
+    app = opened(page, model=model, data="digits-test.json")
+    assert not app.exception
+    assert all(model.partition(".")[0] in fault.replace("\\", "") for fault in faults(app)), faults(app)
+    assert app.sidebar.selectbox(key="model").value == model
+
+
+def test_the_first_request_may_be_a_deep_link_and_gets_the_whole_frame():
+    from streamlit.testing.v1 import AppTest
+    for page in PAGES:
+        app = finished(AppTest.from_file(str(ROOT / page), default_timeout=120).run())
+        assert not app.exception, page
+        assert app.sidebar.selectbox(key="model").value == "shapes-cnn.safetensors", page
+
+
+def test_the_overview_says_what_is_right(samples):
+    from core.overview import summary
+    app = opened(**SHAPES)
+    found = summary(library.model_id(samples / SHAPES["model"]), library.dataset_id(samples / SHAPES["data"]))
+    assert f"{found.right:,} of 2,000 right ({100 * found.accuracy:.1f} %)" in words(app)
+    assert f"mean loss {found.mean_loss:.3g}" in words(app)
+
+
+def test_the_newcomer_gets_the_sample_with_its_data_and_logs():
+    app = opened()
+    for key, value in SHAPES.items():
+        assert app.sidebar.selectbox(key=key).value == value
+
+
+def test_a_link_opens_the_view_and_the_address_names_it():
+    app = opened("pages/5_Hard_examples.py", model="digits-cnn.safetensors", data="digits-all.json", examples="3,17")
+    assert app.sidebar.selectbox(key="data").value == "digits-all.json"
+    assert "2 examples chosen" in words(app)
+    assert app.query_params["examples"] == "3,17"
+    assert app.query_params["model"] == "digits-cnn.safetensors"
+
+
+@pytest.mark.parametrize("examples", ["", "x", "-1", "99999999999999999999", "3,3,3", "1e3", "5" * 10_000])
+def test_odd_links_are_survived(examples):
+    app = opened(model="../../etc/passwd", data="gone.json", examples=examples, card="{not json", sample="7")
+    assert not app.exception
+    assert any("There is no" in warning.value for warning in app.warning)
+    assert app.sidebar.selectbox(key="model").value == "shapes-cnn.safetensors"
+
+
+def test_choosing_a_model_brings_its_data_and_logs():
+    app = opened()
+    app.sidebar.selectbox(key="model").select("digits-cnn.safetensors").run()
+    app = finished(app)
+    assert app.sidebar.selectbox(key="data").value == "digits-test.json"
+    assert app.sidebar.selectbox(key="logs").value == "logs/digits"
+    assert faults(app) == []
+
+
+def test_what_is_chosen_on_one_page_is_what_the_next_opens_with():
+    app = opened("pages/4_Embeddings.py", **SHAPES)
+    app = click_chart(app, "maps-", pick=[{"example": 7}, {"example": 12}])
+    assert "2 examples chosen" in words(app)
+    assert app.query_params["examples"] == "7,12"
+    app.switch_page("pages/6_Saliency.py").run()
+    app = finished(app)
+    assert "2 examples chosen" in words(app)
+    app.sidebar.button(key="clear_examples").click().run()
+    assert "No examples chosen" in words(app)
+
+
+def test_a_choice_that_the_data_does_not_have_is_dropped():
+    app = opened("pages/5_Hard_examples.py", model="digits-cnn.safetensors", data="digits-test.json", examples="3,503,504,99999")
+    assert "2 examples chosen" in words(app)
+
+
+def test_a_correction_applies_at_once_and_is_in_the_address():
+    app = opened(model="digits-cnn.safetensors", card='{"output":"probabilities"}')
+    plain = opened(model="digits-cnn.safetensors")
+    assert faults(app) == []
+    assert words(app) != words(plain)
+    assert app.query_params["card"] == '{"output":"probabilities"}'
+
+
+def test_a_sample_is_said_on_each_page():
+    for page in PAGES[3:]:
+        app = opened(page, **SHAPES, sample="500")
+        assert "500 of 2,000" in words(app), page
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html><html>", b"\x80\x02}q\x00.", b"PK\x03\x04" + b"\0" * 40],
+                         ids=["empty", "html", "pickle", "zip"])
+def test_a_broken_file_is_one_message_and_the_rest_stays(page, content, tmp_path, monkeypatch):
+    """The file is not listed by its bytes, or is listed and answered; the app keeps what it had."""
+    (tmp_path / "broken.pt").write_bytes(content)
+    shutil.copy(ROOT / "sample_models" / "digits-cnn.safetensors", tmp_path / "good.safetensors")
+    monkeypatch.setenv("NETLENS_MODELS", str(tmp_path))
+    app = opened(page, model="broken.pt", data="digits-test.json", logs="logs/digits")
+    assert not app.exception
+    assert app.sidebar.selectbox(key="data").value == "digits-test.json"
+    told = faults(app) + [w.value for w in app.warning]
+    assert any("broken" in t for t in told), told
+    app.sidebar.selectbox(key="model").select("good.safetensors").run()
+    assert not finished(app).exception
+
+
+def test_an_unforeseen_error_is_a_number_and_the_rest_stays(monkeypatch):
+    from core import overview
+    monkeypatch.setattr(overview, "findings", None)
+    app = opened(**SHAPES)
+    assert not app.exception
+    assert not [w for w in faults(app) if "Traceback" in w or "NoneType" in w]
+    assert "of 2,000 right" in words(app)

@@ -1,0 +1,237 @@
+"""From tensors to networks: torchvision's registry and the spellings that people's files have."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from core.architectures.torchvision_models import build
+from core.card import Card
+from core.errors import UserError
+from core.meta_build import ShapesOnly
+from core.state_dicts import is_finite, model_of
+from core.weights_only import WeightsOnly
+
+REGISTRY = torchvision.models.list_models(module=torchvision.models)
+FIFTEEN = ["alexnet", "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5", "mobilenet_v3_small",
+         "regnet_y_400mf", "resnet18", "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_1",
+         "swin_t", "vgg11_bn", "vit_b_32", "convnext_tiny"]
+SMALL = {"googlenet": {"init_weights": False, "aux_logits": True, "transform_input": True}}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Beside other work two threads are far slower than one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def network(name, classes=5, **options):
+    torch.manual_seed(0)
+    made = torchvision.models.get_model(name, num_classes=classes, **SMALL.get(name, {}), **options)
+    for module in made.modules():  # so that evaluation mode differs from a fresh network's
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    return made.eval()
+
+
+def loaded(tensors, card=Card()):
+    return model_of(tensors, card, "file.pt", lambda: None)
+
+
+def same_outputs(ours, theirs, channels=3, side=64):
+    torch.manual_seed(1)
+    pictures = torch.randn(2, channels, side, side)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(pictures), theirs(pictures))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_network_of_the_registry_is_known_from_names_and_shapes(name):
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    for classes in (1000, 7):
+        with ShapesOnly():
+            tensors = torchvision.models.get_model(name, num_classes=classes, **options).state_dict()
+        built = build(tensors, Card())
+        assert built.card.architecture == name
+        made = built.module.state_dict()
+        assert {k: t.shape for k, t in made.items()} == {k: t.shape for k, t in tensors.items()}
+        assert all(t.is_meta for t in built.module.parameters())
+
+
+@pytest.mark.parametrize("name", FIFTEEN)
+def test_outputs_are_those_of_the_network_that_was_saved(name):
+    theirs = network(name)
+    ours = loaded(theirs.state_dict())
+    assert ours.card.architecture == name and "architecture" in ours.card.inferred
+    assert not any(p.requires_grad for p in ours.module.parameters())
+    assert not ours.module.training
+    assert not any(t.is_meta for t in (*ours.module.parameters(), *ours.module.buffers()))
+    same_outputs(ours.module, theirs, side=224 if name == "vit_b_32" else 64)
+
+
+def test_weights_are_shared_not_copied():
+    theirs = network("squeezenet1_1")
+    tensors = theirs.state_dict()
+    ours = loaded(tensors).module.state_dict()
+    assert all(ours[name].data_ptr() == tensor.data_ptr() for name, tensor in tensors.items())
+
+
+def test_imagenet_card_is_torchvisions_and_inferred():
+    with ShapesOnly():
+        tensors = torchvision.models.resnet50().state_dict()
+    card = build(tensors, Card(title="mine")).card
+    weights = torchvision.models.ResNet50_Weights.DEFAULT
+    assert card.class_names == tuple(weights.meta["categories"])
+    assert card.input.mean == (0.485, 0.456, 0.406) and card.input.range == (0, 1)
+    assert card.input.resize == (weights.transforms().resize_size[0], 224)
+    assert {"class_names", "input.mean", "input.height", "output"} <= card.inferred
+    assert "title" not in card.inferred
+
+
+def test_a_card_is_not_overruled():
+    tensors = network("resnet18").state_dict()
+    names = tuple("abcde")
+    card = build(tensors, Card(class_names=names, output="probabilities")).card
+    assert card.class_names == names and card.output == "probabilities"
+    assert build(tensors, Card(architecture="resnet34")) is None
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_other_input_channels(channels):
+    theirs = network("resnet18")
+    theirs.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+    ours = loaded(theirs.state_dict())
+    assert ours.card.input.channels == channels
+    same_outputs(ours.module, theirs, channels)
+
+
+def test_small_picture_start_of_a_resnet_is_said_to_be_assumed():
+    theirs = network("resnet18")
+    theirs.conv1, theirs.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
+    ours = loaded(theirs.state_dict())
+    assert any("max-pooling" in note for note in ours.notes)
+    same_outputs(ours.module, theirs, side=32)
+
+
+HEADS = {
+    "resnet18": ("fc", 512), "mobilenet_v3_small": ("classifier", 576), "densenet121": ("classifier", 1024),
+    "vgg11_bn": ("classifier.6", 4096), "vit_b_32": ("heads", 768), "swin_t": ("head", 768),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_replaced_heads(name):
+    place, features = HEADS[name]
+    heads = [nn.Linear(features, 3), nn.Sequential(nn.Dropout(), nn.Linear(features, 3)),
+             nn.Sequential(nn.Linear(features, 16), nn.ReLU(), nn.Dropout(), nn.Linear(16, 3))]
+    theirs = network(name)
+    for head in heads:
+        theirs.set_submodule(place, head.eval())
+        ours = loaded(theirs.state_dict())
+        assert ours.card.architecture == name
+        assert any("ReLU" in note for note in ours.notes) == (len(list(head.children())) == 4)
+        same_outputs(ours.module, theirs, side=224 if name == "vit_b_32" else 64)
+
+
+def test_larger_pictures_of_a_vision_transformer():
+    with ShapesOnly():
+        tensors = torchvision.models.vit_b_16(image_size=384).state_dict()
+    built = build(tensors, Card())
+    assert built.card.input.height == 384 and built.module.image_size == 384
+
+
+@pytest.mark.parametrize("auxiliary", [True, False])
+def test_googlenet_with_and_without_auxiliary_heads(auxiliary):
+    theirs = torchvision.models.googlenet(num_classes=4, aux_logits=auxiliary, init_weights=False,
+                                          transform_input=True).eval()
+    ours = loaded(theirs.state_dict())
+    assert any("transform_input" in note for note in ours.notes)
+    same_outputs(ours.module, theirs)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "net.",
+                                    "model.backbone."])
+def test_prefixes_are_taken_off_and_said(prefix):
+    tensors = {prefix + name: tensor for name, tensor in network("squeezenet1_1").state_dict().items()}
+    ours = loaded(tensors)
+    assert ours.card.architecture == "squeezenet1_1"
+    for part in prefix.strip(".").split("."):
+        assert any(part in note for note in ours.notes)
+
+
+def test_averaged_weights_and_missing_batch_counts():
+    theirs = network("resnet18")
+    old = {name: t for name, t in theirs.state_dict().items() if "num_batches" not in name}
+    ours = loaded({f"module.{name}": t for name, t in old.items()} | {"n_averaged": torch.tensor(3)})
+    assert any("num_batches_tracked" in note for note in ours.notes)
+    assert any("verage" in note for note in ours.notes)
+    same_outputs(ours.module, theirs)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_weights_are_computed_with_in_float32(kind):
+    theirs = network("squeezenet1_1").to(kind)
+    ours = loaded(theirs.state_dict())
+    assert any("float32" in note for note in ours.notes)
+    same_outputs(ours.module, theirs.float())
+
+
+def test_double_weights_stay_double():
+    assert next(loaded(network("squeezenet1_1").double().state_dict()).module.parameters()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "shape"])
+def test_near_misses_open_as_weights_only(change):
+    tensors = network("resnet18").state_dict()
+    if change == "missing":
+        del tensors["layer3.0.bn1.weight"]
+    elif change == "extra":
+        tensors["layer3.0.extra.weight"] = torch.zeros(3)
+    else:
+        tensors["layer3.0.conv1.weight"] = torch.zeros(256, 129, 3, 3)
+    ours = loaded(tensors)
+    assert isinstance(ours.module, WeightsOnly) and any("architecture" in note for note in ours.notes)
+
+
+def test_weights_only_keeps_every_tensor_by_name():
+    tensors = {"a.weight": torch.randn(2, 3), "a.b.bias": torch.randn(2), "steps": torch.tensor(3),
+               "a.forward.training": torch.ones(1), "half": torch.ones(2), "half.x": torch.ones(1), "": torch.zeros(1), ".x..y": torch.zeros(2)}
+    module = loaded(tensors).module
+    found = module.state_dict()
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+    assert torch.equal(module.get_parameter("a.b.bias"), tensors["a.b.bias"])
+    with pytest.raises(UserError, match="architecture.*torch.export"):
+        module(torch.zeros(1, 3, 8, 8))
+
+
+def test_deep_and_repeated_names_of_weights_only():
+    deep = ".".join("x" for _ in range(3000))
+    module = WeightsOnly({deep: torch.zeros(1), "train.w": torch.ones(1), "train.v": torch.ones(1)}, "f")
+    assert len(list(module.named_modules())) < 50
+    assert len(module.state_dict()) == 3
+
+
+def test_not_finite_weights_are_named():
+    tensors = {"ok": torch.ones(3), "bad": torch.tensor([1.0, float("nan")]), "worse": torch.tensor([float("inf")])}
+    note = next(note for note in loaded(tensors).notes if "NaN" in note)
+    assert "'bad'" in note and "'worse'" in note and "'ok'" not in note
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16, torch.float64,
+                                  torch.complex64, torch.float8_e5m2])
+def test_finite(kind):
+    large = torch.full((1000,), 3e4).to(kind)
+    assert is_finite(large)
+    if kind != torch.float8_e5m2:
+        assert is_finite(torch.full((9,), torch.finfo(kind).max, dtype=kind))  # the sum is not
+    assert not is_finite(torch.tensor([1.0, float("nan")]).to(kind))
+
+
+def test_no_tensor_is_a_message():
+    with pytest.raises(UserError, match=r"file.pt.*no tensor"):
+        loaded({})
