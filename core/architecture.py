@@ -18,8 +18,8 @@ from core.library import open_model
 from core.weights_only import WeightsOnly
 
 LONGEST_SETTINGS = 300  # characters
-UNKNOWN_SIZE = ("The size of the input is not known, so shapes and costs are missing. Give height and "
-                "width in the sidebar, or choose data.")
+UNKNOWN_SIZE = ("The size of the input is not known, so shapes and costs are missing. Give height "
+                "and width in the sidebar, or choose data.")
 
 
 @dataclass(frozen=True)

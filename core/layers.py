@@ -9,7 +9,7 @@ from torch import nn
 
 from core.errors import UserError
 
-# What a hook is told: layer name, the module, its positional inputs, its output.
+# What a hook is told: layer name, the module, its inputs (those by name last), its output.
 Seen = Callable[[str, nn.Module, tuple, Any], Any]
 
 
@@ -37,13 +37,14 @@ def watched(model: nn.Module, names: Iterable[str], after: Seen,
             before: Callable[[str], None] | None = None) -> Iterator[None]:
     """Calls `before` and `after` around each run of the named layers; what `after` returns, unless
     None, replaces the layer's output. Use inside device.locked(model)."""
-    handles = []
+    modules, handles = dict(model.named_modules()), []
     try:
         for name in names:
-            module = layer(model, name)
+            module = modules.get(name) or layer(model, name)
             if before:
                 handles.append(module.register_forward_pre_hook(lambda m, i, n=name: before(n)))
-            handles.append(module.register_forward_hook(lambda m, i, o, n=name: after(n, m, i, o)))
+            handles.append(module.register_forward_hook(
+                lambda m, i, k, o, n=name: after(n, m, (*i, *k.values()), o), with_kwargs=True))
         yield
     finally:
         for handle in handles:
@@ -82,7 +83,8 @@ def differentiable(model: nn.Module, name: str) -> Iterator[list[torch.Tensor]]:
     """Makes one layer's output a leaf that gradients reach; the list it gives receives that leaf.
 
     With frozen parameters nothing before the layer is recorded, so a gradient costs only what
-    comes after. Where the layer runs several times, the list holds each run.
+    comes after. Where the layer runs several times, the list holds each run, and only the last
+    sees the whole gradient.
     """
     leaves: list[torch.Tensor] = []
 
@@ -90,13 +92,14 @@ def differentiable(model: nn.Module, name: str) -> Iterator[list[torch.Tensor]]:
         tensor = first_tensor(output)
         if tensor is None:
             return None
-        leaf = tensor.detach().requires_grad_()
+        leaf = tensor.detach().clone().requires_grad_()  # the output may be written to in place
         leaves.append(leaf)
-        passed_on = leaf.clone()  # an in-place layer may follow, and a leaf must not be written to
+        passed_on = leaf.clone()  # and so may what is passed on
         if isinstance(output, torch.Tensor):
             return passed_on
         if isinstance(output, (tuple, list)) and output[0] is tensor:
-            return type(output)([passed_on, *output[1:]])
+            parts = [passed_on, *output[1:]]
+            return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
         raise UserError(f"The layer {name!r} returns a structure that gradients cannot be taken from.")
 
     with watched(model, [name], after):

@@ -27,6 +27,8 @@ from core.unknown_files import describe_unknown
 SAMPLES = Path(__file__).parent.parent / "sample_models"
 DEEPEST = 5  # folders below a given one
 MOST_ENTRIES = 20_000  # files and folders looked at in one listing
+# Listed by name even where no format knows the bytes, so that a person learns why it does not open.
+MODEL_ENDINGS = {".pt", ".pth", ".th", ".ckpt", ".pt2", ".safetensors", ".onnx", ".keras", ".h5", ".hdf5"}
 KINDS = ("models", "data", "logs")
 
 _places: dict[str, tuple[Path, Any]] = {}  # id -> path, and a card's corrections or a sample size
@@ -86,7 +88,7 @@ def _model_files(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
     every = [place / name for place, names in _walk(root) for name in names]
-    return [path for path in every if _is_model(path, *_stamp(path))]
+    return [path for path in every if path.suffix.lower() in MODEL_ENDINGS or _is_model(path, *_stamp(path))]
 
 
 def _stamp(path: Path) -> tuple[int, int]:

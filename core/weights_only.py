@@ -24,7 +24,7 @@ class Part(nn.Module):
 
     def add(self, path: list[str], tensor: torch.Tensor) -> None:
         """Puts a tensor below this part."""
-        name = path[0]
+        name = f"{path[0]}_" if path[0] in self.__dict__ else path[0]  # "training" is taken
         if len(path) > 1:
             if name not in self._modules:
                 self._modules[name] = Part()

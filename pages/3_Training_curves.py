@@ -24,7 +24,7 @@ def answer() -> None:
     clean = len(set(runs) - {finding.run for finding in found})
     st.markdown(f"#### {plural(len(runs), 'run')}, nothing conspicuous in {clean} of them")
     for finding in found:
-        st.markdown(f"- {md_escape(finding.sentence, longest=400)}")
+        st.markdown(f"- **{md_escape(finding.run)}**: {md_escape(finding.sentence, longest=400)}")
 
 
 def runs_and_charts() -> None:

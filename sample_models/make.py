@@ -32,8 +32,8 @@ SHAPES_CNN = Recipe("shapes/cnn", lambda: SampleCNN(3, 8, (12, 24, 48, 96)), epo
                     turned=True)
 SHAPES_VIT = Recipe("shapes/vit", _vit, epochs=30, rate=2e-3, turned=True)
 FAULTY = (
-    replace(SHAPES_CNN, run="shapes/cnn-few-examples", examples=600, turned=False,
-            batch=20, epochs=40, rate=3e-3, one_cycle=False, weight_decay=0.0),
+    replace(SHAPES_CNN, run="shapes/cnn-few-examples", examples=300, turned=False,
+            batch=25, epochs=40, rate=3e-3, weight_decay=0.0),
     replace(SHAPES_CNN, run="shapes/cnn-rate-too-high", examples=600, epochs=10, optimizer="SGD",
             rate=100.0, one_cycle=False),
     replace(SHAPES_CNN, run="shapes/cnn-rate-too-low", examples=600, epochs=12, optimizer="SGD",

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -15,20 +16,23 @@ BINS = 24  # of a histogram
 
 
 class Run:
-    """One training run's event file; a context manager, closed and renamed at its end."""
+    """One training run's event file; a context manager, that puts it in its place at its end."""
 
     def __init__(self, name: str) -> None:
         self.folder = LOGS / name
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.writer = SummaryWriter(self.folder)
+        self.unfinished = TemporaryDirectory()
+        self.writer = SummaryWriter(self.unfinished.name)
 
     def __enter__(self) -> "Run":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.writer.close()
-        for number, file in enumerate(sorted(self.folder.iterdir())):  # names hold the host's
-            file.rename(self.folder / f"events.out.tfevents.{number:010d}.sample")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        for number, file in enumerate(sorted(Path(self.unfinished.name).iterdir())):
+            shutil.move(file, self.folder / f"events.out.tfevents.{number:010d}.sample")
+        self.unfinished.cleanup()  # a file's first name holds the host's
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         for tag, value in values.items():

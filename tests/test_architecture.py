@@ -170,7 +170,7 @@ def test_a_network_that_needs_numbers_is_run_on_zeros(monkeypatch):
 
 def test_where_nothing_can_run_the_table_still_has_names_and_parameters():
     weights = WeightsOnly({"layer.weight": torch.ones(2, 4), "layer.bias": torch.ones(2)}, "a.pt")
-    for model, shape, reason in ((weights, (1, 4), "cannot run"), (weights, None, "cannot run"),
+    for model, shape, reason in ((weights, (1, 4), "a.pt"), (weights, None, "a.pt"),
                                  (nn.Linear(4, 2), (1, 3), "1 × 3"),
                                  (nn.Sequential(nn.Linear(4, 2)), None, "not known")):
         found = architecture_of(model, shape)

@@ -51,7 +51,8 @@ def outputs_of(module, x):
 @pytest.mark.parametrize("name", [
     "aten.from_file.default", "aten.set_.source_Tensor", "aten.add.out", "aten.resize_.default",
     "aten._reshape_alias.default", "aten.relu.nonsense", "sym.system", "sym.__import__", "unknown.x",
-    "os.system", "aten.bernoulli.default", "aten.record_stream.default", "prim.device",
+    "os.system", "aten.bernoulli.default", "aten.record_stream.default", "prim.device", "aten.add.__init__",
+    "aten.relu.__class__", "aten.add.overloads", "aten.__class__.mro", "aten.add_.out", "sym.pow.x",
 ])
 def test_operators_off_the_list_are_refused_by_name(name):
     with pytest.raises(UserError, match=r"operator .* of node 7 .*state dict"):

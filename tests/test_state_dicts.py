@@ -199,7 +199,7 @@ def test_near_misses_open_as_weights_only(change):
 
 def test_weights_only_keeps_every_tensor_by_name():
     tensors = {"a.weight": torch.randn(2, 3), "a.b.bias": torch.randn(2), "steps": torch.tensor(3),
-               "a.forward.training": torch.ones(1), "half": torch.ones(2), "half.x": torch.ones(1), "": torch.zeros(1), ".x..y": torch.zeros(2)}
+               "a.forward.train": torch.ones(1), "half": torch.ones(2), "half.x": torch.ones(1), "": torch.zeros(1), ".x..y": torch.zeros(2)}
     module = loaded(tensors).module
     found = module.state_dict()
     assert found.keys() == tensors.keys()
@@ -207,6 +207,11 @@ def test_weights_only_keeps_every_tensor_by_name():
     assert torch.equal(module.get_parameter("a.b.bias"), tensors["a.b.bias"])
     with pytest.raises(UserError, match="architecture.*torch.export"):
         module(torch.zeros(1, 3, 8, 8))
+
+
+def test_a_weight_called_training_is_kept_beside_the_modules_own():
+    module = WeightsOnly({"training": torch.ones(1), "training.w": torch.zeros(1)}, "f")
+    assert module.state_dict().keys() == {"training_", "training_.w"} and module.training is False
 
 
 def test_deep_and_repeated_names_of_weights_only():

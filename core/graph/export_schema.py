@@ -24,7 +24,7 @@ from core.graph.nodes import (
     Weight,
     mapped,
 )
-from core.graph.operators import positional_names, resolve
+from core.graph.operators import positional_names
 from core.text_of_files import shown
 
 NEWEST_SCHEMA = 8
@@ -163,8 +163,7 @@ class _Nodes:
 
 
 def _node(node: dict, calls: tuple[Call, ...], scope: _Scope) -> Node:
-    operator, where = _operator(node["target"]), _where(node)
-    resolve(operator, f"{where}{f' in layer {shown(calls[-1].path)}' if calls else ''}")
+    operator = _operator(node["target"])
     order = positional_names(operator)
     arguments: list[Any] = []
     keywords: dict[str, Any] = {}
@@ -178,7 +177,7 @@ def _node(node: dict, calls: tuple[Call, ...], scope: _Scope) -> Node:
     outputs = [mapped(value_of(entry), lambda name: f"{scope.prefix}{name}")
                for entry in node["outputs"]]
     return Node(operator, tuple(arguments), keywords, outputs[0] if len(outputs) == 1 else outputs,
-                calls, where)
+                calls, _where(node))
 
 
 def _operator(target: str) -> str:

@@ -195,11 +195,22 @@ def without_writing(name: str) -> str | None:
     return ".".join([kind, plain, *overload])
 
 
+def _overload(name: str) -> Any:
+    """torch's own operator behind a name on the list, or None; no other attribute is looked up."""
+    kind, base, *rest = name.split(".")
+    overload = rest[0] if rest else ""
+    listed = base in ALLOWED or base in REPLACED or base in _SIZES or without_writing(name)
+    if kind != "aten" or not listed or "out" in overload.split("_"):  # those write into others
+        return None
+    packet = getattr(aten, base, None)
+    if not overload or packet is None:
+        return packet
+    return getattr(packet, overload) if overload in packet.overloads() else None
+
+
 def positional_names(name: str) -> list[str] | None:
     """What torch calls a tensor operator's positional arguments; None for sums of numbers."""
-    kind, base, *overload = name.split(".")
-    packet = getattr(aten, base, None) if kind == "aten" else None
-    schema = getattr(getattr(packet, overload[0] if overload else "default", None), "_schema", None)
+    schema = getattr(_overload(name), "_schema", None)
     if schema is None:
         return None
     return [argument.name for argument in schema.arguments if not argument.kwarg_only]
@@ -207,18 +218,13 @@ def positional_names(name: str) -> list[str] | None:
 
 def resolve(name: str, where: str = "") -> Callable[..., Any]:
     """The function behind an operator's name. Raises UserError, naming node and operator."""
-    kind, base, *overload = (*name.split("."), "", "")[:3]
+    kind, _, base = name.partition(".")
     if kind == "sym" and base in SYMBOLIC:
         return SYMBOLIC[base]
-    if kind == "aten" and "out" not in overload[0].split("_"):  # those write into other tensors
-        if base in REPLACED:
-            return REPLACED[base]
-        if base in ALLOWED | _SIZES or without_writing(name):
-            packet = getattr(aten, base, None)
-            function = getattr(packet, overload[0], None) if overload[0] else packet
-            if function is not None:
-                return function
-    raise UserError(f"the operator {shown(name)} of {where or 'a node'} is not on the list of "
-                    "operators that Netlens runs, so nothing of it was executed. Export the "
-                    "network again with torch.export.export(...).run_decompositions(), or save "
-                    "its state dict.")
+    function = _overload(name)
+    if function is None:
+        raise UserError(f"the operator {shown(name.removeprefix('unknown.'))} of {where or 'a node'} "
+                        "is not on the list of operators that Netlens runs, so nothing of it was "
+                        "executed. Export the network again with torch.export.export(...)"
+                        ".run_decompositions(), or save its state dict.")
+    return REPLACED.get(base_name(name), function)

@@ -37,9 +37,11 @@ def matches(path: Path) -> bool:
         return False
     try:
         with Archive(path, path.name) as archive:
-            return FLAT in archive or _model_name(archive) is not None
-    except UserError:  # damaged: its first members tell
-        return b"/data/weights/weight_" in start or FLAT.encode() in start
+            if FLAT in archive or _model_name(archive) is not None:
+                return True
+    except UserError:
+        pass  # damaged, which `load` says
+    return b"/data/weights/weight_" in start or FLAT.encode() in start  # as its first members tell
 
 
 def load(path: Path, card: Card) -> LoadedModel:
@@ -113,7 +115,7 @@ def _contents(archive: Archive) -> tuple[dict, dict]:
         return read_json(archive, f"models/{name}.json"), exported_tensors(archive, name)
     if FLAT in archive:
         return read_json(archive, FLAT), flat_tensors(archive)
-    raise UserError(f"the archive holds no exported graph. {AGAIN}")
+    raise UserError(f"the archive holds no exported graph, or is incomplete. {AGAIN}")
 
 
 def _recorded(document: dict, nodes: int) -> str:

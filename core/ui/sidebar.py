@@ -93,12 +93,19 @@ def _link() -> str:
 def _choice(kind: str, paths: dict[str, Path], default: str, optional: bool) -> str:
     """A list of names to choose from; a name that is not there is said, and the default taken."""
     options, key = [*paths, *([NOTHING] if optional else [])], PARAMETERS[kind]
+    missing = st.session_state.setdefault("_missing", {})
     if (asked := st.session_state.get(key)) not in options:
         st.session_state[key] = default
         if asked is not None:
-            st.warning(f"There is no {md_escape(asked)} here any more; {md_escape(default)} is shown. "
-                       "Add the file, or choose another.")
-    return st.selectbox(TITLES[kind], options, key=key, format_func=lambda name: shorten(name, 34))
+            missing[kind] = (str(asked), default)
+    name = st.selectbox(TITLES[kind], options, key=key, format_func=lambda name: shorten(name, 34))
+    gone, instead = missing.get(kind, ("", ""))
+    if gone and name == instead:
+        st.warning(f"There is no {md_escape(gone)} here; {md_escape(instead)} is shown. Add the file, or choose "
+                   "another.")
+    else:
+        missing.pop(kind, None)
+    return name
 
 
 def _model(followed: set[str]) -> tuple[str | None, str]:
