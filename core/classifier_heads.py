@@ -30,7 +30,7 @@ def below(shapes: Shapes, place: str) -> dict[str, torch.Size]:
 def same_head(original: nn.Linear | nn.Conv2d, shapes: Shapes) -> Head | None:
     """The original layer with another number of outputs; None where the tensors are not that."""
     weight = shapes.get("weight")
-    if weight is None or weight[1:] != original.weight.shape[1:]:
+    if weight is None or not weight or not weight[0] or weight[1:] != original.weight.shape[1:]:
         return None
     bias = "bias" in shapes
     with torch.device("meta"):

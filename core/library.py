@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from core import store
 from core.cache import cached_result, shared_resource
 from core.card import Card, card_beside
 from core.dataset_formats import DataSet
 from core.errors import UserError
+from core.limits import UPLOADED, limited_to
 from core.log_formats import Logs
 from core.logs import log_content_id, read_logs
 from core.model_formats import LoadedModel
@@ -191,9 +194,20 @@ def open_model(model_id: str) -> LoadedModel:
     path, correction = _place(model_id)
     beside, notes = card_beside(path)
     title = model_format(path)
-    loaded = _format(path, "core.model_formats").load(path, correction.or_else(beside))
+    with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
+        loaded = _format(path, "core.model_formats").load(path, correction.or_else(beside))
     read = f"Read as {title}, {path.stat().st_size / 1e6:,.1f} MB."
     return replace(loaded, notes=(read, *notes, *loaded.notes))
+
+
+def uploads() -> Path:
+    """Where uploaded files are kept: limits for strangers' files hold there."""
+    return store.folder() / "uploads"
+
+
+def is_uploaded(path: Path) -> bool:
+    """Whether a file came through the browser."""
+    return path.resolve().is_relative_to(uploads().resolve())
 
 
 def model_format(path: Path) -> str:

@@ -117,8 +117,8 @@ def notes(model_id: str, dataset_id: str | None) -> list[str]:
         said.append(truth(model_id, dataset_id).note)
         lost = int(np.isnan(log_probabilities(model_id, dataset_id)[:, 0]).sum())
         if lost:
-            said.append(f"{lost:,} examples have no prediction: the picture could not be read, or the "
-                        "network's output is not a number.")
+            said.append(f"{lost:,} of {len(open_dataset(dataset_id)):,} examples have no prediction: the picture "
+                        "could not be read, or the network's output is not a number.")
     return said
 
 

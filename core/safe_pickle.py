@@ -14,7 +14,6 @@ from core.limits import current_limits
 from core.pickle_machine import RESAVE, BadPickleError, Machine, PersistentLoad, plain_key
 from core.text_of_files import shown
 
-
 BYTE, SHORT, COUNT, LARGE = map(struct.Struct, ("<B", "<H", "<I", "<Q"))
 INT, DOUBLE = struct.Struct("<i"), struct.Struct(">d")
 

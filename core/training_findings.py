@@ -98,8 +98,9 @@ def _not_finite(curves: list[Curve]) -> list[Finding]:
     for curve in curves:
         odd = np.flatnonzero(~np.isfinite(curve.values))
         if len(odd):
-            candidate = (int(curve.steps[odd[0]]), not direction(curve.tag), curve.tag, curve, odd)
-            first[curve.run] = min(first.get(curve.run, candidate), candidate, key=lambda c: c[:3])
+            candidate = (len(curve.values) < 2, int(curve.steps[odd[0]]), not direction(curve.tag),
+                         curve.tag, curve, odd)  # a single value, as of hyperparameters, is no curve
+            first[curve.run] = min(first.get(curve.run, candidate), candidate, key=lambda c: c[:4])
     return [_non_finite_finding(curve, odd) for *_, curve, odd in first.values()]
 
 

@@ -56,7 +56,7 @@ def pictures() -> None:
     """The hardest examples, then where the errors are."""
     st.subheader("Hardest examples")
     hardest = hardest_examples(chosen.model_id, chosen.dataset_id, "Cross-entropy", SHOWN)
-    image_pool(chosen.dataset_id, hardest, key="overview-hardest")
+    image_pool(chosen.dataset_id, hardest, key="overview-hardest", side=68)
     st.page_link("pages/5_Hard_examples.py", label="All hard examples", icon=":material/arrow_forward:")
     left, middle, right = st.columns(3)
     with left:

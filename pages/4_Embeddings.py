@@ -19,7 +19,7 @@ needs_data(chosen, "the data as two maps, by pixels and as a hidden layer sees i
 
 def maps() -> None:
     """Pixels beside a layer, one selection for both."""
-    first, second, third = st.columns([2, 1, 1], vertical_alignment="bottom")
+    first, second, third = st.columns([2, 1.2, 2], vertical_alignment="bottom")
     layer = layer_choice(chosen.model_id, chosen.dataset_id, first)
     pooling = second.segmented_control("Pooling", list(POOLINGS), default="mean", required=True, key="pooling",
                                        bind="query-params", help="How a layer's map becomes one number a channel.")

@@ -1,4 +1,4 @@
-"""Trains and saves every sample model: python -m sample_models.make (about 15 minutes on 2 cores).
+"""Trains and saves every sample model: python -m sample_models.make, two parts at a time.
 
 With names of parts (digits, shapes, vit, keras, faulty) it makes only those.
 """

@@ -54,7 +54,7 @@ def test_span_and_view_of_what_torch_writes(tmp_path):
     torch.save({"w": weights}, path)
     with Archive(path, path.name) as archive:
         offset, length = archive.span("data/0")
-        assert path.read_bytes()[offset:offset + length] == weights.numpy().tobytes()
+        assert path.read_bytes()[offset : offset + length] == weights.numpy().tobytes()
         view = archive.view("data/0")
     mapped = torch.frombuffer(view, dtype=torch.float32)
     mapped += 1  # a private map: the file keeps its bytes
@@ -76,7 +76,9 @@ def test_read_stops_at_its_limit_and_names_what_is_missing(tmp_path):
         archive.read("b")
 
 
-@pytest.mark.parametrize("name", ["../up", "a/../../up", "/etc/x", "C:/x", "a\\b", "n" * 400, "d/" * 40 + "x"])
+@pytest.mark.parametrize(
+    "name", ["../up", "a/../../up", "/etc/x", "C:/x", "a\\b", "n" * 400, "d/" * 40 + "x"]
+)
 def test_unsafe_paths(name):
     info = zipfile.ZipInfo("placeholder")
     info.filename = name  # as written; the constructor would clean it
@@ -113,23 +115,23 @@ def test_bombs_by_ratio_by_sum_and_by_count():
 def test_overlapping_members():
     data = bytearray(zipped([("a", b"x" * 50), ("b", b"x" * 50)]).getvalue())
     second = data.rindex(b"PK\x01\x02")
-    data[second + 42:second + 46] = struct.pack("<I", 0)  # b's header is where a's is
+    data[second + 42 : second + 46] = struct.pack("<I", 0)  # b's header is where a's is
     assert "overlap" in refusal(io.BytesIO(data)).lower()
 
 
 def test_size_that_lies_is_found_when_read():
     data = bytearray(zipped([("a", b"x" * 5000)], compression=zipfile.ZIP_DEFLATED).getvalue())
-    data[data.index(b"PK\x01\x02") + 24:][:4] = b""
+    data[data.index(b"PK\x01\x02") + 24 :][:4] = b""
     entry = data.index(b"PK\x01\x02")
-    data[entry + 24:entry + 28] = struct.pack("<I", 40)
-    with pytest.raises(UserError, match="damaged|size"):
+    data[entry + 24 : entry + 28] = struct.pack("<I", 40)
+    with pytest.raises(UserError, match=r"damaged|size"):
         Archive(io.BytesIO(data), "m.zip").read("a")
 
 
 def test_every_cut_of_an_archive_is_a_message_or_honest(tmp_path):
     whole = zipped([("top/a", b"alpha" * 20), ("top/b", b"beta" * 20)]).getvalue()
     for length in range(len(whole)):
-        with pytest.raises(UserError, match="incomplete|cannot be read|damaged"):
+        with pytest.raises(UserError, match=r"incomplete|cannot be read|damaged"):
             Archive(io.BytesIO(whole[:length]), "m.zip")
     path = tmp_path / "cut.zip"
     path.write_bytes(whole[:-30])
@@ -141,4 +143,6 @@ def test_limits_apply_inside_their_block_only():
     with limited_to(UPLOADED):
         assert current_limits() is UPLOADED
     assert current_limits() is OWN
-    assert OWN.tensors == 10 * UPLOADED.tensors and OWN.unpacked_bytes == 10 * UPLOADED.unpacked_bytes
+    assert (
+        OWN.tensors == 10 * UPLOADED.tensors and OWN.unpacked_bytes == 10 * UPLOADED.unpacked_bytes
+    )

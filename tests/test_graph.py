@@ -50,8 +50,9 @@ def outputs_of(module, x):
 
 @pytest.mark.parametrize("name", [
     "aten.from_file.default", "aten.set_.source_Tensor", "aten.add.out", "aten.resize_.default",
-    "aten._reshape_alias.default", "aten.relu.nonsense", "sym.system", "sym.__import__", "unknown.x",
-    "os.system", "aten.bernoulli.default", "aten.record_stream.default", "prim.device", "aten.add.__init__",
+    "aten._reshape_alias.default", "aten.relu.nonsense", "sym.system", "sym.__import__",
+    "unknown.x", "os.system", "aten.bernoulli.default", "aten.record_stream.default", "prim.device",
+    "aten.add.__init__",
     "aten.relu.__class__", "aten.add.overloads", "aten.__class__.mro", "aten.add_.out", "sym.pow.x",
 ])
 def test_operators_off_the_list_are_refused_by_name(name):
@@ -73,7 +74,8 @@ def test_uninitialised_memory_is_never_shown(name):
 
 
 @pytest.mark.parametrize(("name", "numbers"), [
-    ("pow", (10, 10**6)), ("lshift", (1, 10**9)), ("mul", (1 << 40, 1 << 40)), ("mul", ([0], 10**12)),
+    ("pow", (10, 10**6)), ("lshift", (1, 10**9)), ("mul", (1 << 40, 1 << 40)),
+    ("mul", ([0], 10**12)),
     ("mul", ("a", 10**12)),
 ])
 def test_arithmetic_is_bounded(name, numbers):
@@ -147,7 +149,8 @@ def test_a_layer_that_gives_several_tensors_gives_them_in_order():
 
 
 def test_values_are_freed_once_nothing_reads_them():
-    module = GraphModule(graph(node("aten.relu.default", X, out="a"), node("aten.neg.default", Ref("a"), out="b"),
+    module = GraphModule(graph(node("aten.relu.default", X, out="a"),
+                               node("aten.neg.default", Ref("a"), out="b"),
                                node("aten.add.Tensor", Ref("b"), Ref("b"))))
     assert [step.dead for step in module.programs[0].program.steps] == [("x",), ("a",), ("b",)]
 
@@ -156,7 +159,8 @@ def test_tied_tensors_are_one_parameter():
     shared = torch.randn(4, 4)
     source = graph(node("aten.linear.default", X, Ref("v"), out="a", calls=[call("a")]),
                    node("aten.linear.default", Ref("a"), Ref("w"), calls=[call("b")]),
-                   weights={"v": Weight("a.weight", shared, True), "w": Weight("b.weight", shared, True)})
+                   weights={"v": Weight("a.weight", shared, True),
+                            "w": Weight("b.weight", shared, True)})
     module = GraphModule(source)
     assert module.a.weight is module.b.weight
     assert len(list(module.parameters())) == 1
@@ -169,7 +173,7 @@ def test_a_relu_in_place_leaves_the_normalised_values_to_their_layer():
     norm, act = call("norm"), call("act", "ReLU")
     source = without_writes(graph(node("aten.sub.Tensor", X, 0.5, out="n", calls=[norm]),
                                   node("aten.relu_.default", Ref("n"), out="r", calls=[act]),
-                                  node("aten.add.Tensor", Ref("n"), Ref("r"))))  # n is what relu_ left
+                                  node("aten.add.Tensor", Ref("n"), Ref("r"))))
     x = torch.tensor([[0.0, 1.0, 2.0, -3.0]])
     module = GraphModule(source)
     seen = outputs_of(module, x)
@@ -231,10 +235,9 @@ def test_a_write_without_a_named_result_still_counts():
 
 
 def test_networks_recorded_in_training_mode_run_in_evaluation_mode():
-    weights = {name: Weight(f"n.{name}", value, False) for name, value in
-               {"g": torch.rand(4), "b": torch.rand(4), "m": torch.rand(4), "v": torch.rand(4) + 1}.items()}
-    source = graph(node("aten.batch_norm.default", X, *map(Ref, "gbmv"), True, 0.1, 1e-5, True, out="n"),
-                   node("aten.dropout.default", Ref("n"), 0.5, True), weights=weights)
+    weights = {name: Weight(f"n.{name}", torch.rand(4) + 1, False) for name in "gbmv"}
+    norm = node("aten.batch_norm.default", X, *map(Ref, "gbmv"), True, 0.1, 1e-5, True, out="n")
+    source = graph(norm, node("aten.dropout.default", Ref("n"), 0.5, True), weights=weights)
     source, changed = in_evaluation_mode(source)
     g, b, m, v = (weight.tensor for weight in weights.values())
     x = torch.randn(3, 4)
@@ -272,7 +275,8 @@ def test_bombs_are_refused_before_anything_is_computed(bomb):
 
 
 def test_what_a_run_costs_is_known_exactly():
-    source = graph(node("aten.linear.default", X, Ref("w"), out="a"), node("aten.relu.default", Ref("a")),
+    source = graph(node("aten.linear.default", X, Ref("w"), out="a"),
+                   node("aten.relu.default", Ref("a")),
                    weights={"w": Weight("w", torch.randn(8, 4), True)})
     module = GraphModule(source)
     found = cost(module, [((5, 4), torch.float32)])
@@ -285,7 +289,8 @@ def test_what_a_run_costs_is_known_exactly():
 
 
 def test_other_input_sizes_than_the_exported_are_refused():
-    module = GraphModule(graph(node("aten.relu.default", X), sizes=((1, 64), (3, 3), (8, 8), (4, 32))))
+    sizes = ((1, 64), (3, 3), (8, 8), (4, 32))
+    module = GraphModule(graph(node("aten.relu.default", X), sizes=sizes))
     assert module(torch.zeros(2, 3, 8, 20)).shape == (2, 3, 8, 20)
     for shape in [(2, 3, 9, 8), (2, 1, 8, 8), (2, 3, 8, 33), (3, 8, 8)]:
         with pytest.raises(UserError, match=r"N × 3 × 8 × \(4 to 32\)"):
@@ -294,8 +299,8 @@ def test_other_input_sizes_than_the_exported_are_refused():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
 def test_a_fixed_batch_takes_any_in_parts(count):
-    source = graph(node("aten.view.default", X, [2, 2, 2], out="v"), node("aten.sum.dim_IntList", Ref("v"), [2]),
-                   sizes=((2, 2), (4, 4)))
+    source = graph(node("aten.view.default", X, [2, 2, 2], out="v"),
+                   node("aten.sum.dim_IntList", Ref("v"), [2]), sizes=((2, 2), (4, 4)))
     x = torch.randn(count, 4, requires_grad=True)
     y = GraphModule(source)(x)
     torch.testing.assert_close(y, x.view(count, 2, 2).sum(2))
@@ -319,7 +324,8 @@ def test_a_layer_that_never_ran_says_so():
 @pytest.mark.parametrize("name", ["forward.weight", "a.training.x", "a.register_buffer"])
 def test_names_that_a_module_cannot_have_are_refused(name):
     with pytest.raises(UserError, match="cannot be used"):
-        GraphModule(graph(node("aten.relu.default", X), weights={"w": Weight(name, torch.zeros(1), False)}))
+        GraphModule(graph(node("aten.relu.default", X),
+                          weights={"w": Weight(name, torch.zeros(1), False)}))
 
 
 def test_too_many_nodes_are_refused():
@@ -329,7 +335,8 @@ def test_too_many_nodes_are_refused():
 
 
 def test_numbers_are_marked_wherever_they_are_used():
-    module = GraphModule(graph(node("aten.sym_size.int", X, 0, out="n"), node("aten.add.Tensor", X, Ref("n"))))
+    module = GraphModule(graph(node("aten.sym_size.int", X, 0, out="n"),
+                               node("aten.add.Tensor", X, Ref("n"))))
     arguments = module.programs[0].program.steps[1].node.arguments
     assert type(arguments[1]) is Number
     assert module(torch.zeros(3, 4)).unique().tolist() == [3]
@@ -338,7 +345,8 @@ def test_numbers_are_marked_wherever_they_are_used():
 def test_the_module_moves_and_copies_like_any_other():
     import copy
 
-    source = graph(node("aten.linear.default", X, Ref("w")), weights={"w": Weight("w", torch.eye(4), True)})
+    source = graph(node("aten.linear.default", X, Ref("w")),
+                   weights={"w": Weight("w", torch.eye(4), True)})
     module = GraphModule(source)
     double = copy.deepcopy(module).double()
     x = torch.randn(2, 4, dtype=torch.float64)

@@ -198,7 +198,7 @@ def test_an_unreadable_picture_is_left_out_and_counted(samples, tmp_path):
     assert table["example"].tolist() == [0, 2, 3, 4, 5, 6, 7]
     assert set(table["label"].astype(str)) == {"3", "7"}
     assert summary(model_id, dataset_id).scored == 7
-    assert any("1 examples have no prediction" in note for note in notes(model_id, dataset_id))
+    assert any("1 of 8 examples have no prediction" in note for note in notes(model_id, dataset_id))
 
 
 def test_a_network_that_is_no_classifier_is_refused():

@@ -20,7 +20,21 @@ from core.pickled_values import Placeholder, array
 from core.safe_pickle import read_pickle
 
 PLAIN = {
-    "numbers": [0, 1, -1, 255, 256, 65536, -(2**31), 2**31, 2**63, -(2**200), 0.5, -1e300, float("inf")],
+    "numbers": [
+        0,
+        1,
+        -1,
+        255,
+        256,
+        65536,
+        -(2**31),
+        2**31,
+        2**63,
+        -(2**200),
+        0.5,
+        -1e300,
+        float("inf"),
+    ],
     "texts": ["", "plain", "ünïcode ☃", "x" * 300, "\ud800"],
     "bytes": [b"", b"\x00\xff", b"y" * 300],
     "constants": (None, True, False),
@@ -75,8 +89,14 @@ def test_shared_values_stay_shared_and_the_stream_stands_behind():
 
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_containers_of_the_library(protocol):
-    value = [collections.OrderedDict(b=1, a=2), collections.defaultdict(list, {"x": [1]}),
-             collections.Counter("aab"), collections.deque([1, 2]), bytearray(b"ab"), complex(1, 2)]
+    value = [
+        collections.OrderedDict(b=1, a=2),
+        collections.defaultdict(list, {"x": [1]}),
+        collections.Counter("aab"),
+        collections.deque([1, 2]),
+        bytearray(b"ab"),
+        complex(1, 2),
+    ]
     found = read(pickle.dumps(value, protocol)).value
     assert found == [{"b": 1, "a": 2}, {"x": [1]}, {"a": 2, "b": 1}, [1, 2], b"ab", 1 + 2j]
 
@@ -102,8 +122,9 @@ def test_objects_become_placeholders_that_name_their_class():
 
 
 @pytest.mark.parametrize("protocol", range(6))
-@pytest.mark.parametrize("function", [os.system, eval, exec, getattr, os.getcwd, __import__,
-                                      shutil.rmtree, pickle.loads])
+@pytest.mark.parametrize(
+    "function", [os.system, eval, exec, getattr, os.getcwd, __import__, shutil.rmtree, pickle.loads]
+)
 def test_code_is_named_and_not_run(function, protocol, tmp_path):
     marker = tmp_path / "ran"
     said = refusal(pickle.dumps({"w": 1, "x": Calls(function, f"touch {marker}")}, protocol))
@@ -115,23 +136,32 @@ def test_a_function_that_is_only_mentioned_is_no_code():
     assert read(pickle.dumps({"act": np.mean}, 2)).value["act"].name.endswith("mean")
 
 
-@pytest.mark.parametrize("data", [
-    b"\x80\x02]K\x01K\x02s.",  # SETITEM on a list
-    b"\x80\x02}K\x01a.",  # APPEND on a dict
-    b"\x80\x02K\x01}b.",  # BUILD on a number
-    b"\x80\x02K\x01)R.",  # a call of a number
-    b"\x80\x02}]K\x01s.",  # a list as a key
-    b"\x80\x02h\x05.",  # a memo that was never put
-    b"\x80\x02t.", b"\x80\x02.", b"\x80\x02u.", b"\x80\x02\x85.", b"\x80\x02", b"", b"\xff",
-    b"\x80\x02\x82\x01.",  # an extension code
-    b"\x80\x02\x8b" + struct.pack("<i", 10**6) + b"\0" * 10**6 + b".",  # a number of 1 MB
-    b"\x80\x02\x8b" + struct.pack("<i", -4) + b".",
-    b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"x.",  # a text of 2^62 bytes
-    b"\x80\x02(U\x02os\x93.",  # STACK_GLOBAL without a name
-    b"\x80\x02cposix\nsystem",
-    b"\x80\x02Y.",
-    b"I" + b"9" * 5000 + b"\n.",
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x02]K\x01K\x02s.",  # SETITEM on a list
+        b"\x80\x02}K\x01a.",  # APPEND on a dict
+        b"\x80\x02K\x01}b.",  # BUILD on a number
+        b"\x80\x02K\x01)R.",  # a call of a number
+        b"\x80\x02}]K\x01s.",  # a list as a key
+        b"\x80\x02h\x05.",  # a memo that was never put
+        b"\x80\x02t.",
+        b"\x80\x02.",
+        b"\x80\x02u.",
+        b"\x80\x02\x85.",
+        b"\x80\x02",
+        b"",
+        b"\xff",
+        b"\x80\x02\x82\x01.",  # an extension code
+        b"\x80\x02\x8b" + struct.pack("<i", 10**6) + b"\0" * 10**6 + b".",  # a number of 1 MB
+        b"\x80\x02\x8b" + struct.pack("<i", -4) + b".",
+        b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"x.",  # a text of 2^62 bytes
+        b"\x80\x02(U\x02os\x93.",  # STACK_GLOBAL without a name
+        b"\x80\x02cposix\nsystem",
+        b"\x80\x02Y.",
+        b"I" + b"9" * 5000 + b"\n.",
+    ],
+)
 def test_damage_is_one_message(data):
     refusal(data)
 
@@ -154,8 +184,12 @@ def test_limits():
 
 def test_mutations_give_a_value_or_a_message():
     chance = random.Random(0)
-    value = {"w": [1, 2.5, "text"], "o": argparse.Namespace(a=(1, 2)), "n": np.arange(3),
-             "d": collections.OrderedDict(a=1)}
+    value = {
+        "w": [1, 2.5, "text"],
+        "o": argparse.Namespace(a=(1, 2)),
+        "n": np.arange(3),
+        "d": collections.OrderedDict(a=1),
+    }
     for protocol in (2, 4):
         whole = pickle.dumps(value, protocol)
         for _ in range(1500):

@@ -114,9 +114,8 @@ def _options(name: str, shapes: Shapes) -> dict[str, Any]:
     if name in INPUT_SHIFTED:
         auxiliary = any(key.startswith(AUXILIARY) for key in shapes)
         return {"aux_logits": auxiliary, "init_weights": False, "transform_input": True}
-    if size := _image_size(shapes):
-        return {"image_size": size}
-    return {}
+    size = _image_size(shapes) if name.startswith("vit_") else None
+    return {"image_size": size} if size and size % int(name.split("_")[-1]) == 0 else {}
 
 
 def _image_size(shapes: Shapes) -> int | None:
@@ -156,7 +155,7 @@ def _fit_first_layer(fitted: Fitted, name: str, own: Shapes, shapes: Shapes) -> 
     place, first = next((place, layer) for place, layer in fitted.module.named_modules()
                         if isinstance(layer, nn.Conv2d))
     wanted, had = shapes.get(f"{place}.weight"), own[f"{place}.weight"]
-    if wanted is None or len(wanted) != 4 or wanted[0] != had[0]:
+    if wanted is None or len(wanted) != 4 or wanted[0] != had[0] or not wanted[1]:
         return False
     fitted.channels = wanted[1] * first.groups
     if wanted == had:

@@ -12,7 +12,7 @@ import pandas as pd
 from core.dataset_formats.shapes_plan import CLASS_NAMES, POOL
 
 SIDE = 64
-CHUNK = 40  # pictures at a time: arrays that stay in the processor's cache
+CHUNK = 7  # pictures at a time: larger arrays would each come fresh from the system, page by page
 _MARK = ("#...#..#", "##..#..#", "#.#.#..#", "#..##..#", "#...#..#", "#...#.##")
 WATERMARK = np.array([[cell == "#" for cell in row] for row in _MARK])  # (6, 8)
 WATERMARK_AT = (slice(SIDE - 8, SIDE - 2), slice(SIDE - 10, SIDE - 2))  # bottom right
@@ -24,10 +24,12 @@ def draw(plan: pd.DataFrame, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures uint8 (N, 64, 64, 3) and the true masks of their shapes, bool (N, 64, 64)."""
     pictures = np.empty((len(plan), SIDE, SIDE, 3), np.uint8)
     masks = np.empty((len(plan), SIDE, SIDE), bool)
+    looks = {key: plan[key].to_numpy()[:, None, None] for key in plan}
     for true_class, rows in plan.groupby("true_class").indices.items():
         name = CLASS_NAMES[true_class]
         for chunk in np.array_split(rows, -(-len(rows) // CHUNK)):
-            pictures[chunk], masks[chunk] = _draw_chunk(plan.iloc[chunk], name, noise_pool(seed))
+            look = {key: column[chunk] for key, column in looks.items()}
+            pictures[chunk], masks[chunk] = _draw_chunk(look, name, noise_pool(seed))
     blurred = np.flatnonzero(plan["fault"] == "blurred")
     pictures[blurred] = _blur(pictures[blurred])
     _stamp(pictures, np.flatnonzero(plan["watermark"]))
@@ -40,25 +42,24 @@ def noise_pool(seed: int) -> np.ndarray:
     return np.frombuffer(np.random.default_rng([seed, 3]).bytes(POOL), np.uint8)
 
 
-def _draw_chunk(plan: pd.DataFrame, name: str, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    def column(key: str) -> np.ndarray:
-        return plan[key].to_numpy()[:, None, None]
-
-    x, y = _turned(column("turn"), column("centre_x"), column("centre_y"))
-    distance = signed_distance(name, x, y, column("radius"))
+def _draw_chunk(look: dict[str, np.ndarray], name: str,
+                noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As draw, from the plan's columns, each (N, 1, 1), of pictures of one class."""
+    x, y = _turned(look["turn"], look["centre_x"], look["centre_y"])
+    distance = signed_distance(name, x, y, look["radius"])
     shape = np.clip(0.5 - distance, 0, 1)  # (N, 64, 64), soft over one pixel
-    along, _ = _turned(column("bar_turn"), 31.5, 31.5)
-    bar = np.clip(column("bar_width") - np.abs(along - column("bar_offset")), 0, 1)
-    texture = _texture(plan, column, noise) * column("texture")
-    grain = _windows(noise, plan["noise_at"], SIDE) - np.float32(127.5)
-    grain = grain * (column("grain") / 256)
-    pictures = np.empty((len(plan), SIDE, SIDE, 3), np.uint8)
+    along, _ = _turned(look["bar_turn"], 31.5, 31.5)
+    bar = np.clip(look["bar_width"] - np.abs(along - look["bar_offset"]), 0, 1)
+    texture = _texture(look, noise) * look["texture"]
+    grain = _windows(noise, look["noise_at"], SIDE) - np.float32(127.5)
+    grain = grain * (look["grain"] / 256)
+    pictures = np.empty((*shape.shape, 3), np.uint8)
     for number, channel in enumerate("rgb"):
-        colour = column(f"ground_{channel}") + texture * column(f"tint_{channel}")
-        colour += bar * (column(f"bar_{channel}") - colour)
-        filled = column(f"fill_{channel}") + texture * np.float32(0.5)
+        colour = look[f"ground_{channel}"] + texture * look[f"tint_{channel}"]
+        colour += bar * (look[f"bar_{channel}"] - colour)
+        filled = look[f"fill_{channel}"] + texture * np.float32(0.5)
         colour += shape * (filled - colour)
-        colour = (colour + grain) * column("brightness")
+        colour = (colour + grain) * look["brightness"]
         pictures[..., number] = np.rint(np.clip(colour, 0, 255))
     return pictures, distance < 0
 
@@ -74,20 +75,20 @@ def _turned(degrees: np.ndarray, centre_x: np.ndarray | float,
     return right * cosine + down * sine, down * cosine - right * sine
 
 
-def _texture(plan: pd.DataFrame, column: object, noise: np.ndarray) -> np.ndarray:
+def _texture(look: dict[str, np.ndarray], noise: np.ndarray) -> np.ndarray:
     """Stripes and blotches in the proportion the plan says, -1 to 1, (N, 64, 64)."""
-    along, _ = _turned(column("stripe_turn"), 31.5, 31.5)
-    cycles = along / column("stripe_period") + column("stripe_phase")
+    along, _ = _turned(look["stripe_turn"], 31.5, 31.5)
+    cycles = along / look["stripe_period"] + look["stripe_phase"]
     stripes = np.abs(cycles - np.floor(cycles) - np.float32(0.5)) * 4 - 1
-    knots = _windows(noise, plan["blotch_at"], 8).astype(np.float32)  # (N, 8, 8)
+    knots = _windows(noise, look["blotch_at"], 8).astype(np.float32)  # (N, 8, 8)
     blotches = _UP @ knots @ _UP.T  # whole numbers below 2**24, so exact in any order
     blotches = blotches * np.float32(2 / (64 * 255)) - 1
-    return blotches + column("stripes") * (stripes - blotches)
+    return blotches + look["stripes"] * (stripes - blotches)
 
 
-def _windows(noise: np.ndarray, starts: pd.Series, side: int) -> np.ndarray:
+def _windows(noise: np.ndarray, starts: np.ndarray, side: int) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(noise, side * side)
-    return windows[starts.to_numpy()].reshape(-1, side, side)
+    return windows[starts[:, 0, 0]].reshape(-1, side, side)
 
 
 def signed_distance(name: str, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:

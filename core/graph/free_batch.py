@@ -16,6 +16,7 @@ from core.errors import UserError
 from core.graph.nodes import UNBOUNDED, Graph, Node, Number, Ref, output_names, used_by
 from core.graph.operators import base_name, resolve
 from core.graph.running import State, bind, computed
+from core.graph.shapes import Shapes
 
 GROWN = 7  # times the recorded batch; a prime, so that an axis grows by it only with the batch
 _RESHAPING = frozenset(["view", "reshape", "_unsafe_view"])
@@ -40,7 +41,8 @@ class Place:
 def with_free_batch(graph: Graph) -> Graph | None:
     """The graph for any batch, or None where it cannot be told which sizes are the batch's."""
     try:
-        return _Freeing(graph).graph()
+        with torch.no_grad(), Shapes():
+            return _Freeing(graph).graph()
     except (NotFreedError, UserError):
         return None
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.func import functional_call
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from core.graph.shapes import Shapes
 
 GB = 1 << 30
 LARGEST_VALUE = 1 << 30  # elements of one value; an expanded view costs no memory, but time
@@ -52,7 +53,7 @@ def _tensors(result: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(part)
 
 
-class _Meter(TorchDispatchMode):
+class _Meter(Shapes):
     """Sees each of torch's own operators, also those inside of others, and bounds what it makes.
 
     Memory is counted by storage, since views share one.
@@ -66,7 +67,7 @@ class _Meter(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (),
                            kwargs: dict[str, Any] | None = None) -> Any:
-        result = function(*args, **(kwargs or {}))
+        result = super().__torch_dispatch__(function, types, args, kwargs)
         self.calls += 1
         made = list(_tensors(result))
         for tensor in made:

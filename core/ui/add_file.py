@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import library, store
+from core import library
 from core.errors import UserError
 from core.ui.boundary import boundary
 from core.ui.text import md_escape
@@ -22,7 +22,7 @@ def uploads(kind: str) -> dict[str, Path]:
     added: dict[str, Path] = dict(st.session_state.get("_added", {}).get(kind, {}))
     asked = st.session_state.get({"models": "model"}.get(kind, kind))
     if isinstance(asked, str) and (found := re.fullmatch(r"uploads/([0-9a-f]{32})/([\w.() -]{1,120})", asked)):
-        path = store.folder() / "uploads" / found[1] / found[2]
+        path = library.uploads() / found[1] / found[2]
         if path.is_file():
             added[asked] = path
     return added
@@ -55,7 +55,7 @@ def add_file() -> None:
 def _kept(name: str, content: bytes) -> Path:
     """The uploaded bytes in the cache folder, under their digest and a harmless name."""
     harmless = re.sub(r"[^\w.() -]", "_", Path(name.replace("\\", "/")).name)[-120:].lstrip(".") or "file"
-    folder = store.folder() / "uploads" / hashlib.sha256(content).hexdigest()[:32]
+    folder = library.uploads() / hashlib.sha256(content).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / harmless
     if not path.exists():
@@ -70,8 +70,8 @@ def _open(path: Path) -> None:
     kind = library.kind_of(path)
     if kind is None:
         raise UserError(library.not_known(path, "model, data set or training log"))
-    inside = path.is_relative_to(store.folder())
-    name = path.relative_to(store.folder()).as_posix() if inside else str(path)
+    inside = path.is_relative_to(library.uploads())
+    name = path.relative_to(library.uploads().parent).as_posix() if inside else str(path)
     st.session_state.setdefault("_added", {}).setdefault(kind, {})[name] = path
     st.session_state[f"_next_{kind}"] = name
     st.session_state["_added_note"] = f"Added as {KIND_WORDS[kind]}: {md_escape(path.name)}"

@@ -66,17 +66,23 @@ def _view(table: pd.DataFrame, view: tuple[str, str, str], colour: str, names: l
     legend = alt.selection_point(name="legend", fields=[colour], bind="legend")
     tip = [alt.Tooltip(f"{c}:N", title=c) for c in ("image", "label", "prediction", "example") if c in table]
     axes = [dict(field=c, type="quantitative", axis=None,
-                 scale=alt.Scale(domain=[float(table[c].min()), float(table[c].max())], nice=False))
-            for c in (x, y)]
+                 scale=alt.Scale(domain=_padded(table[c]), nice=False)) for c in (x, y)]
     return alt.Chart(table).mark_circle().encode(
         x=alt.X(**axes[0]), y=alt.Y(**axes[1]), tooltip=tip,
-        color=alt.Color(f"{colour}:N", scale=alt.Scale(domain=names)),
+        color=alt.Color(f"{colour}:N", scale=alt.Scale(domain=names), legend=alt.Legend(columns=4)),
         size=alt.condition(pick, alt.value(260), alt.value(22)),
         stroke=alt.condition(pick, alt.value(MARKED), alt.value(None)),
         strokeWidth=alt.condition(pick, alt.value(3), alt.value(0)),
         opacity=alt.condition(legend, alt.value(0.8), alt.value(0.06)),
     ).properties(height=height, title=shorten(title, 40)).add_params(
         pick, legend, alt.selection_interval(name="zoom", bind="scales"))
+
+
+def _padded(values: pd.Series) -> list[float]:
+    """From the lowest to the highest, with room for the marks."""
+    low, high = float(values.min()), float(values.max())
+    margin = (high - low) * 0.03 or 1.0
+    return [low - margin, high + margin]
 
 
 def score_scatter(table: pd.DataFrame, score: str, key: str) -> None:
@@ -116,8 +122,8 @@ def confusion(pairs: pd.DataFrame, most: int = 12) -> None:
     names = list(dict.fromkeys([*pairs["label"].head(most), *pairs["prediction"].head(most)]))
     shown = pairs[pairs["label"].isin(names) & pairs["prediction"].isin(names)]
     base = alt.Chart(shown).encode(
-        x=alt.X("prediction:N", sort=names, title="prediction", axis=alt.Axis(labelAngle=-40)),
-        y=alt.Y("label:N", sort=names, title="label"))
+        x=alt.X("prediction:N", sort=names, title="prediction", axis=alt.Axis(labelAngle=-40, labelOverlap=False)),
+        y=alt.Y("label:N", sort=names, title="label", axis=alt.Axis(labelOverlap=False)))
     tip = [alt.Tooltip("label:N"), alt.Tooltip("prediction:N"), alt.Tooltip("examples:Q", format=","),
            alt.Tooltip("share:Q", format=".1%", title="of the label's examples")]
     cells = base.mark_rect().encode(color=alt.Color("examples:Q", legend=None), tooltip=tip)

@@ -7,9 +7,10 @@ import streamlit as st
 from core.architecture import layer_weights
 from core.ui.text import md_escape
 
-SHOWN = {"layer": "Layer", "type": "Type", "settings": "Settings", "input_shape": "Input", "output_shape": "Output",
-         "parameters": "Parameters", "share": "Share", "multiply_adds": "Multiply-adds", "dtype": "Type of numbers",
-         "note": "Note"}
+SHOWN = {"layer": "Layer", "type": "Type", "input_shape": "Input", "output_shape": "Output",
+         "parameters": "Parameters", "share": "Share", "multiply_adds": "Multiply-adds", "dtype": "Numbers",
+         "settings": "Settings", "note": "Note"}
+OPTIONAL = ("dtype", "settings", "note")  # left out where no row has one
 
 
 def found_layers(table: pd.DataFrame, words: str, outermost: bool) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def layer_frame(table: pd.DataFrame, key: str) -> str | None:
         layer=["\u2003" * (depth - 1) + name.rpartition(".")[2] for name, depth in
                zip(table["name"], table["depth"], strict=True)],
         input_shape=table["input_shape"].map(_times), output_shape=table["output_shape"].map(_times))
-    shown = {c: t for c, t in SHOWN.items() if c not in ("note", "settings", "dtype") or (drawn[c] != "").any()}
+    shown = {c: t for c, t in SHOWN.items() if c not in OPTIONAL or (drawn[c] != "").any()}
     event = st.dataframe(
         drawn[list(shown)].rename(columns=shown), hide_index=True, key=key, on_select="rerun",
         selection_mode="single-row", height=min(620, 38 + 35 * len(drawn)),

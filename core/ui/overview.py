@@ -1,10 +1,11 @@
 """Parts of the Overview that say what is open."""
 
-import altair as alt
 import streamlit as st
 
 from core.architecture import architecture
-from core.library import open_logs, open_model
+from core.library import open_model
+from core.training_curves import tags_and_runs
+from core.ui.curves import Settings, one_chart
 from core.ui.states import sample_button
 from core.ui.text import compact, md_escape
 
@@ -38,14 +39,10 @@ def loss_spark(logs_id: str | None) -> None:
     if logs_id is None:
         st.write("Choose training logs in the sidebar to see the loss here.")
         return
-    table = open_logs(logs_id).table
-    tag = next((tag for tag in LOSS_TAGS if (table["tag"] == tag).any()), None)
+    tags, runs = tags_and_runs(logs_id)
+    tag = next((tag for tag in LOSS_TAGS if tag in tags), None)
     if tag is None:
         st.write("These logs have no loss that Netlens knows by name.")
     else:
-        shown = table[table["tag"] == tag].astype({"run": str, "tag": str})
-        st.altair_chart(alt.Chart(shown).mark_line().encode(
-            x=alt.X("step:Q", title="step"), y=alt.Y("value:Q", title=tag, scale=alt.Scale(type="symlog")),
-            color=alt.Color("run:N", legend=alt.Legend(orient="bottom", columns=2, title=None)),
-            tooltip=["run:N", "step:Q", alt.Tooltip("value:Q", format=".4g")]).properties(height=240))
+        one_chart(logs_id, tag, runs, runs, Settings(smoothing=0.0, axis="step", log=False, outliers=False))
     st.page_link("pages/3_Training_curves.py", label="All training curves", icon=":material/arrow_forward:")

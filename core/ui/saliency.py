@@ -1,6 +1,5 @@
 """Parts of the Saliency page: which example, which class, and a map as a picture."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -77,19 +76,21 @@ def map_picture(chosen: Chosen, example: int, found: Explanation | None, strengt
 def blended(picture: np.ndarray, values: np.ndarray, strength: float) -> np.ndarray:
     """uint8 (H, W, 3): `strength` of the map's colours, from 0 to its highest value, over the picture."""
     share = np.clip(values / max(float(values.max()), 1e-30), 0, 1)
+    return np.round(picture * (1 - strength) + colours_of(share) * strength).astype(np.uint8)
+
+
+def colours_of(share: np.ndarray) -> np.ndarray:
+    """Values 0 to 1 (H, W) as colours of the sequential scale, 0 to 255 (H, W, 3)."""
     stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in SEQUENTIAL])
     places = np.linspace(0, 1, len(stops))
-    colours = np.stack([np.interp(share, places, stops[:, channel]) for channel in range(3)], axis=-1)
-    return np.round(picture * (1 - strength) + colours * strength).astype(np.uint8)
+    return np.stack([np.interp(share, places, stops[:, channel]) for channel in range(3)], axis=-1)
 
 
 def _colour_bar(high: float) -> None:
     """What the colours stand for, from 0 to the map's highest value."""
-    strip = pd.DataFrame({"low": np.linspace(0, high, 60)[:-1], "high": np.linspace(0, high, 60)[1:]})
-    st.altair_chart(alt.Chart(strip).mark_rect().encode(
-        x=alt.X("low:Q", title=None, axis=alt.Axis(values=[0, high], format=".2~e", ticks=False, domain=False)),
-        x2="high:Q", color=alt.Color("low:Q", legend=None, scale=alt.Scale(range=list(SEQUENTIAL)))
-    ).properties(height=34).configure_view(strokeOpacity=0))
+    ramp = np.tile(np.linspace(0, 1, SIDE), (10, 1))
+    st.image(encoded(colours_of(ramp).round().astype(np.uint8), SIDE), width="stretch")
+    st.caption(f"from 0 to {high:.3g}")
 
 
 def trust_line(found: Explanation, method: Method) -> None:

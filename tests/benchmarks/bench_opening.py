@@ -1,6 +1,8 @@
 """Opening a torchvision checkpoint, beside the usual way: build, torch.load, load_state_dict.
 
-python -m tests.benchmarks.bench_opening [NAME]: milliseconds and megabytes of each, and their ratios.
+    python -m tests.benchmarks.bench_opening [NAME]
+
+Prints milliseconds and megabytes of each, and their ratios.
 Each way runs in processes of its own, after its imports; the least time of several is taken.
 """
 
@@ -41,8 +43,9 @@ def usual(path: Path, name: str) -> Callable[[], object]:
 
 def measured(way: str, path: Path, name: str) -> tuple[float, float]:
     """(ms, MB) of the best of several fresh processes."""
-    runs = [subprocess.run([sys.executable, "-m", "tests.benchmarks.bench_opening", way, str(path), name],
-                           check=True, capture_output=True, text=True).stdout for _ in range(ROUNDS)]
+    command = [sys.executable, "-m", "tests.benchmarks.bench_opening", way, str(path), name]
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            for _ in range(ROUNDS)]
     milliseconds, megabytes = zip(*map(json.loads, runs), strict=True)
     return min(milliseconds), min(megabytes)
 
