@@ -197,7 +197,21 @@ def open_model(model_id: str) -> LoadedModel:
     with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
         loaded = _format(path, "core.model_formats").load(path, correction.or_else(beside))
     read = f"Read as {title}, {path.stat().st_size / 1e6:,.1f} MB."
-    return replace(loaded, notes=(read, *notes, *loaded.notes))
+    return replace(loaded, notes=(read, *notes, *loaded.notes, *_inferred_note(loaded.card)))
+
+
+def _inferred_note(card: Card) -> tuple[str, ...]:
+    """What no file states, in one sentence."""
+    said = [f"{key.replace('_', ' ').replace('.', ' ')} {_in_short(value)}"
+            for key, value in card.values().items() if key in card.inferred]
+    return (f"Inferred, not stated by any file: {', '.join(said)}. Correct it in the model card.",) if said else ()
+
+
+def _in_short(value: Any) -> str:
+    if not isinstance(value, tuple):
+        return str(value)
+    words = [str(part) if isinstance(part, str) else f"{part:g}" for part in value[:4]]
+    return ", ".join(words) + (f" … ({len(value)})" if len(value) > 4 else "")
 
 
 def uploads() -> Path:

@@ -117,6 +117,59 @@ def test_a_correction_applies_at_once_and_is_in_the_address():
     assert app.query_params["card"] == '{"output":"probabilities"}'
 
 
+def field(app, label):
+    return next(w for w in [*app.sidebar.text_input, *app.sidebar.selectbox, *app.sidebar.text_area] if w.label == label)
+
+
+def test_the_card_is_edited_in_the_sidebar_and_undone():
+    app = opened(model="digits-cnn.safetensors")
+    assert field(app, "Mean").value == "0.5"
+    field(app, "Mean").set_value("0, 1")
+    button = next(b for b in app.sidebar.button if b.label == "Apply")
+    app = finished(button.click().run())
+    assert "1 channels" in "".join(faults(app)), "two means for one channel"
+    field(app, "Mean").set_value("0.9")
+    field(app, "Fitting the size").set_value("8, 8")
+    app = finished(next(b for b in app.sidebar.button if b.label == "Apply").click().run())
+    assert faults(app) == []
+    assert app.query_params["card"] == '{"input":{"mean":[0.9],"resize":{"shorter_side":8,"crop":8}}}'
+    app = finished(next(b for b in app.sidebar.button if b.label == "Undo corrections").click().run())
+    assert "card" not in app.query_params
+
+
+def test_what_was_inferred_is_shown_as_such(tmp_path, monkeypatch):
+    shutil.copy(ROOT / "sample_models" / "digits-cnn.safetensors", tmp_path / "bare.safetensors")
+    monkeypatch.setenv("NETLENS_MODELS", str(tmp_path))
+    app = opened(model="bare.safetensors", data="digits-test.json")
+    assert "Inferred, please check: architecture, outputs are" in words(app)
+    assert "Inferred, not stated by any file: architecture" in words(app)
+    assert faults(app) == []
+
+
+def test_a_network_of_nan_is_survived_on_every_page(tmp_path, monkeypatch):
+    from safetensors.torch import load_file, save_file
+    state = load_file(ROOT / "sample_models" / "digits-cnn.safetensors")
+    state["head.weight"] = state["head.weight"] * float("nan")
+    save_file(state, tmp_path / "nan.safetensors")
+    monkeypatch.setenv("NETLENS_MODELS", str(tmp_path))
+    for page in PAGES:
+        app = opened(page, model="nan.safetensors", data="digits-test.json")
+        assert not app.exception
+        assert not [fault for fault in faults(app) if "could not be drawn" in fault], page
+
+
+def test_data_of_one_class_and_few_pictures(tmp_path, monkeypatch):
+    import numpy as np
+    from PIL import Image
+    (tmp_path / "data" / "pics" / "7").mkdir(parents=True)
+    for i in range(4):
+        Image.fromarray(np.full((8, 8), 60 * i, np.uint8)).save(tmp_path / "data" / "pics" / "7" / f"{i}.png")
+    monkeypatch.setenv("NETLENS_DATA", str(tmp_path / "data"))
+    for page in PAGES:
+        app = opened(page, model="digits-cnn.safetensors", data="pics")
+        assert faults(app) == [], page
+
+
 def test_a_sample_is_said_on_each_page():
     for page in PAGES[3:]:
         app = opened(page, **SHAPES, sample="500")

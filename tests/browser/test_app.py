@@ -152,6 +152,24 @@ def test_an_uploaded_model_is_opened(server, page, samples):
     assert heading(page).endswith("digits-cnn.safetensors")
 
 
+def test_a_pass_is_stopped_and_started_again_while_the_page_stays_usable(browser, page, tmp_path):
+    server = Server(tmp_path, OMP_NUM_THREADS="1")
+    try:
+        page.goto(f"{server.url}/?model=shapes-vit.safetensors&data=shapes-train.json&logs=logs%2Fshapes")
+        page.get_by_text(re.compile(r"of 4,000 examples, [\d,]+ a second, .* left")).wait_for()
+        assert heading(page) == "shapes-vit.safetensors"
+        page.get_by_role("button", name="Stop", exact=True).click()
+        page.get_by_text("was stopped").wait_for()
+        go(page, "Architecture")
+        no_errors(page)
+        go(page, "Overview")
+        assert page.get_by_text("was stopped").count() == 1, "what was stopped stays stopped"
+        page.get_by_role("button", name="Start again").click()
+        page.get_by_text(re.compile(r"of 4,000 right")).wait_for()
+    finally:
+        server.stop()
+
+
 class Listener(BaseHTTPRequestHandler):
     asked: list[str] = []
 
