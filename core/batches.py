@@ -22,7 +22,10 @@ class BatchPlan:
     """The size and layout of the next batch; run each batch inside `timed`."""
 
     def __init__(self, model: nn.Module, examples: int) -> None:
+        lowest, highest = getattr(model, "batch", (1, None))  # an exported network may take one size only
+        self.fixed = lowest if lowest == highest else None
         sizes = [size for size in SIZES if size <= max(SIZES[0], examples // SHARE)]
+        sizes = [self.fixed] if self.fixed else sizes
         self.model = model
         self.untried = [(size, LAYOUTS[0]) for size in sizes]
         self.choice = self.untried.pop(0)  # what the next batch runs with
@@ -77,7 +80,7 @@ class BatchPlan:
     def recovers(self, error: RuntimeError) -> bool:
         """Whether the batch that failed may be run again: smaller after the memory ran out (down
         to 1), or in the usual layout where the network cannot take channels-last."""
-        if out_of_memory(error) and self.size > 1:
+        if out_of_memory(error) and self.size > 1 and not self.fixed:
             self.largest = self.size // 2
             self.searching = False
             if device().type == "cuda":

@@ -100,6 +100,9 @@ def outcomes(model_id: str, dataset_id: str) -> pd.DataFrame:
     known = truth(model_id, dataset_id)
     guesses = np.concatenate([chunk.argmax(1) for chunk in _chunks(logs)])
     best = np.concatenate([chunk.max(1) for chunk in _chunks(logs)])
+    if np.isnan(best).all():
+        raise UserError("No example has a prediction: either no picture could be read, or the network's "
+                        "outputs are not numbers. See its weights on the page Architecture.")
     table = pd.DataFrame({
         "example": np.arange(len(logs)),
         "path": open_dataset(dataset_id).metadata["path"].astype(str).to_numpy(),
@@ -185,7 +188,7 @@ def batches(model: nn.Module, decoder: "_Decoder", examples: int, pools: dict, p
     progress(0, examples)
     while start < examples:
         size = min(plan.size, examples - start)
-        inputs = decoder.take(start, size)
+        inputs = _filled(decoder.take(start, size), plan.fixed)
         try:
             with plan.timed(size):
                 outputs = _forward(model, inputs.to(place, kind, memory_format=plan.layout), pools)
@@ -193,9 +196,15 @@ def batches(model: nn.Module, decoder: "_Decoder", examples: int, pools: dict, p
             if not plan.recovers(error):
                 raise
             continue
-        yield start, outputs
+        yield start, {name: values[:size] for name, values in outputs.items()}
         start += size
         progress(start, examples)
+
+
+def _filled(inputs: torch.Tensor, size: int | None) -> torch.Tensor:
+    """The last batch of a network that takes one size only, filled with copies of its last row."""
+    missing = (size or 0) - len(inputs)
+    return torch.cat([inputs, inputs[-1:].expand(missing, *inputs.shape[1:])]) if missing > 0 else inputs
 
 
 def _forward(model: nn.Module, inputs: torch.Tensor, pools: dict) -> dict[str, np.ndarray]:

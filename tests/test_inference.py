@@ -154,6 +154,27 @@ def test_out_of_memory_at_one_is_an_error():
         list(inference.batches(Forgetful(0).to(device()), Pictures(), 10, {}, lambda done, total: None))
 
 
+class OneSize(torch.nn.Module):
+    """Takes batches of 7 only, as an export with a fixed batch may."""
+
+    batch = (7, 7)
+
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Flatten()
+
+    def forward(self, x):
+        assert len(x) == 7
+        return self.inner(x)
+
+
+def test_a_network_of_one_batch_size_keeps_every_row():
+    pools = {"inner": POOLINGS["mean"]}
+    found = list(inference.batches(OneSize(), Pictures(), 40, pools, lambda done, total: None))
+    for name in ("", "inner"):
+        assert np.array_equal(np.concatenate([outputs[name] for _, outputs in found])[:, 0], np.arange(40))
+
+
 class NoChannelsLast(torch.nn.Module):
     def __init__(self):
         super().__init__()

@@ -77,10 +77,10 @@ def _loaded(archive: Archive, card: Card) -> LoadedModel:
                      "evaluation mode.",
         second_names and f"Layers with two names are shown under the first ({_some(second_names)} "
                          "are second names).",
-        (lost := graph.layers_lost()) and f"{len(lost)} layers pass their input on or never run, "
-                                          f"so the file does not hold them: {_some(lost)}.",
-        module.pieces and f"{len(module.pieces)} layers were recorded in pieces and run once a "
-                          f"piece: {_some(module.pieces)}.",
+        (lost := graph.layers_lost()) and "Layers that pass their input on or never run are not in "
+                                          f"the file ({len(lost)}): {_some(lost)}.",
+        module.pieces and "Layers recorded in pieces run once for each piece "
+                          f"({len(module.pieces)}): {_some(module.pieces)}.",
         batch_note,
     ]
     filled = card.infer(**_input_card(module.inputs[0]), output=output_meaning(graph))
