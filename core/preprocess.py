@@ -12,12 +12,17 @@ from core.errors import UserError
 
 def completed(spec: InputSpec, picture: np.ndarray) -> tuple[InputSpec, tuple[str, ...]]:
     """The specification with nothing left open, and the keys that were taken from the data or
-    from what is usual: the picture's own size and channels, RGB, 0–1, stretched."""
+    from what is usual: the picture's own size and channels, RGB, 0–1, stretched. Raises UserError."""
     height, width, channels = picture.shape
     usual = {"channels": channels, "height": height, "width": width, "channel_order": "RGB",
              "range": (0.0, 1.0), "mean": (0.0,), "std": (1.0,), "resize": "stretch"}
     open_keys = tuple(key for key in usual if getattr(spec, key) is None)
-    return replace(spec, **{key: usual[key] for key in open_keys}), open_keys
+    spec = replace(spec, **{key: usual[key] for key in open_keys})
+    for key in ("mean", "std"):
+        if len(numbers := getattr(spec, key)) not in (1, spec.channels):
+            raise UserError(f"The {key} has {len(numbers)} numbers for {spec.channels} channels. Correct "
+                            "it in the model card: one number, or one a channel.")
+    return spec, open_keys
 
 
 def prepared(pictures: list[np.ndarray], spec: InputSpec) -> torch.Tensor:

@@ -127,7 +127,8 @@ def test_the_card_is_edited_in_the_sidebar_and_undone():
     field(app, "Mean").set_value("0, 1")
     button = next(b for b in app.sidebar.button if b.label == "Apply")
     app = finished(button.click().run())
-    assert "1 channels" in "".join(faults(app)), "two means for one channel"
+    assert "has 2 numbers for 1 channels" in "".join(faults(app))
+    assert "card" not in app.query_params
     field(app, "Mean").set_value("0.9")
     field(app, "Fitting the size").set_value("8, 8")
     app = finished(next(b for b in app.sidebar.button if b.label == "Apply").click().run())

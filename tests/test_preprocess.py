@@ -76,3 +76,8 @@ def test_what_nobody_states_is_taken_from_the_picture_and_named():
     found, open_keys = completed(InputSpec(height=5, mean=(0.5,)), picture(7, 9, 1))
     assert (found.channels, found.height, found.width, found.range) == (1, 5, 9, (0.0, 1.0))
     assert set(open_keys) == {"channels", "width", "channel_order", "range", "std", "resize"}
+
+
+def test_numbers_that_do_not_suit_the_channels_are_named():
+    with pytest.raises(UserError, match="mean has 3 numbers for 1 channels"):
+        completed(InputSpec(mean=(0.1, 0.2, 0.3)), picture(7, 9, 1))

@@ -103,7 +103,8 @@ def _apply(said: dict[str, str], card: Card) -> None:
             if key.startswith("input."):
                 place = correction["input"] = dict(correction.get("input", {}))
             place[key.removeprefix("input.")] = value
-        parse_card(correction, "The corrected card")
+        whole = parse_card(correction, "The corrected card").or_else(card)
+        parse_card(whole.to_json(), "The corrected card")  # what is changed must suit what is not
         st.session_state[corrections.KEY] = correction
         st.rerun()
 
