@@ -7,8 +7,10 @@ from typing import Any
 import streamlit as st
 
 from core.card import CHANNEL_ORDERS, OUTPUTS, Card, parse_card
+from core.errors import UserError
 from core.library import open_model
 from core.ui.boundary import boundary
+from core.ui.text import md_escape
 
 LABELS = {
     "architecture": "Architecture", "output": "Outputs are", "class_names": "Class names, one a line",
@@ -62,6 +64,8 @@ def card_editor(model_id: str) -> None:
             applied = st.form_submit_button("Apply", width="stretch")
         if applied:
             _apply(said, card)
+        if fault := st.session_state.get("_card_fault"):
+            st.error(md_escape(fault))
         if corrections.said() and st.button("Undo corrections", width="stretch"):
             corrections.clear()
             st.rerun()
@@ -95,18 +99,21 @@ def _as_text(value: Any) -> str:
 def _apply(said: dict[str, str], card: Card) -> None:
     """Takes what differs from the card as a correction, and draws everything anew."""
     changed = {key: words for key, words in said.items() if words != _as_text(card.values().get(key))}
-    with boundary("The model card"):
-        correction = corrections.said() | {}
-        for key, words in changed.items():
-            value = _parsed(key, words)
-            place = correction
-            if key.startswith("input."):
-                place = correction["input"] = dict(correction.get("input", {}))
-            place[key.removeprefix("input.")] = value
+    correction = corrections.said() | {}
+    for key, words in changed.items():
+        place = correction
+        if key.startswith("input."):
+            place = correction["input"] = dict(correction.get("input", {}))
+        place[key.removeprefix("input.")] = _parsed(key, words)
+    try:
         whole = parse_card(correction, "The corrected card").or_else(card)
         parse_card(whole.to_json(), "The corrected card")  # what is changed must suit what is not
-        st.session_state[corrections.KEY] = correction
-        st.rerun()
+    except UserError as error:
+        st.session_state["_card_fault"] = str(error)
+        return
+    st.session_state[corrections.KEY] = correction
+    st.session_state.pop("_card_fault", None)
+    st.rerun()
 
 
 def _parsed(key: str, words: str) -> Any:
