@@ -20,7 +20,8 @@ def uploads(kind: str) -> dict[str, Path]:
     """What this session added, by the name that stands in the address; a followed link may name
     what another session uploaded, which is known by its content's digest."""
     added: dict[str, Path] = dict(st.session_state.get("_added", {}).get(kind, {}))
-    asked = st.session_state.get({"models": "model"}.get(kind, kind))
+    key = {"models": "model"}.get(kind, kind)
+    asked = st.session_state.get(key) or st.query_params.get(key)
     if isinstance(asked, str) and (found := re.fullmatch(r"uploads/([0-9a-f]{32})/([\w.() -]{1,120})", asked)):
         path = library.uploads() / found[1] / found[2]
         if path.is_file():

@@ -9,7 +9,6 @@ import streamlit as st
 from core.card import CHANNEL_ORDERS, OUTPUTS, Card, parse_card
 from core.errors import UserError
 from core.library import open_model
-from core.ui.boundary import boundary
 from core.ui.text import md_escape
 
 LABELS = {
@@ -19,37 +18,47 @@ LABELS = {
     "input.mean": "Mean", "input.std": "Standard deviation", "input.resize": "Fitting the size",
 }
 CHOICES = {"output": OUTPUTS, "input.channel_order": CHANNEL_ORDERS}
+LONGEST = 20_000  # characters of corrections
 COUNTS = ("input.channels", "input.height", "input.width")
 
 
 class corrections:  # noqa: N801 - a namespace over the session's one correction
-    """What this session states over the card, as the card's own JSON."""
+    """What this session states over the card: JSON in a text field that is bound to the address."""
 
-    KEY = "_corrections"
+    KEY = "card"
 
     @staticmethod
     def said() -> dict[str, Any]:
-        return st.session_state.setdefault(corrections.KEY, {})
+        """The corrections as a card's JSON; none where the text is not JSON."""
+        words = st.session_state.get(corrections.KEY) or st.query_params.get(corrections.KEY) or "{}"
+        try:
+            said = json.loads(words) if len(words) < LONGEST else {}
+        except (ValueError, RecursionError):
+            return {}
+        return said if isinstance(said, dict) else {}
 
     @staticmethod
     def card() -> Card:
+        """Raises UserError where the corrections are no card."""
         return parse_card(corrections.said(), "The corrected card")
 
     @staticmethod
     def clear() -> None:
-        st.session_state[corrections.KEY] = {}
+        """Before the field is drawn."""
+        st.session_state[corrections.KEY] = ""
 
     @staticmethod
-    def to_address() -> str | None:
-        return json.dumps(corrections.said(), separators=(",", ":")) if corrections.said() else None
+    def follow() -> None:
+        """Takes over what was applied in the run before; before the field is drawn."""
+        if (following := st.session_state.pop("_next_card", None)) is not None:
+            st.session_state[corrections.KEY] = following
 
     @staticmethod
-    def from_address(words: str) -> None:
-        """Takes over a link's corrections; what is no card is left out, and said."""
-        with boundary("The link"):
-            said = json.loads(words) if len(words) < 20_000 and words.startswith("{") else {}
-            parse_card(said, "The card in the link")
-            st.session_state[corrections.KEY] = said
+    def state(said: dict[str, Any]) -> None:
+        """Makes these the corrections and draws everything anew."""
+        st.session_state["_next_card"] = json.dumps(said, separators=(",", ":")) if said else ""
+        st.session_state.pop("_card_fault", None)
+        st.rerun()
 
 
 def card_editor(model_id: str) -> None:
@@ -67,8 +76,8 @@ def card_editor(model_id: str) -> None:
         if fault := st.session_state.get("_card_fault"):
             st.error(md_escape(fault))
         if corrections.said() and st.button("Undo corrections", width="stretch"):
-            corrections.clear()
-            st.rerun()
+            corrections.state({})
+        st.text_input("Corrections as JSON", key=corrections.KEY, bind="query-params")
         st.download_button("Download card", json.dumps(card.to_json(), indent=2), "model.card.json",
                            "application/json", width="stretch",
                            help="Put it beside the model file as NAME.card.json.")
@@ -111,9 +120,7 @@ def _apply(said: dict[str, str], card: Card) -> None:
     except UserError as error:
         st.session_state["_card_fault"] = str(error)
         return
-    st.session_state[corrections.KEY] = correction
-    st.session_state.pop("_card_fault", None)
-    st.rerun()
+    corrections.state(correction)
 
 
 def _parsed(key: str, words: str) -> Any:

@@ -20,12 +20,10 @@ def layer_choice(model_id: str, dataset_id: str, place: DeltaGenerator) -> str:
     table = architecture(model_id, dataset_id).table
     ran = table["output_shape"].map(lambda shape: shape is not None and len(shape) > 1)
     names = table["name"][ran if ran.any() else slice(None)].tolist()
-    shapes = dict(zip(table["name"], table["output_shape"], strict=True))
     stages = [name for name in feature_layers(open_model(model_id).module) if name in names]
     default = names.index(stages[-1]) if stages else max(0, len(names) - 2)
-    return place.selectbox(
-        "Layer", names, default, key="layer", bind="query-params",
-        format_func=lambda name: f"{name}  ({' × '.join(map(str, shapes[name][1:]))})" if shapes[name] else name)
+    return place.selectbox("Layer", names, default, key="layer", bind="query-params",
+                           help="Any layer that gives numbers for each example.")
 
 
 def colour_choice(model_id: str, dataset_id: str) -> str:

@@ -25,7 +25,7 @@ def main() -> None:
     with following_jobs():
         st.session_state["_chosen"] = Chosen(None, None, None, ())
         with boundary("The sidebar"):
-            st.session_state["_chosen"] = sidebar(page.title)
+            st.session_state["_chosen"] = sidebar()
         token = _in_frame.set(True)
         try:
             with boundary(page.title):

@@ -4,20 +4,21 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-KEY = "examples"
+KEY = "examples"  # of the sidebar's text field, and in the address: 3,17
 MOST = 200
 
 
 def selected() -> tuple[int, ...]:
-    """Rows of the data set that are chosen, in the order of choosing."""
-    return st.session_state.get(KEY, ())
+    """Rows of the data set at hand that are chosen, in the order of choosing."""
+    chosen = parsed(st.session_state.get(KEY) or "")
+    return tuple(example for example in chosen if example < st.session_state.get("_examples", 0))
 
 
 def select(examples: Iterable[int]) -> None:
     """Makes these the chosen examples and draws the page again where that changes anything."""
     chosen = tuple(dict.fromkeys(int(example) for example in examples))[:MOST]
     if chosen != selected():
-        st.session_state[KEY] = chosen
+        st.session_state["_next_examples"] = ",".join(map(str, chosen))
         st.rerun()
 
 
@@ -27,12 +28,21 @@ def toggle(example: int) -> None:
     select([e for e in chosen if e != example] if example in chosen else [*chosen, example])
 
 
-def keep_existing(examples: int) -> None:
-    """Drops what the data set at hand does not have."""
-    st.session_state[KEY] = tuple(e for e in selected() if 0 <= e < examples)
+def selection_field(examples: int) -> None:
+    """The sidebar's field, of a data set with so many examples."""
+    st.session_state["_examples"] = examples
+    if (following := st.session_state.pop("_next_examples", None)) is not None:
+        st.session_state[KEY] = following
+    st.text_input("Chosen examples", key=KEY, bind="query-params", placeholder="click a point or a picture",
+                  help="Their numbers, separated by commas. They are the same on every page.")
+    if number := len(selected()):
+        words, clear = st.columns([3, 2], vertical_alignment="center")
+        words.caption(f"{number} example{'s' if number > 1 else ''} chosen")
+        if clear.button("Clear", key="clear_examples", width="stretch"):
+            select(())
 
 
 def parsed(words: str) -> tuple[int, ...]:
-    """Examples from an address such as 3,17; what is no number is left out."""
-    parts = [part for part in words.split(",")[:MOST] if part.isascii() and part.isdigit()]
-    return tuple(dict.fromkeys(int(part) for part in parts if len(part) < 12))
+    """Examples from a text such as 3,17; what is no number is left out."""
+    parts = [part.strip() for part in words[:20 * MOST].split(",")[:MOST]]
+    return tuple(dict.fromkeys(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 12))

@@ -52,7 +52,6 @@ def test_a_first_visit_shows_the_sample_and_every_page(server, page):
         go(page, name)
         assert heading(page) == name
         no_errors(page)
-        assert "model=shapes-cnn.safetensors" in page.url
     assert page.outside == []
 
 
@@ -63,7 +62,7 @@ def test_pick_a_model_click_a_point_see_its_picture_and_explain_it(server, page)
     page.get_by_role("option", name="digits-cnn.safetensors").click()
     page.wait_for_timeout(500)
     ready(page)
-    assert "data=digits-test.json" in page.url
+    assert "model=digits-cnn.safetensors" in page.url
     example = click_a_point(page, page.get_by_test_id("stVegaLiteChart").first)
     page.get_by_text("1 example chosen").wait_for()
     ready(page)
@@ -121,9 +120,33 @@ def test_the_way_back_keeps_choices_and_settings(server, page):
     go(page, "Overview")
     assert "model=digits-cnn.safetensors" in page.url
     page.go_back()
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1000)
     ready(page)
     assert heading(page) == "Architecture"
+    page.go_back()
+    page.go_back()
+    page.wait_for_timeout(1000)
+    ready(page)
+    assert heading(page) == "Training curves"
+
+
+def test_a_correction_of_the_card_is_in_the_address(server, browser, page):
+    page.goto(f"{server.url}/?model=digits-cnn.safetensors")
+    ready(page)
+    before = page.get_by_text(re.compile("of 504 right")).inner_text()
+    page.get_by_role("button", name="Model card").click()
+    page.get_by_label("Mean", exact=True).fill("0.9")
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_timeout(1000)
+    ready(page)
+    after = page.get_by_text(re.compile("of 504 right")).inner_text()
+    assert after != before
+    assert "card=" in page.url
+    other = browser.new_context().new_page()
+    other.goto(page.url)
+    ready(other)
+    assert other.get_by_text(re.compile("of 504 right")).inner_text() == after
+    other.context.close()
 
 
 def test_a_broken_upload_is_one_message_and_nothing_is_lost(server, page):
