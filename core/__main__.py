@@ -30,8 +30,9 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m core", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m core", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(required=True)
     inspect = _command(commands, "inspect", _inspect, "say what files are, running nothing in them")
     inspect.add_argument("--as", dest="kind", choices=["model", "data", "logs"])
@@ -56,8 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], int],
-             summary: str) -> argparse.ArgumentParser:
+def _command(
+    commands: argparse._SubParsersAction,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=summary)
     command.set_defaults(command=run)
     return command
@@ -83,6 +88,7 @@ def _inspect(options: argparse.Namespace) -> int:
     for path in options.paths:
         try:
             from core.reports import report
+
             _print({"path": str(path)} | report(path.absolute(), options.kind, options.card))
         except UserError as error:
             _print({"path": str(path), "error": _one_line(error)})
@@ -92,6 +98,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _logs(options: argparse.Namespace) -> int:
     from core.reports import logs_report, write_table
+
     record, table = logs_report(options.path.absolute())
     if options.out:
         write_table(table, options.out)
@@ -101,16 +108,36 @@ def _logs(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from core.score import score
+
     layers = tuple(name for group in options.layers for name in group)
-    _print(score(options.model.absolute(), options.data.absolute(), options.card, layers,
-                 options.limit, options.out))
+    _print(
+        score(
+            options.model.absolute(),
+            options.data.absolute(),
+            options.card,
+            layers,
+            options.limit,
+            options.out,
+        )
+    )
     return 0
 
 
 def _explain(options: argparse.Namespace) -> int:
     from core.score import explain
-    _print(explain(options.model.absolute(), options.data.absolute(), options.card, options.example,
-                   options.method, options.target, options.layer, options.out))
+
+    _print(
+        explain(
+            options.model.absolute(),
+            options.data.absolute(),
+            options.card,
+            options.example,
+            options.method,
+            options.target,
+            options.layer,
+            options.out,
+        )
+    )
     return 0
 
 

@@ -18,8 +18,10 @@ from core.library import open_model
 from core.weights_only import WeightsOnly
 
 LONGEST_SETTINGS = 300  # characters
-UNKNOWN_SIZE = ("The size of the input is not known, so shapes and costs are missing. Give height "
-                "and width in the sidebar, or choose data.")
+UNKNOWN_SIZE = (
+    "The size of the input is not known, so shapes and costs are missing. Give height "
+    "and width in the sidebar, or choose data."
+)
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,11 @@ def architecture_of(model: nn.Module, input_shape: Shape | None) -> Architecture
 
 def _totals(model: nn.Module, run: DryRun | None) -> dict[str, int]:
     parameters, buffers = list(model.parameters()), list(model.buffers())
-    totals = {"parameters": _numbers(parameters), "buffers": _numbers(buffers),
-              "weight_bytes": _bytes([*parameters, *buffers])}
+    totals = {
+        "parameters": _numbers(parameters),
+        "buffers": _numbers(buffers),
+        "weight_bytes": _bytes([*parameters, *buffers]),
+    }
     if run is not None:
         totals |= {"multiply_adds": run.multiply_adds, "peak_activation_bytes": run.peak_bytes}
     return totals
@@ -82,9 +87,22 @@ def _table(model: nn.Module, run: DryRun | None) -> pd.DataFrame:
     total = max(_numbers(model.parameters()), 1)
     names = Counter(id(tensor) for _, tensor in model.named_parameters(remove_duplicate=False))
     layers = {name: module for name, module in model.named_modules() if name}
-    table = pd.DataFrame([_weights(name, module, total, names) for name, module in layers.items()],
-                         columns=["name", "type", "depth", "settings", "parameters", "share",
-                                  "own_parameters", "shared", "buffers", "weight_bytes", "dtype"])
+    table = pd.DataFrame(
+        [_weights(name, module, total, names) for name, module in layers.items()],
+        columns=[
+            "name",
+            "type",
+            "depth",
+            "settings",
+            "parameters",
+            "share",
+            "own_parameters",
+            "shared",
+            "buffers",
+            "weight_bytes",
+            "dtype",
+        ],
+    )
     runs = {name: _measured(name, module, run) for name, module in layers.items()}
     for column in ("input_shape", "output_shape", "note"):
         table[column] = pd.Series([row[column] for row in runs.values()], dtype=object)
@@ -114,18 +132,32 @@ def _weights(name: str, module: nn.Module, total: int, names: Counter[int]) -> d
 
 def _measured(name: str, module: nn.Module, run: DryRun | None) -> dict[str, object]:
     """A row's columns that a run gives; a list of layers, never called, costs what they do."""
-    row = {"input_shape": None, "output_shape": None, "runs": None, "multiply_adds": None,
-           "activation_bytes": None, "note": ""}
+    row = {
+        "input_shape": None,
+        "output_shape": None,
+        "runs": None,
+        "multiply_adds": None,
+        "activation_bytes": None,
+        "note": "",
+    }
     if run is None:
         return row
     if (seen := run.layers.get(name)) is not None:
-        return row | {"input_shape": seen.input_shape, "output_shape": seen.output_shape,
-                      "runs": seen.runs, "multiply_adds": seen.multiply_adds,
-                      "activation_bytes": seen.output_bytes, "note": _remark(seen)}
+        return row | {
+            "input_shape": seen.input_shape,
+            "output_shape": seen.output_shape,
+            "runs": seen.runs,
+            "multiply_adds": seen.multiply_adds,
+            "activation_bytes": seen.output_bytes,
+            "note": _remark(seen),
+        }
     inside = _outermost(name, module, run)
     if inside:
-        return row | {"runs": 0, "multiply_adds": sum(part.multiply_adds for part in inside),
-                      "note": "Holds layers and is never called itself."}
+        return row | {
+            "runs": 0,
+            "multiply_adds": sum(part.multiply_adds for part in inside),
+            "note": "Holds layers and is never called itself.",
+        }
     return row | {"runs": 0, "note": "Never called for this input; one above may use its weights."}
 
 
@@ -158,21 +190,29 @@ def layer_weights(model_id: str, layer_name: str) -> pd.DataFrame:
     std (population), zeros (share, 0 to 1), not_finite (count; left out of the others)."""
     module = layer(open_model(model_id).module, layer_name)
     tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-    return pd.DataFrame([_statistics(name, tensor.detach()) for name, tensor in tensors],
-                        columns=["name", "shape", "dtype", "min", "max", "mean", "std", "zeros",
-                                 "not_finite"])
+    return pd.DataFrame(
+        [_statistics(name, tensor.detach()) for name, tensor in tensors],
+        columns=["name", "shape", "dtype", "min", "max", "mean", "std", "zeros", "not_finite"],
+    )
 
 
 def _statistics(name: str, tensor: torch.Tensor) -> dict[str, object]:
-    row: dict[str, object] = {"name": name, "shape": _times(tuple(tensor.shape)) or "one number",
-                              "dtype": str(tensor.dtype).removeprefix("torch.")}
+    row: dict[str, object] = {
+        "name": name,
+        "shape": _times(tuple(tensor.shape)) or "one number",
+        "dtype": str(tensor.dtype).removeprefix("torch."),
+    }
     numbers = tensor.to("cpu", torch.float64).flatten()
     finite = numbers[torch.isfinite(numbers)]
     row["not_finite"] = numbers.numel() - finite.numel()
     if finite.numel():
-        row |= {"min": finite.min().item(), "max": finite.max().item(),
-                "mean": finite.mean().item(), "std": finite.std(correction=0).item(),
-                "zeros": (finite == 0).double().mean().item()}
+        row |= {
+            "min": finite.min().item(),
+            "max": finite.max().item(),
+            "mean": finite.mean().item(),
+            "std": finite.std(correction=0).item(),
+            "zeros": (finite == 0).double().mean().item(),
+        }
     return row
 
 

@@ -22,7 +22,9 @@ class BatchPlan:
     """The size and layout of the next batch; run each batch inside `timed`."""
 
     def __init__(self, model: nn.Module, examples: int) -> None:
-        lowest, highest = getattr(model, "batch", (1, None))  # an exported network may take one size only
+        lowest, highest = getattr(
+            model, "batch", (1, None)
+        )  # an exported network may take one size only
         self.fixed = lowest if lowest == highest else None
         sizes = [size for size in SIZES if size <= max(SIZES[0], examples // SHARE)]
         sizes = [self.fixed] if self.fixed else sizes
@@ -34,6 +36,9 @@ class BatchPlan:
         self.searching = bool(self.untried)
         self.largest = max(SIZES)
         self.convolves = any(p.dim() == 4 for p in model.parameters())
+        if self.convolves:  # an earlier pass may have left it channels-last
+            with locked(model):
+                model.to(memory_format=LAYOUTS[0])
 
     @property
     def size(self) -> int:
@@ -77,7 +82,7 @@ class BatchPlan:
                 self.model.to(memory_format=choice[1])
         self.choice = choice
 
-    def recovers(self, error: RuntimeError) -> bool:
+    def recovers(self, error: Exception) -> bool:
         """Whether the batch that failed may be run again: smaller after the memory ran out (down
         to 1), or in the usual layout where the network cannot take channels-last."""
         if out_of_memory(error) and self.size > 1 and not self.fixed:
@@ -93,8 +98,11 @@ class BatchPlan:
         return False
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Whether a device or the machine had too little memory, in torch's ways of saying so."""
     words = str(error).lower()
-    return (isinstance(error, torch.OutOfMemoryError) or "out of memory" in words
-            or "can't allocate memory" in words)
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "out of memory" in words
+        or "can't allocate memory" in words
+    )

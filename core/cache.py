@@ -7,7 +7,10 @@ from typing import Any, TypeVar
 import streamlit as st
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-for part in ("cache_data_api", "cache_resource_api"):  # on the command line it says that no server runs
+for part in (
+    "cache_data_api",
+    "cache_resource_api",
+):  # on the command line it says that no server runs
     logging.getLogger(f"streamlit.runtime.caching.{part}").setLevel(logging.ERROR)
 
 

@@ -52,7 +52,11 @@ class Card:
 
     def values(self) -> dict[str, Any]:
         """What is known by dotted key, "input.mean" and the like."""
-        flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("input", "inferred")}
+        flat = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in ("input", "inferred")
+        }
         flat |= {f"input.{key}": value for key, value in vars(self.input).items()}
         return {key: value for key, value in flat.items() if value is not None}
 
@@ -92,14 +96,18 @@ def _with_values(card: Card, values: dict[str, Any], inferred: frozenset[str]) -
 def parse_card(said: Any, source: str) -> Card:
     """A card from its JSON. Raises UserError that names `source` and the key."""
     if not isinstance(said, dict):
-        raise UserError(f"{source}: a model card is a JSON object such as {{\"output\": \"logits\"}}.")
+        raise UserError(f'{source}: a model card is a JSON object such as {{"output": "logits"}}.')
     unknown = said.keys() - {f.name for f in fields(Card)} | {"inferred"} & said.keys()
     if unknown:
         known = ", ".join(f.name for f in fields(Card) if f.name != "inferred")
         raise UserError(f"{source}: the key {min(unknown)!r} is not one of {known}.")
     try:
         return Card(
-            **{key: _text(said[key], key) for key in ("title", "architecture", "data", "logs") if key in said},
+            **{
+                key: _text(said[key], key)
+                for key in ("title", "architecture", "data", "logs")
+                if key in said
+            },
             **({"class_names": _class_names(said["class_names"])} if "class_names" in said else {}),
             **({"output": _choice(said["output"], "output", OUTPUTS)} if "output" in said else {}),
             input=_input(said.get("input", {})),
@@ -127,7 +135,9 @@ def _input(said: Any) -> InputSpec:
     for key in ("mean", "std"):
         numbers = getattr(spec, key)
         if numbers and spec.channels and len(numbers) not in (1, spec.channels):
-            raise ValueError(f"'input.{key}' has {len(numbers)} numbers for {spec.channels} channels")
+            raise ValueError(
+                f"'input.{key}' has {len(numbers)} numbers for {spec.channels} channels"
+            )
     return spec
 
 
@@ -180,11 +190,15 @@ def _resize(value: Any) -> str | tuple[int, int]:
     if value == "stretch":
         return value
     if isinstance(value, dict) and value.keys() == {"shorter_side", "crop"}:
-        side, crop = (_count(value[k], f"resize.{k}", LARGEST_SIDE) for k in ("shorter_side", "crop"))
+        side, crop = (
+            _count(value[k], f"resize.{k}", LARGEST_SIDE) for k in ("shorter_side", "crop")
+        )
         if crop <= side:
             return side, crop
-    raise ValueError('\'input.resize\' is "stretch" or {"shorter_side": 256, "crop": 224}, '
-                     "the crop no larger than the side")
+    raise ValueError(
+        '\'input.resize\' is "stretch" or {"shorter_side": 256, "crop": 224}, '
+        "the crop no larger than the side"
+    )
 
 
 def read_json(path: Path) -> Any:
@@ -210,8 +224,16 @@ def card_beside(model: Path) -> tuple[Card, tuple[str, ...]]:
             notes.append(f"Model card read from {name}.")
     readers = {"preprocessor_config.json": _preprocessor_config, "config.json": _config}
     for name, reader in readers.items():
-        if (path := model.with_name(name)).is_file() and isinstance(said := read_json(path), dict):
-            found = parse_card(reader(said), name)
+        if (path := model.with_name(name)).is_file():
+            try:
+                found = parse_card(
+                    reader(said) if isinstance(said := read_json(path), dict) else {}, name
+                )
+            except (
+                UserError
+            ) as error:  # it may be another program's, so it does not keep the model closed
+                notes.append(f"{name} beside the model was not used: {error}")
+                continue
             if found.values().keys() - card.values().keys():
                 notes.append(f"{name} (Hugging Face) read for what the model card leaves open.")
             card = card.or_else(found)
@@ -219,21 +241,29 @@ def card_beside(model: Path) -> tuple[Card, tuple[str, ...]]:
 
 
 def _preprocessor_config(said: dict) -> dict:
-    """Hugging Face's image processor as a card; keys that are absent or switched off are left out."""
+    """Hugging Face's image processor as a card; keys that are absent are left out."""
     spec: dict[str, Any] = {}
     crop, size = _sides(said.get("crop_size")), _sides(said.get("size"))
     shorter = size[0] if size and size[0] == size[1] else None
     if isinstance(said.get("size"), dict):
         shorter = said["size"].get("shortest_edge")
     if said.get("do_center_crop") and crop and shorter and crop[0] <= shorter:
-        spec |= {"height": crop[0], "width": crop[1], "resize": {"shorter_side": shorter, "crop": crop[0]}}
+        spec |= {
+            "height": crop[0],
+            "width": crop[1],
+            "resize": {"shorter_side": shorter, "crop": crop[0]},
+        }
     elif size:
         spec |= {"height": size[0], "width": size[1], "resize": "stretch"}
-    if said.get("do_rescale", True):
-        factor = said.get("rescale_factor", 1 / 255)
-        spec["range"] = [0, round(255 * factor, 6) if isinstance(factor, (int, float)) else 1]
-    if said.get("do_normalize", True):
-        spec |= {key: said[f"image_{key}"] for key in ("mean", "std") if said.get(f"image_{key}")}
+    factor = said.get("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 1
+    spec["range"] = [0, round(255 * factor, 6) if isinstance(factor, (int, float)) else 1]
+    if not said.get("do_normalize", True):
+        spec |= {"mean": 0, "std": 1}
+    spec |= {
+        key: said[f"image_{key}"]
+        for key in ("mean", "std")
+        if key not in spec and said.get(f"image_{key}")
+    }
     return {"input": spec}
 
 

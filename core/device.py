@@ -9,7 +9,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-torch.backends.mha.set_fastpath_enabled(False)  # the fused path skips inner layers and has no gradient
+torch.backends.mha.set_fastpath_enabled(
+    False
+)  # the fused path skips inner layers and has no gradient
 
 _locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _guard = threading.Lock()
@@ -32,7 +34,7 @@ def device_title() -> str:
 
 @contextmanager
 def locked(model: nn.Module) -> Iterator[None]:
-    """One thread at a time in `model`: hooks and swapped parameters are the whole module's state."""
+    """One thread at a time in `model`: hooks and swapped parameters are everybody's."""
     with _guard:
         lock = _locks.setdefault(model, threading.RLock())
     with lock:
@@ -40,6 +42,6 @@ def locked(model: nn.Module) -> Iterator[None]:
 
 
 def float_type(model: nn.Module) -> torch.dtype:
-    """The floating type that the model's weights have, hence its inputs; float32 without weights."""
+    """The floating type of the model's weights, hence of its inputs; float32 without weights."""
     tensors = (*model.parameters(), *model.buffers())
     return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)

@@ -1,15 +1,32 @@
-"""A file's bytes without reading them."""
+"""A file's bytes without reading them into memory."""
 
 import mmap
+import shutil
+import tempfile
 from pathlib import Path
+
+from core import store
+from core.errors import UserError
 
 
 class FileMap:
-    """A private map of a file: pages are read when touched, and a write stays in this memory."""
+    """A private map of a copy of a file that has no name: pages are read when touched.
+
+    The copy lies on disk and goes with the map. A file that is overwritten while it is mapped
+    takes the whole process with it, and training runs do overwrite their checkpoints.
+    """
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        try:
+            with path.open("rb") as file, tempfile.TemporaryFile(dir=store.scratch()) as copy:
+                shutil.copyfileobj(file, copy, 1 << 20)
+                copy.flush()
+                self._map = mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_COPY)
+        except OSError as error:
+            raise UserError(
+                f"{path.name} could not be read ({error.strerror}). Opening it needs as much "
+                "room on disk as the file has; NETLENS_CACHE says where."
+            ) from error
         self._bytes = memoryview(self._map)
 
     def __len__(self) -> int:
@@ -17,7 +34,7 @@ class FileMap:
 
     def view(self, offset: int, length: int) -> memoryview:
         """The bytes from `offset` on, fewer at the end of the file."""
-        return self._bytes[offset:offset + length]
+        return self._bytes[offset : offset + length]
 
     def forget(self) -> None:
         """Gives back the memory of pages that were only read; call before any write."""

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from core.cache import cached_result
-from core.inference import log_probabilities, truth
-from core.overview import scored
+from core.inference import log_probabilities
+from core.outcomes import scored, truth
 
 
 def cross_entropy(logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -14,7 +14,7 @@ def cross_entropy(logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def margin(logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Probability of the best wrong class minus that of the true one, -1 to 1; above 0 is a mistake."""
+    """Probability of the best wrong class minus the true one's, -1 to 1; above 0 is a mistake."""
     rows, rivals = np.arange(len(labels)), np.exp(logs)
     true = rivals[rows, labels]
     rivals[rows, labels] = -np.inf
@@ -32,7 +32,7 @@ SCORES = {"Cross-entropy": cross_entropy, "Margin": margin, "Entropy": entropy}
 
 @cached_result
 def hardest_examples(model_id: str, dataset_id: str, score: str, limit: int) -> pd.DataFrame:
-    """The `limit` hardest examples, hardest first: the columns of core.inference.outcomes and
+    """The `limit` hardest examples, hardest first: the columns of core.outcomes.outcomes and
     `score`, see SCORES. Raises UserError if the data has no labels."""
     table = scored(model_id, dataset_id)
     rows = table["example"].to_numpy()

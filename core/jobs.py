@@ -4,24 +4,26 @@ A function that needs a result asks `demand`. In the app that raises Working unt
 there, and the page shows the job; without an audience (command line, tests) it waits.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # (done, total); raises Stopped
+RETRY = 10.0  # seconds after a failure until the same may be tried again
 GRACE = 4.0  # seconds without an audience before work stops: a reload takes less
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 - no error
     """Raised inside a job when nobody waits for it any more."""
 
 
-class Working(Exception):
+class Working(Exception):  # noqa: N818 - no error
     """The result is not there yet; `job` says how far it is."""
 
     def __init__(self, job: "Job") -> None:
@@ -31,14 +33,16 @@ class Working(Exception):
 
 @dataclass(frozen=True)
 class Audience:
-    """Who waits: a session that is `alive` while its browser is connected; `refused` keys it
-    has stopped and does not want started again by itself."""
+    """Who waits: a session that is `alive` while its browser is connected, in one `run` of its
+    script; `refused` keys it has stopped and does not want started again by itself."""
 
     name: str
     alive: Callable[[], bool]
     refused: frozenset[str] = frozenset()
+    run: str = ""
 
 
+log = logging.getLogger("netlens")
 audience: ContextVar[Audience | None] = ContextVar("audience", default=None)
 _inside: ContextVar[Progress | None] = ContextVar("inside", default=None)
 
@@ -54,13 +58,14 @@ class Job:
     done: int = 0
     total: int = 0
     started: float = 0.0
+    ended: float = 0.0
     error: Exception | None = None
     watchers: dict[str, Audience] = field(default_factory=dict)
     waited_for: float = field(default_factory=time.monotonic)
     finished: threading.Event = field(default_factory=threading.Event)
 
     def progress(self, done: int, total: int) -> None:
-        """Called by the work between batches. Raises Stopped where nobody has waited for a while."""
+        """Called between batches. Raises Stopped where nobody has waited for a while."""
         self.done, self.total = done, total
         if any(watcher.alive() for watcher in list(self.watchers.values())):
             self.waited_for = time.monotonic()
@@ -82,8 +87,13 @@ _lock = threading.Lock()
 _worker = ThreadPoolExecutor(1, thread_name_prefix="netlens-job")
 
 
-def demand(key: str, title: str, unit: str, find: Callable[[], Result | None],
-           work: Callable[[Progress], None]) -> Result:
+def demand(
+    key: str,
+    title: str,
+    unit: str,
+    find: Callable[[], Result | None],
+    work: Callable[[Progress], None],
+) -> Result:
     """What `find` gives once `work` has run; `work` runs once however many ask.
 
     Raises Working in the app while it runs, and the error with which it failed.
@@ -116,12 +126,15 @@ def _found(find: Callable[[], Result | None]) -> Result:
     return found
 
 
-def _submit(key: str, title: str, unit: str, work: Callable[[Progress], None], watcher: Audience) -> Job:
+def _submit(
+    key: str, title: str, unit: str, work: Callable[[Progress], None], watcher: Audience
+) -> Job:
     with _lock:
         job = _jobs.get(key)
         if key in watcher.refused and (job is None or job.state in ("stopped", "waiting")):
             return job or Job(key, title, unit, state="stopped")
-        if job is None or job.state in ("done", "stopped"):
+        failed = job is not None and job.state == "failed" and time.monotonic() - job.ended > RETRY
+        if job is None or failed or job.state in ("done", "stopped"):
             job = _jobs[key] = Job(key, title, unit)
             _worker.submit(_run, job, work)
         if key not in watcher.refused:
@@ -140,28 +153,29 @@ def _run(job: Job, work: Callable[[Progress], None]) -> None:
     except Stopped:
         job.state = "stopped"
     except Exception as error:
-        job.error, job.state = error, "failed"
+        log.exception("%s failed", job.title)
+        job.error, job.state = error.with_traceback(None), "failed"
     finally:
         _inside.reset(token)
+        job.ended = time.monotonic()
+        with _lock:
+            for key, other in list(
+                _jobs.items()
+            ):  # a failure is kept a while, for those who ask again
+                if (other is job and job.state != "failed") or (
+                    other.state == "failed" and job.ended - other.ended > RETRY
+                ):
+                    del _jobs[key]
         job.finished.set()
-        if job.state != "failed":
-            with _lock:
-                _jobs.pop(job.key, None)
 
 
-def leave(name: str, key: str | None = None) -> None:
-    """The audience `name` no longer waits for `key`, or for anything."""
+def leave(name: str, key: str | None = None, but: str | None = None) -> None:
+    """The audience `name` no longer waits for `key`, or for what its run `but` did not ask for."""
     with _lock:
         for job in _jobs.values():
-            if key in (None, job.key):
-                job.watchers.pop(name, None)
-
-
-def forget(key: str) -> None:
-    """Lets a failed job be tried again."""
-    with _lock:
-        if (job := _jobs.get(key)) and job.state == "failed":
-            del _jobs[key]
+            watcher = job.watchers.get(name)
+            if watcher and key in (None, job.key) and (but is None or watcher.run != but):
+                del job.watchers[name]
 
 
 def active() -> list[Job]:

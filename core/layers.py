@@ -33,8 +33,9 @@ def layer_type(module: nn.Module) -> str:
 
 
 @contextmanager
-def watched(model: nn.Module, names: Iterable[str], after: Seen,
-            before: Callable[[str], None] | None = None) -> Iterator[None]:
+def watched(
+    model: nn.Module, names: Iterable[str], after: Seen, before: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Calls `before` and `after` around each run of the named layers; what `after` returns, unless
     None, replaces the layer's output. Use inside device.locked(model)."""
     modules, handles = dict(model.named_modules()), []
@@ -43,8 +44,11 @@ def watched(model: nn.Module, names: Iterable[str], after: Seen,
             module = modules.get(name) or layer(model, name)
             if before:
                 handles.append(module.register_forward_pre_hook(lambda m, i, n=name: before(n)))
-            handles.append(module.register_forward_hook(
-                lambda m, i, k, o, n=name: after(n, m, (*i, *k.values()), o), with_kwargs=True))
+            handles.append(
+                module.register_forward_hook(
+                    lambda m, i, k, o, n=name: after(n, m, (*i, *k.values()), o), with_kwargs=True
+                )
+            )
         yield
     finally:
         for handle in handles:
@@ -60,9 +64,22 @@ def first_tensor(output: Any) -> torch.Tensor | None:
     return output if isinstance(output, torch.Tensor) else None
 
 
+def channels_first(output: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Maps (N, C, h, w) from (N, h, w, C) too: the two sides that stand to each other as the
+    image's do are the map's. What is no map is left as it is."""
+    if output.dim() == 4:
+        first = output.shape[2] * width == output.shape[3] * height
+        last = output.shape[1] * width == output.shape[2] * height
+        return output.permute(0, 3, 1, 2) if last and not first else output
+    return output
+
+
 @contextmanager
-def capture(model: nn.Module, names: Iterable[str],
-            keep: Callable[[torch.Tensor], torch.Tensor] = torch.clone) -> Iterator[dict[str, torch.Tensor]]:
+def capture(
+    model: nn.Module,
+    names: Iterable[str],
+    keep: Callable[[torch.Tensor], torch.Tensor] = torch.clone,
+) -> Iterator[dict[str, torch.Tensor]]:
     """Fills the dict it gives with `keep(output)` of each named layer at each forward pass.
 
     `keep` runs at once, before an in-place layer overwrites the output. A layer that runs several
@@ -100,7 +117,9 @@ def differentiable(model: nn.Module, name: str) -> Iterator[list[torch.Tensor]]:
         if isinstance(output, (tuple, list)) and output[0] is tensor:
             parts = [passed_on, *output[1:]]
             return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
-        raise UserError(f"The layer {name!r} returns a structure that gradients cannot be taken from.")
+        raise UserError(
+            f"The layer {name!r} returns a structure that gradients cannot be taken from."
+        )
 
     with watched(model, [name], after):
         yield leaves

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from core.cache import cached_result
-from core.errors import UserError
-from core.inference import input_spec, log_probabilities, outcomes, truth
+from core.inference import input_spec, log_probabilities
 from core.library import open_dataset, open_model
+from core.outcomes import scored, truth
 
 SURE = 0.95  # confidence from which a wrong answer is worth a look: the label may be what is wrong
 CONFUSED = 3  # examples from which a pair of classes counts as confused
@@ -40,30 +40,20 @@ class Finding:
     examples: tuple[int, ...]
 
 
-@cached_result
-def scored(model_id: str, dataset_id: str) -> pd.DataFrame:
-    """The rows of `outcomes` that have a label. Raises UserError if the data has none."""
-    table = outcomes(model_id, dataset_id)
-    if "label" not in table:
-        raise UserError("This data has no labels, so nothing can be right or wrong. Use a folder with "
-                        "one sub-folder per class.")
-    table = table[table["label"].notna()].reset_index(drop=True)
-    if table.empty:
-        raise UserError("No label of this data is a class of this model. Choose data with the model's "
-                        "classes, or correct the class names in the model card.")
-    return table
-
-
 def summary(model_id: str, dataset_id: str) -> Summary:
     """Accuracy and mean loss. Raises UserError if the data has no labels."""
     table = scored(model_id, dataset_id)
-    return Summary(len(open_dataset(dataset_id)), len(table), int(table["correct"].sum()),
-                   float(table["loss"].mean()))
+    return Summary(
+        len(open_dataset(dataset_id)),
+        len(table),
+        int(table["correct"].sum()),
+        float(table["loss"].mean()),
+    )
 
 
 @cached_result
 def by_class(model_id: str, dataset_id: str) -> pd.DataFrame:
-    """One row a class that occurs, worst first: class, examples, right, accuracy (recall, 0 to 1)."""
+    """One row a class, worst first: class, examples, right, accuracy (recall, 0 to 1)."""
     groups = scored(model_id, dataset_id).groupby("label", observed=True)["correct"]
     table = groups.agg(examples="size", right="sum").astype(int).rename_axis("class").reset_index()
     table["class"] = table["class"].astype(str)
@@ -73,8 +63,8 @@ def by_class(model_id: str, dataset_id: str) -> pd.DataFrame:
 
 @cached_result
 def confused_pairs(model_id: str, dataset_id: str) -> pd.DataFrame:
-    """Wrong answers by label and prediction, most frequent first: label, prediction, examples, share
-    of the label's examples."""
+    """Wrong answers by label and prediction, most frequent first: label, prediction, examples,
+    share of the label's examples."""
     table = scored(model_id, dataset_id)
     totals = table["label"].value_counts()
     wrong = table[~table["correct"]].astype({"label": str, "prediction": str})
@@ -90,35 +80,55 @@ def findings(model_id: str, dataset_id: str) -> list[Finding]:
     wrong = table[~table["correct"]]
     sure = wrong[wrong["confidence"] >= SURE].sort_values("loss", ascending=False)
     if len(sure):
-        found.append(Finding(
-            f"{len(sure):,} wrong answers are given with confidence",
-            f"At least {SURE:.0%} sure, and the label says otherwise: the label may be wrong.",
-            tuple(sure["example"])))
-    for label, prediction, number, share in confused_pairs(model_id, dataset_id).head(2).itertuples(index=False):
+        found.append(
+            Finding(
+                f"Wrong and sure of it: {len(sure):,}",
+                f"At least {SURE:.0%} sure, and the label says otherwise: the label may be wrong.",
+                tuple(sure["example"]),
+            )
+        )
+    for label, prediction, number, share in (
+        confused_pairs(model_id, dataset_id).head(2).itertuples(index=False)
+    ):
         if number >= CONFUSED:
             pair = wrong[(wrong["label"] == label) & (wrong["prediction"] == prediction)]
-            found.append(Finding(
-                f"{label} is taken for {prediction}",
-                f"{number:,} times, {share:.1%} of the examples of {label}.",
-                tuple(pair.sort_values("loss", ascending=False)["example"])))
+            found.append(
+                Finding(
+                    f"{label} is taken for {prediction}",
+                    f"{number:,} times, {share:.1%} of the examples of {label}.",
+                    tuple(pair.sort_values("loss", ascending=False)["example"]),
+                )
+            )
     unsure = table.nsmallest(24, "confidence")
     if len(table) >= 100:
-        found.append(Finding("The least sure answers", "Where the network hesitates most, right or wrong.",
-                             tuple(unsure["example"])))
+        found.append(
+            Finding(
+                "The least sure answers",
+                "Where the network hesitates most, right or wrong.",
+                tuple(unsure["example"]),
+            )
+        )
     return found
 
 
-def notes(model_id: str, dataset_id: str | None) -> list[str]:
-    """The loading report: how the model and the data were read, and how they were brought together."""
+def opening_notes(model_id: str, dataset_id: str | None) -> list[str]:
+    """The loading report: how the model and the data were read. Needs no pass."""
     said = list(open_model(model_id).notes)
-    if dataset_id:
-        said += open_dataset(dataset_id).notes
-        said += input_notes(model_id, dataset_id)
-        said.append(truth(model_id, dataset_id).note)
-        lost = int(np.isnan(log_probabilities(model_id, dataset_id)[:, 0]).sum())
-        if lost:
-            said.append(f"{lost:,} of {len(open_dataset(dataset_id)):,} examples have no prediction: the picture "
-                        "could not be read, or the network's output is not a number.")
+    return (
+        [*said, *open_dataset(dataset_id).notes, *input_notes(model_id, dataset_id)]
+        if dataset_id
+        else said
+    )
+
+
+def pass_notes(model_id: str, dataset_id: str) -> list[str]:
+    """How the labels met the outputs, and what has no prediction."""
+    said, logs = [truth(model_id, dataset_id).note], log_probabilities(model_id, dataset_id)
+    if lost := int(np.isnan(logs[:, 0]).sum()):
+        said.append(
+            f"{lost:,} of {len(logs):,} examples have no prediction: the picture could not be "
+            "read, or the network's output is not a number."
+        )
     return said
 
 
@@ -126,4 +136,8 @@ def input_notes(model_id: str, dataset_id: str) -> list[str]:
     """What of the input nobody stated, and what was taken instead."""
     spec, open_keys = input_spec(model_id, dataset_id)
     taken = [f"{key.replace('_', ' ')} {getattr(spec, key)}" for key in open_keys]
-    return [f"Not stated anywhere, so taken from the data or from what is usual: {', '.join(taken)}."] if taken else []
+    return (
+        [f"Not stated anywhere, so taken from the data or from what is usual: {', '.join(taken)}."]
+        if taken
+        else []
+    )

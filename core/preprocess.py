@@ -12,16 +12,28 @@ from core.errors import UserError
 
 def completed(spec: InputSpec, picture: np.ndarray) -> tuple[InputSpec, tuple[str, ...]]:
     """The specification with nothing left open, and the keys that were taken from the data or
-    from what is usual: the picture's own size and channels, RGB, 0–1, stretched. Raises UserError."""
+    from what is usual: the picture's size and channels, RGB, 0–1, stretched. Raises UserError."""
     height, width, channels = picture.shape
-    usual = {"channels": channels, "height": height, "width": width, "channel_order": "RGB",
-             "range": (0.0, 1.0), "mean": (0.0,), "std": (1.0,), "resize": "stretch"}
+    if isinstance(spec.resize, tuple):
+        height = width = spec.resize[1]
+    usual = {
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "channel_order": "RGB",
+        "range": (0.0, 1.0),
+        "mean": (0.0,),
+        "std": (1.0,),
+        "resize": "stretch",
+    }
     open_keys = tuple(key for key in usual if getattr(spec, key) is None)
     spec = replace(spec, **{key: usual[key] for key in open_keys})
     for key in ("mean", "std"):
         if len(numbers := getattr(spec, key)) not in (1, spec.channels):
-            raise UserError(f"The {key} has {len(numbers)} numbers for {spec.channels} channels. Correct "
-                            "it in the model card: one number, or one a channel.")
+            raise UserError(
+                f"The {key} has {len(numbers)} numbers for {spec.channels} channels. Correct "
+                "it in the model card: one number, or one a channel."
+            )
     return spec, open_keys
 
 
@@ -30,8 +42,12 @@ def prepared(pictures: list[np.ndarray], spec: InputSpec) -> torch.Tensor:
 
     As torchvision does it: bilinear with antialiasing on 8-bit pixels, then range, mean, std.
     """
-    sized = [_sized(_with_channels(picture, spec.channels), spec) for picture in pictures]
-    batch = torch.from_numpy(np.stack(sized)).permute(0, 3, 1, 2)  # (N, C, H, W)
+    return scaled([resized(picture, spec) for picture in pictures], spec)
+
+
+def scaled(pictures: list[np.ndarray], spec: InputSpec) -> torch.Tensor:
+    """What `resized` gave, by channel order, range, mean and std: float32 (N, C, H, W)."""
+    batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)  # (N, C, H, W)
     if spec.channel_order == "BGR" and spec.channels == 3:
         batch = batch.flip(1)
     low, high = spec.range
@@ -53,36 +69,43 @@ def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
         return np.asarray(Image.fromarray(picture).convert("L"))[..., None]  # ITU-R 601
     if have == 1:
         return np.repeat(picture, channels, axis=2)
-    raise UserError(f"The network wants {channels} channels and the pictures have {have}. "
-                    "Choose other data, or correct the channels in the sidebar.")
+    raise UserError(
+        f"The network wants {channels} channels and the pictures have {have}. "
+        "Choose other data, or correct the channels in the sidebar."
+    )
 
 
 def _sized(picture: np.ndarray, spec: InputSpec) -> np.ndarray:
     target = (spec.height, spec.width)
     if spec.resize == "stretch":
-        return picture if picture.shape[:2] == target else _scaled(picture, *target)
+        return picture if picture.shape[:2] == target else _bilinear(picture, *target)
     shorter, _ = spec.resize
     height, width = picture.shape[:2]
     scale = shorter / min(height, width)
     if min(height, width) != shorter:  # the longer side rounds down, as torchvision's Resize does
-        sides = [shorter if side == min(height, width) else int(side * scale) for side in (height, width)]
-        picture = _scaled(picture, *sides)
+        sides = [
+            shorter if side == min(height, width) else int(side * scale) for side in (height, width)
+        ]
+        picture = _bilinear(picture, *sides)
     return _centre(picture, *target)
 
 
-def _scaled(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+def _bilinear(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """PIL's bilinear filter, one channel at a time where there are neither 1 nor 3."""
     if picture.shape[2] in (1, 3):
         image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
         out = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
         return out.reshape(height, width, -1)
-    return np.concatenate([_scaled(picture[..., c : c + 1], height, width)
-                           for c in range(picture.shape[2])], axis=2)
+    return np.concatenate(
+        [_bilinear(picture[..., c : c + 1], height, width) for c in range(picture.shape[2])], axis=2
+    )
 
 
 def _centre(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """The centre of the picture; zeros where it is smaller, as torchvision's CenterCrop does."""
-    missing = [max(0, want - have) for want, have in zip((height, width), picture.shape, strict=False)]
+    missing = [
+        max(0, want - have) for want, have in zip((height, width), picture.shape, strict=False)
+    ]
     if any(missing):
         pads = [(short // 2, (short + 1) // 2) for short in missing]
         picture = np.pad(picture, [*pads, (0, 0)])

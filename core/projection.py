@@ -18,6 +18,8 @@ def pca(values: np.ndarray, components: int = 2) -> tuple[np.ndarray, np.ndarray
     blocks, so `values` (N, D) may be mapped from disk. The largest loading of an axis is positive.
     """
     centre = values.mean(axis=0, dtype=np.float64)
+    if (np.ptp(values, axis=0) == 0).all():  # a dead layer: no direction is better than another
+        return np.zeros((len(values), components)), np.zeros(components)
     if values.shape[1] <= len(values):
         matrix = sum(part.T @ part for part in _row_blocks(values, centre))  # (D, D)
         variances, axes = _largest(matrix, components)
@@ -54,8 +56,10 @@ def _row_blocks(values: np.ndarray, centre: np.ndarray) -> Iterator[np.ndarray]:
 
 def _column_blocks(values: np.ndarray, centre: np.ndarray) -> Iterator[np.ndarray]:
     step = max(1, BLOCK_BYTES // (8 * len(values)))
-    return (values[:, start : start + step] - centre[start : start + step]
-            for start in range(0, values.shape[1], step))
+    return (
+        values[:, start : start + step] - centre[start : start + step]
+        for start in range(0, values.shape[1], step)
+    )
 
 
 def nearest(values: np.ndarray, k: int = 15) -> np.ndarray:
@@ -89,6 +93,8 @@ def neighbour_accuracy(neighbours: np.ndarray, labels: np.ndarray) -> float | No
 
 def neighbours_kept(neighbours: np.ndarray, on_map: np.ndarray) -> float:
     """Share of true neighbours (N, k) that are among the neighbours on the map (N, k), 0 to 1."""
-    kept = [np.isin(true, near, assume_unique=True).sum()
-            for true, near in zip(neighbours, on_map, strict=True)]
+    kept = [
+        np.isin(true, near, assume_unique=True).sum()
+        for true, near in zip(neighbours, on_map, strict=True)
+    ]
     return float(np.sum(kept) / max(neighbours.size, 1))

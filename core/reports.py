@@ -17,10 +17,13 @@ def report(path: Path, kind: str | None, card: Path | None) -> dict:
         raise UserError(f"{path.name} does not exist. Check the path.")
     if kind is None:
         from core import library
+
         kind = {"models": "model"}.get(found := library.kind_of(path), found)
         if kind is None:
             raise UserError(library.not_known(path, "model, data set or training log"))
-    return {"model": model_report, "data": data_report, "logs": lambda p, c: logs_report(p)[0]}[kind](path, card)
+    return {"model": model_report, "data": data_report, "logs": lambda p, c: logs_report(p)[0]}[
+        kind
+    ](path, card)
 
 
 def given_card(path: Path | None) -> Card | None:
@@ -32,27 +35,36 @@ def model_report(path: Path, card: Path | None) -> dict:
     """kind, format, notes, card (and which of its keys were inferred), parameters, layers."""
     from core import library
     from core.architecture import architecture
+
     title = library.model_format(path)
     model_id = library.model_id(path, given_card(card))
     loaded, found = library.open_model(model_id), architecture(model_id)
     columns = ["name", "type", "input_shape", "output_shape", "parameters", "multiply_adds"]
     layers = found.table[columns].astype(object).where(found.table[columns].notna(), None)
     return {
-        "kind": "model", "format": title, "notes": [*loaded.notes, *found.notes],
-        "card": loaded.card.to_json(), "inferred": sorted(loaded.card.inferred),
-        "parameters": found.totals["parameters"], "layers": layers.to_dict("records"),
+        "kind": "model",
+        "format": title,
+        "notes": [*loaded.notes, *found.notes],
+        "card": loaded.card.to_json(),
+        "inferred": sorted(loaded.card.inferred),
+        "parameters": found.totals["parameters"],
+        "layers": layers.to_dict("records"),
     }
 
 
 def data_report(path: Path, card: Path | None) -> dict:
     """kind, format, notes, examples, classes with their counts, columns, unreadable pictures."""
     from core import library
+
     dataset_id = library.dataset_id(path)
     data = library.open_dataset(dataset_id)
     counts = {} if data.labels is None else pd.Series(data.labels).value_counts()
     form = next(f for f in discover("core.dataset_formats", "FORMAT").values() if f.matches(path))
     return {
-        "kind": "data", "format": form.title, "notes": list(data.notes), "examples": len(data),
+        "kind": "data",
+        "format": form.title,
+        "notes": list(data.notes),
+        "examples": len(data),
         "classes": {name: int(counts.get(i, 0)) for i, name in enumerate(data.class_names)},
         "columns": list(map(str, data.metadata.columns)),
         "unreadable": [list(row) for row in data.unreadable],
@@ -64,9 +76,12 @@ def logs_report(path: Path) -> tuple[dict, pd.DataFrame]:
     found, logs = find_logs(path), read_logs(path)
     titles = sorted({formats()[run.format].title for run in found.runs})
     return {
-        "kind": "logs", "format": ", ".join(titles), "notes": list(logs.notes),
+        "kind": "logs",
+        "format": ", ".join(titles),
+        "notes": list(logs.notes),
         "runs": sorted(map(str, logs.table["run"].unique())),
-        "tags": sorted(map(str, logs.table["tag"].unique())), "points": len(logs.table),
+        "tags": sorted(map(str, logs.table["tag"].unique())),
+        "points": len(logs.table),
     }, logs.table
 
 
@@ -78,7 +93,9 @@ def write_table(table: pd.DataFrame, out: Path) -> None:
         table.to_parquet(unfinished, index=False)
         unfinished.replace(out)
     except OSError as error:
-        raise UserError(f"{out} could not be written ({error.strerror}). Choose another place.") from error
+        raise UserError(
+            f"{out} could not be written ({error.strerror}). Choose another place."
+        ) from error
 
 
 def finite(number: float) -> float | None:

@@ -11,13 +11,20 @@ import numpy as np
 from core import jobs, library
 from core.errors import UserError
 from core.explain import explanation, methods
-from core.inference import activations, outcomes, predictions, truth
-from core.overview import by_class, notes, summary
+from core.inference import activations, predictions
+from core.outcomes import outcomes, truth
+from core.overview import by_class, opening_notes, pass_notes, summary
 from core.reports import finite, given_card, write_table
 
 
-def score(model: Path, data: Path, card: Path | None, layers: tuple[str, ...], limit: int | None,
-          out: Path | None) -> dict:
+def score(
+    model: Path,
+    data: Path,
+    card: Path | None,
+    layers: tuple[str, ...],
+    limit: int | None,
+    out: Path | None,
+) -> dict:
     """examples, accuracy, mean_loss, per_class, notes; with `out`, the tables and arrays as files.
 
     Without labels there is no accuracy, and the notes say so.
@@ -30,12 +37,23 @@ def score(model: Path, data: Path, card: Path | None, layers: tuple[str, ...], l
     record: dict = {"examples": len(table), "accuracy": None, "mean_loss": None, "per_class": {}}
     if "label" in table:
         figures = summary(model_id, dataset_id)
-        record |= {"accuracy": figures.accuracy, "mean_loss": finite(figures.mean_loss), "per_class": {
-            row["class"]: {"examples": row.examples, "right": row.right, "accuracy": row.accuracy}
-            for _, row in by_class(model_id, dataset_id).iterrows()}}
-    record["notes"] = notes(model_id, dataset_id)
+        record |= {
+            "accuracy": figures.accuracy,
+            "mean_loss": finite(figures.mean_loss),
+            "per_class": {
+                row["class"]: {
+                    "examples": row.examples,
+                    "right": row.right,
+                    "accuracy": row.accuracy,
+                }
+                for _, row in by_class(model_id, dataset_id).iterrows()
+            },
+        }
+    record["notes"] = [*opening_notes(model_id, dataset_id), *pass_notes(model_id, dataset_id)]
     if out:
-        metadata = library.open_dataset(dataset_id).metadata.drop(columns="path").iloc[table["example"]]
+        metadata = (
+            library.open_dataset(dataset_id).metadata.drop(columns="path").iloc[table["example"]]
+        )
         metadata = metadata.drop(columns=[c for c in metadata if c in table]).reset_index(drop=True)
         write_table(table.assign(**metadata), out / "predictions.parquet")
         np.save(out / "probabilities.npy", predictions(model_id, dataset_id))
@@ -45,20 +63,35 @@ def score(model: Path, data: Path, card: Path | None, layers: tuple[str, ...], l
     return record
 
 
-def explain(model: Path, data: Path, card: Path | None, example: int, method: str, target: str | None,
-            layer: str | None, out: Path | None) -> dict:
-    """One map: its settings, the prediction, sum and extremes, trust figures; the map itself in `out`."""
+def explain(
+    model: Path,
+    data: Path,
+    card: Path | None,
+    example: int,
+    method: str,
+    target: str | None,
+    layer: str | None,
+    out: Path | None,
+) -> dict:
+    """One map's settings, prediction, sum and extremes, trust figures; the map itself in `out`."""
     model_id, dataset_id = library.model_id(model, given_card(card)), library.dataset_id(data)
     with _progress():
         names = truth(model_id, dataset_id).class_names
-    found = explanation(model_id, dataset_id, example, _method(method), _class(target, names), layer)
+    found = explanation(
+        model_id, dataset_id, example, _method(method), _class(target, names), layer
+    )
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         np.save(out, found.map)
     return {
-        "example": example, "method": found.method, "layer": found.layer, "target": names[found.target],
+        "example": example,
+        "method": found.method,
+        "layer": found.layer,
+        "target": names[found.target],
         "prediction": [{"class": names[k], "probability": p} for k, p in found.prediction],
-        "sum": finite(found.total), "min": finite(found.low), "max": finite(found.high),
+        "sum": finite(found.total),
+        "min": finite(found.low),
+        "max": finite(found.high),
         "trust": {"deletion": found.deletion, "random_deletion": found.random_deletion},
         "notes": list(found.notes),
     }
@@ -78,8 +111,10 @@ def _class(words: str | None, names: tuple[str, ...]) -> int | None:
         return names.index(words)
     if words.isdigit() and int(words) < len(names):
         return int(words)
-    raise UserError(f"There is no class {words!r}. The classes are {', '.join(names[:10])}"
-                    f"{' …' if len(names) > 10 else '.'}")
+    raise UserError(
+        f"There is no class {words!r}. The classes are {', '.join(names[:10])}"
+        f"{' …' if len(names) > 10 else '.'}"
+    )
 
 
 @contextmanager
@@ -91,8 +126,13 @@ def _progress() -> Iterator[None]:
         while not over.wait(0.5):
             for job in jobs.active():
                 left = job.seconds_left()
-                print(f"\r{job.done:,} of {job.total:,} {job.unit}, {job.rate():,.0f} a second, "
-                      f"{left or 0:,.0f} s left ", end="", file=sys.stderr, flush=True)
+                print(
+                    f"\r{job.done:,} of {job.total:,} {job.unit}, {job.rate():,.0f} a second, "
+                    f"{left or 0:,.0f} s left ",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
     thread = threading.Thread(target=say, daemon=True)
     thread.start()

@@ -10,11 +10,13 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from core.errors import UserError
 
 VERSION = 1  # raise when what a key stands for is computed differently
 ABANDONED = 24 * 3600  # seconds after which an unfinished folder belongs to a process that died
@@ -23,11 +25,23 @@ INDEX = "index.json"  # written last: array name -> file and its size
 
 
 def folder() -> Path:
-    """Where results are kept; made if need be."""
+    """Where results are kept."""
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "netlens"
-    path = Path(os.environ.get("NETLENS_CACHE", default))
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return Path(os.environ.get("NETLENS_CACHE", default))
+
+
+def uploads() -> Path:
+    """Where uploaded files are kept, each in a folder named by its content."""
+    return folder() / "uploads"
+
+
+def scratch() -> Path | None:
+    """A folder for temporary files, None for the system's own where the cache cannot be written."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder() if os.access(folder(), os.W_OK) else None
 
 
 def limit() -> float:
@@ -54,7 +68,8 @@ def read(key: str) -> Mapping[str, np.ndarray] | None:
     except (OSError, ValueError, TypeError, AttributeError):
         shutil.rmtree(place, ignore_errors=True)
         return None
-    os.utime(place)  # last used, for `trim`
+    with suppress(OSError):  # a cache that may only be read
+        os.utime(place)  # last used, for `trim`
     return arrays
 
 
@@ -81,15 +96,23 @@ class Writer:
             self.arrays[name] = np.zeros(shape, dtype)
         else:
             self.arrays[name] = np.lib.format.open_memmap(file, "w+", dtype=dtype, shape=shape)
+            _reserve(file)
         return self.arrays[name]
+
+
+def _reserve(file: Path) -> None:
+    """Takes the room on disk now: a mapped file that outgrows the disk kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
 
 
 @contextmanager
 def writing(key: str) -> Iterator[Writer]:
     """A result that appears under `key` when the block ends well, and not at all otherwise."""
     place = folder() / f".{key}.{uuid.uuid4().hex}"
-    place.mkdir()
     try:
+        place.mkdir(parents=True)
         writer = Writer(place)
         yield writer
         index = {}
@@ -100,6 +123,11 @@ def writing(key: str) -> Iterator[Writer]:
         (place / INDEX).write_text(json.dumps(index))
         if not (folder() / key).exists():  # else another process was first, with the same result
             os.replace(place, folder() / key)
+    except OSError as error:
+        raise UserError(
+            f"Results could not be written to {folder()} ({error.strerror}). Make room there, or "
+            "name another folder in NETLENS_CACHE."
+        ) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
     trim()
@@ -108,7 +136,7 @@ def writing(key: str) -> Iterator[Writer]:
 def trim() -> None:
     """Deletes what was used longest ago until all fits the limit, and what dead processes left."""
     results = []
-    for place in folder().iterdir():
+    for place in [*folder().iterdir(), *(uploads().iterdir() if uploads().is_dir() else ())]:
         try:
             files = [entry.stat() for entry in place.iterdir()] if place.is_dir() else []
             newest = max([place.stat().st_mtime, *(file.st_mtime for file in files)])
@@ -118,7 +146,7 @@ def trim() -> None:
         if place.name.startswith("."):
             if time.time() - newest > ABANDONED:
                 shutil.rmtree(place, ignore_errors=True)
-        elif (place / INDEX).exists():
+        elif (place / INDEX).exists() or place.parent == uploads():
             results.append((used, sum(file.st_size for file in files), place))
     total = sum(size for _, size, _ in results)
     for _, size, place in sorted(results)[:-1]:

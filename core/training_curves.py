@@ -24,8 +24,11 @@ def smoothed(values: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
     finite = np.isfinite(values)
     if not finite.any() or (values == values[0]).all():
         return values.copy()
-    averages = accumulate(values[finite].tolist(), lambda last, value: last * weight
-                          + (1 - weight) * value, initial=0.0)
+    averages = accumulate(
+        values[finite].tolist(),
+        lambda last, value: last * weight + (1 - weight) * value,
+        initial=0.0,
+    )
     counts = np.arange(1, finite.sum() + 1, dtype=np.float64)
     result = values.copy()
     result[finite] = np.array(list(averages)[1:]) / (1 - weight**counts)
@@ -52,8 +55,19 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     duration: seconds from the first to the last wall time. not_finite: how many values.
     """
     rows = [_summed_up(run, tag, part) for run, tag, part in series(table)]
-    columns = ["run", "tag", "points", "first_step", "last_step", "last", "better", "best",
-               "best_step", "duration", "not_finite"]
+    columns = [
+        "run",
+        "tag",
+        "points",
+        "first_step",
+        "last_step",
+        "last",
+        "better",
+        "best",
+        "best_step",
+        "duration",
+        "not_finite",
+    ]
     result = pd.DataFrame(rows, columns=columns)
     return result.astype({"best_step": "Int64", "last": float, "best": float, "duration": float})
 
@@ -76,8 +90,19 @@ def _summed_up(run: str, tag: str, part: pd.DataFrame) -> tuple:
         best, best_step = values[at], int(steps[at])
     dated = times[np.isfinite(times)]
     duration = np.ptp(dated) if len(dated) else np.nan
-    return (run, tag, len(part), int(steps[0]), int(steps[-1]), values[-1], better, best,
-            best_step, duration, int((~finite).sum()))
+    return (
+        run,
+        tag,
+        len(part),
+        int(steps[0]),
+        int(steps[-1]),
+        values[-1],
+        better,
+        best,
+        best_step,
+        duration,
+        int((~finite).sum()),
+    )
 
 
 def downsampled(table: pd.DataFrame, limit: int = MOST_POINTS) -> tuple[pd.DataFrame, str]:
@@ -88,12 +113,19 @@ def downsampled(table: pd.DataFrame, limit: int = MOST_POINTS) -> tuple[pd.DataF
     """
     rows, starts = in_series(table)
     values = table["value"].to_numpy()
-    kept = [part if len(part) <= limit else part[extremes(values[part], limit)]
-            for part in np.split(rows, starts[1:])]
+    kept = [
+        part if len(part) <= limit else part[extremes(values[part], limit)]
+        for part in np.split(rows, starts[1:])
+    ]
     chosen = np.sort(np.concatenate(kept)) if len(rows) else rows
-    said = "" if len(chosen) == len(rows) else (
-        f"Showing {len(chosen):,} of {len(rows):,} points: the lowest and the highest of each "
-        "stretch, no peak is lost.")
+    said = (
+        ""
+        if len(chosen) == len(rows)
+        else (
+            f"Showing {len(chosen):,} of {len(rows):,} points: the lowest and the highest of each "
+            "stretch, no peak is lost."
+        )
+    )
     return table.iloc[chosen], said
 
 
@@ -106,16 +138,20 @@ def extremes(values: np.ndarray, limit: int) -> np.ndarray:
     real = np.pad(finite, (0, stretches * size - len(values)))
     odd = np.pad(~finite, (0, stretches * size - len(values)))
     places = [np.array([0, len(values) - 1])]
-    for ranked, there in ((np.where(real, padded, np.inf), real),
-                          (np.where(real, -padded, np.inf), real), (~odd, odd)):
+    for ranked, there in (
+        (np.where(real, padded, np.inf), real),
+        (np.where(real, -padded, np.inf), real),
+        (~odd, odd),
+    ):
         lowest = ranked.reshape(stretches, size).argmin(axis=1) + np.arange(stretches) * size
         places.append(lowest[there.reshape(stretches, size).any(axis=1)])
     return np.unique(np.concatenate(places))
 
 
 @cached_result
-def curves(logs_id: str, tags: tuple[str, ...], smoothing: float = SMOOTHING,
-           limit: int = MOST_POINTS) -> tuple[pd.DataFrame, str]:
+def curves(
+    logs_id: str, tags: tuple[str, ...], smoothing: float = SMOOTHING, limit: int = MOST_POINTS
+) -> tuple[pd.DataFrame, str]:
     """The points to draw of those tags in all runs, and what was left out of the drawing.
 
     Columns run, tag, step, wall_time, value; relative: seconds since the series' first point;

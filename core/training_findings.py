@@ -98,8 +98,14 @@ def _not_finite(curves: list[Curve]) -> list[Finding]:
     for curve in curves:
         odd = np.flatnonzero(~np.isfinite(curve.values))
         if len(odd):
-            candidate = (len(curve.values) < 2, int(curve.steps[odd[0]]), not direction(curve.tag),
-                         curve.tag, curve, odd)  # a single value, as of hyperparameters, is no curve
+            candidate = (
+                len(curve.values) < 2,
+                int(curve.steps[odd[0]]),
+                not direction(curve.tag),
+                curve.tag,
+                curve,
+                odd,
+            )  # a single value, as of hyperparameters, is no curve
             first[curve.run] = min(first.get(curve.run, candidate), candidate, key=lambda c: c[:4])
     return [_non_finite_finding(curve, odd) for *_, curve, odd in first.values()]
 
@@ -109,8 +115,14 @@ def _non_finite_finding(curve: Curve, odd: np.ndarray) -> Finding:
     step = int(curve.steps[odd[0]])
     stayed = len(odd) == len(curve.values) - odd[0]
     rest = "and never finite again" if stayed else "and finite again later"
-    return Finding(curve.run, curve.tag, step, f"{curve.tag} is {what} at step {step:,} {rest} "
-                   f"({len(odd):,} of {len(curve.values):,} values).", "not finite")
+    return Finding(
+        curve.run,
+        curve.tag,
+        step,
+        f"{curve.tag} is {what} at step {step:,} {rest} "
+        f"({len(odd):,} of {len(curve.values):,} values).",
+        "not finite",
+    )
 
 
 def _overfitting(pair: Pair, train: Curve, validation: Curve) -> list[Finding]:
@@ -124,28 +136,54 @@ def _overfitting(pair: Pair, train: Curve, validation: Curve) -> list[Finding]:
     step = int(validation.steps[best])
     before = trained[max(0, np.searchsorted(train.steps, step, "right") - 1)]
     fell = before - trained[-1]
-    if (count - 1 - best < max(3, count // 10) or rise < max(RISE * abs(held[best]), NOISES * noise)
-            or fell < FALL * abs(before)):
+    if (
+        count - 1 - best < max(3, count // 10)
+        or rise < max(RISE * abs(held[best]), NOISES * noise)
+        or fell < FALL * abs(before)
+    ):
         return []
     run, tag = pair.validation
-    return [Finding(run, tag, step, f"Overfitting from about step {step:,}: {tag} is lowest there "
-                    f"({held[best]:.4g}) and rises to {held[-1]:.4g}, while {train.tag} falls on "
-                    f"from {before:.4g} to {trained[-1]:.4g}.", "overfitting")]
+    return [
+        Finding(
+            run,
+            tag,
+            step,
+            f"Overfitting from about step {step:,}: {tag} is lowest there "
+            f"({held[best]:.4g}) and rises to {held[-1]:.4g}, while {train.tag} falls on "
+            f"from {before:.4g} to {trained[-1]:.4g}.",
+            "overfitting",
+        )
+    ]
 
 
 def _did_not_fall(curve: Curve) -> list[Finding]:
     values = curve.values
     if len(values) < FEWEST_OF_A_LOSS or not np.isfinite(values).all():
         return []
-    begin, mean = float(np.median(values[:max(1, len(values) // 10)])), level(values)
+    begin, mean = float(np.median(values[: max(1, len(values) // 10)])), level(values)
     if mean[-1] - begin >= (DIVERGED - 1) * abs(begin):
         first = int(np.flatnonzero(values - begin >= (DIVERGED - 1) * abs(begin))[0])
         step = int(curve.steps[first])
-        return [Finding(curve.run, curve.tag, step, f"{curve.tag} diverged: {begin:.4g} at the "
-                        f"start, {values[first]:.4g} at step {step:,}, {mean[-1]:.4g} at the end.",
-                        "divergence")]
+        return [
+            Finding(
+                curve.run,
+                curve.tag,
+                step,
+                f"{curve.tag} diverged: {begin:.4g} at the "
+                f"start, {values[first]:.4g} at step {step:,}, {mean[-1]:.4g} at the end.",
+                "divergence",
+            )
+        ]
     if begin - mean.min() >= FALL * abs(begin):
         return []
     first, last = int(curve.steps[0]), int(curve.steps[-1])
-    return [Finding(curve.run, curve.tag, first, f"{curve.tag} hardly fell: {begin:.4g} at the "
-                    f"start, never below {mean.min():.4g} up to step {last:,}.", "plateau")]
+    return [
+        Finding(
+            curve.run,
+            curve.tag,
+            first,
+            f"{curve.tag} hardly fell: {begin:.4g} at the "
+            f"start, never below {mean.min():.4g} up to step {last:,}.",
+            "plateau",
+        )
+    ]

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from core.hard_examples import hardest_examples
-from core.overview import by_class, confused_pairs, findings, notes, summary
+from core.overview import by_class, confused_pairs, findings, opening_notes, pass_notes, summary
 from core.ui.boundary import boundary
 from core.ui.charts import class_bars, confusion
 from core.ui.frame import page
 from core.ui.images import image_pool
-from core.ui.overview import loss_spark, model_line, nothing_chosen
+from core.ui.overview import bullets, loss_spark, model_line, nothing_chosen
 from core.ui.selection import select
-from core.ui.text import count, md_escape, percent
+from core.ui.text import count, md_escape, percent, plural
 
 SHOWN = 8  # hardest examples on this page
 
@@ -19,11 +19,16 @@ chosen = page()
 
 def answer() -> None:
     """One sentence of figures."""
-    figures, classes = summary(chosen.model_id, chosen.dataset_id), by_class(chosen.model_id, chosen.dataset_id)
+    figures, classes = (
+        summary(chosen.model_id, chosen.dataset_id),
+        by_class(chosen.model_id, chosen.dataset_id),
+    )
     worst = classes.iloc[0]
-    st.markdown(f"#### {count(figures.right)} of {count(figures.scored)} right "
-                f"({percent(figures.accuracy)}) · mean loss {figures.mean_loss:.3g} · worst class "
-                f"{md_escape(worst['class'])} ({percent(worst['accuracy'])})")
+    st.markdown(
+        f"#### {count(figures.right)} of {count(figures.scored)} right "
+        f"({percent(figures.accuracy)}) · mean loss {figures.mean_loss:.3g} · worst class "
+        f"{md_escape(worst['class'])} ({percent(worst['accuracy'])})"
+    )
 
 
 def worth_a_look() -> None:
@@ -35,21 +40,28 @@ def worth_a_look() -> None:
     for number, finding in enumerate(found):
         words, go = st.columns([2, 1], vertical_alignment="center")
         words.markdown(f"**{md_escape(finding.title)}**  \n{md_escape(finding.reason)}")
-        if go.button(f"{min(len(finding.examples), 24)} pictures", key=f"finding-{number}", width="stretch",
-                     help="Chooses these examples and opens Hard examples."):
+        if go.button(
+            plural(min(len(finding.examples), 24), "picture"),
+            key=f"finding-{number}",
+            width="stretch",
+            help="Chooses these examples and opens Hard examples.",
+        ):
             st.session_state["_go"] = "pages/5_Hard_examples.py"
             select(finding.examples[:24])
 
 
 def what_was_opened() -> None:
-    """The loading report."""
+    """The loading report, the first notes in sight."""
     st.subheader("What was opened")
     with boundary("The loading report"):
-        said = notes(chosen.model_id, chosen.dataset_id)
-        st.markdown("\n".join(f"- {md_escape(note, longest=600)}" for note in said[:4]))
+        said = opening_notes(chosen.model_id, chosen.dataset_id)
+        bullets(said[:4])
         if said[4:]:
-            with st.expander(f"{len(said) - 4} more notes"):
-                st.markdown("\n".join(f"- {md_escape(note, longest=600)}" for note in said[4:]))
+            with st.expander(f"{len(said) - 4} more"):
+                bullets(said[4:])
+    if chosen.dataset_id:
+        with boundary("The notes on the labels"):
+            bullets(pass_notes(chosen.model_id, chosen.dataset_id))
 
 
 def pictures() -> None:
@@ -57,7 +69,9 @@ def pictures() -> None:
     st.subheader("Hardest examples")
     hardest = hardest_examples(chosen.model_id, chosen.dataset_id, "Cross-entropy", SHOWN)
     image_pool(chosen.dataset_id, hardest, key="overview-hardest", side=68)
-    st.page_link("pages/5_Hard_examples.py", label="All hard examples", icon=":material/arrow_forward:")
+    st.page_link(
+        "pages/5_Hard_examples.py", label="All hard examples", icon=":material/arrow_forward:"
+    )
     left, middle, right = st.columns(3)
     with left:
         st.subheader("Accuracy by class")

@@ -12,8 +12,10 @@ from core.ui.text import compact, file_size, md_escape
 chosen = page()
 title("Architecture")
 if chosen.model_id is None:
-    st.write("This page shows every layer of a network, its shapes and its weights. Choose a model in "
-             "the sidebar.")
+    st.write(
+        "This page shows every layer of a network, its shapes and its weights. Choose a model in "
+        "the sidebar."
+    )
     sample_button()
     st.stop()
 
@@ -21,11 +23,15 @@ if chosen.model_id is None:
 def totals() -> None:
     """The answer in one line."""
     found = architecture(chosen.model_id, chosen.dataset_id)
-    words = [f"{compact(found.totals['parameters'])} parameters in {len(found.table)} layers",
-             f"{file_size(found.totals['weight_bytes'])} of weights"]
+    words = [
+        f"{compact(found.totals['parameters'])} parameters in {len(found.table)} layers",
+        f"{file_size(found.totals['weight_bytes'])} of weights",
+    ]
     if "multiply_adds" in found.totals:
-        words += [f"{compact(found.totals['multiply_adds'])} multiply-adds for one image",
-                  f"{file_size(found.totals['peak_activation_bytes'])} of activations at the peak"]
+        words += [
+            f"{compact(found.totals['multiply_adds'])} multiply-adds for one image",
+            f"{file_size(found.totals['peak_activation_bytes'])} of activations at the peak",
+        ]
     st.markdown(f"#### {' · '.join(words)}")
     for note in found.notes:
         st.caption(md_escape(note, longest=600))
@@ -34,17 +40,28 @@ def totals() -> None:
 def layers() -> None:
     """The table, searched by name, type or shape, and the layer that was clicked."""
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    words = left.text_input("Find", key="find", bind="query-params", placeholder="name, type, dtype or shape",
-                            help='For example conv, "Linear" (quotes: the whole word), float32, 64,32,32 or 64.')
-    deepest = right.toggle("Only outermost", key="outermost", bind="query-params",
-                           help="Leaves out the layers inside other layers.")
+    words = left.text_input(
+        "Find",
+        key="find",
+        bind="query-params",
+        placeholder="name, type, dtype or shape",
+        help='For example conv, "Linear" (quotes: the whole word), float32, 64,32,32 or 64.',
+    )
+    deepest = right.toggle(
+        "Only outermost",
+        key="outermost",
+        bind="query-params",
+        help="Leaves out the layers inside other layers.",
+    )
     table = found_layers(architecture(chosen.model_id, chosen.dataset_id).table, words, deepest)
     if table.empty:
         st.write("No layer matches. Remove a letter, or look for a part of the name.")
         return
     event = layer_frame(table, key="layers")
-    st.caption("Multiply-adds count convolutions and matrix products, attention included; nothing "
-               "elementwise. Shapes are for one image.")
+    st.caption(
+        "Multiply-adds count convolutions and matrix products, attention included; nothing "
+        "elementwise. Shapes are for one image."
+    )
     if event is not None:
         layer_details(chosen.model_id, event)
     st.download_button("Download as CSV", table.to_csv(index=False), "layers.csv", "text/csv")

@@ -12,8 +12,10 @@ from core.ui.text import md_escape, plural
 chosen = page()
 title("Training curves")
 if chosen.logs_id is None:
-    st.write("This page shows loss and accuracy while training, run by run. Choose training logs in the "
-             "sidebar: a folder of TensorBoard event files.")
+    st.write(
+        "This page shows loss and accuracy while training, run by run. Choose training logs in the "
+        "sidebar: a folder of TensorBoard event files."
+    )
     sample_button()
     st.stop()
 

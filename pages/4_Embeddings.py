@@ -3,10 +3,11 @@
 import streamlit as st
 
 from core.embeddings import layer_map, pixel_map
-from core.inference import POOLINGS, outcomes
+from core.inference import POOLINGS
+from core.outcomes import outcomes
 from core.ui.boundary import boundary
-from core.ui.embeddings import colour_choice, layer_choice, map_table, trust_line
 from core.ui.charts import linked_scatter
+from core.ui.embeddings import colour_choice, layer_choice, map_table, trust_line
 from core.ui.frame import page
 from core.ui.images import image_pool
 from core.ui.states import needs_data, title
@@ -21,18 +22,31 @@ def maps() -> None:
     """Pixels beside a layer, one selection for both."""
     first, second, third = st.columns([2, 1.2, 2], vertical_alignment="bottom")
     layer = layer_choice(chosen.model_id, chosen.dataset_id, first)
-    pooling = second.segmented_control("Pooling", list(POOLINGS), default="mean", required=True, key="pooling",
-                                       bind="query-params", help="How a layer's map becomes one number a channel.")
+    pooling = second.segmented_control(
+        "Pooling",
+        list(POOLINGS),
+        default="mean",
+        required=True,
+        key="pooling",
+        bind="query-params",
+        help="How a layer's map becomes one number a channel.",
+    )
     with third:
         colour = colour_choice(chosen.model_id, chosen.dataset_id)
     pixels = pixel_map(chosen.dataset_id)
     hidden = layer_map(chosen.model_id, chosen.dataset_id, layer, pooling)
     if pixels.neighbour_accuracy is not None and hidden.neighbour_accuracy is not None:
-        st.markdown(f"#### Neighbours share the label in {percent(pixels.neighbour_accuracy)} of examples by "
-                    f"pixels, in {percent(hidden.neighbour_accuracy)} by {md_escape(layer)}")
+        st.markdown(
+            f"#### Neighbours share the label in {percent(pixels.neighbour_accuracy)} of examples "
+            f"by pixels, in {percent(hidden.neighbour_accuracy)} by {md_escape(layer)}"
+        )
     table = map_table(chosen.model_id, chosen.dataset_id, pixels, hidden)
-    linked_scatter(table, [("pixel_x", "pixel_y", "Pixels (PCA)"), ("layer_x", "layer_y", f"{layer} (PCA)")],
-                   colour, key=f"maps-{chosen.dataset_id}-{layer}-{pooling}")
+    linked_scatter(
+        table,
+        [("pixel_x", "pixel_y", "Pixels (PCA)"), ("layer_x", "layer_y", f"{layer} (PCA)")],
+        colour,
+        key=f"maps-{chosen.dataset_id}-{layer}-{pooling}",
+    )
     left, right = st.columns(2)
     with left:
         trust_line(pixels)
@@ -47,9 +61,14 @@ def chosen_examples() -> None:
         st.write("Click a point to see its picture; Shift adds to the choice.")
         return
     table = outcomes(chosen.model_id, chosen.dataset_id).set_index("example", drop=False)
-    image_pool(chosen.dataset_id, table.loc[table.index.intersection(chosen.examples[::-1])], key="chosen")
-    st.page_link("pages/6_Saliency.py", label="What does the network look at in them?",
-                 icon=":material/arrow_forward:")
+    image_pool(
+        chosen.dataset_id, table.loc[table.index.intersection(chosen.examples[::-1])], key="chosen"
+    )
+    st.page_link(
+        "pages/6_Saliency.py",
+        label="What does the network look at in them?",
+        icon=":material/arrow_forward:",
+    )
 
 
 with boundary("The maps"):

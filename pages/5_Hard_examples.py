@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.hard_examples import SCORES, hardest_examples
-from core.inference import outcomes
+from core.outcomes import outcomes
 from core.overview import summary
 from core.ui.boundary import boundary
 from core.ui.charts import score_scatter
@@ -20,8 +20,10 @@ needs_data(chosen, "the examples that the network gets most wrong, with their pi
 def answer() -> None:
     figures = summary(chosen.model_id, chosen.dataset_id)
     wrong = figures.scored - figures.right
-    st.markdown(f"#### {count(wrong)} of {count(figures.scored)} answers are wrong "
-                f"({percent(wrong / figures.scored)})")
+    st.markdown(
+        f"#### {count(wrong)} of {count(figures.scored)} answers are wrong "
+        f"({percent(wrong / figures.scored)})"
+    )
 
 
 def chosen_examples() -> None:
@@ -30,25 +32,39 @@ def chosen_examples() -> None:
         return
     st.subheader("Chosen examples")
     table = outcomes(chosen.model_id, chosen.dataset_id).set_index("example", drop=False)
-    image_pool(chosen.dataset_id, table.loc[table.index.intersection(chosen.examples)], key="chosen")
-    st.page_link("pages/6_Saliency.py", label="What does the network look at in them?",
-                 icon=":material/arrow_forward:")
+    image_pool(
+        chosen.dataset_id, table.loc[table.index.intersection(chosen.examples)], key="chosen"
+    )
+    st.page_link(
+        "pages/6_Saliency.py",
+        label="What does the network look at in them?",
+        icon=":material/arrow_forward:",
+    )
 
 
 def hardest() -> None:
     left, right = st.columns([2, 1], vertical_alignment="bottom")
-    score = left.segmented_control("Hardness", list(SCORES), default="Cross-entropy", required=True,
-                                   key="hardness", bind="query-params",
-                                   help="Cross-entropy: how little the true class was believed. Margin: how far "
-                                        "a wrong class was ahead. Entropy: how undecided, whatever the label.")
+    score = left.segmented_control(
+        "Hardness",
+        list(SCORES),
+        default="Cross-entropy",
+        required=True,
+        key="hardness",
+        bind="query-params",
+        help="Cross-entropy: how little the true class was believed. Margin: how far "
+        "a wrong class was ahead. Entropy: how undecided, whatever the label.",
+    )
     limit = right.slider("Examples", 8, 96, 24, step=8, key="limit", bind="query-params")
     table = hardest_examples(chosen.model_id, chosen.dataset_id, score, limit)
     score_scatter(with_images(chosen.dataset_id, table), score, key=f"scores-{chosen.dataset_id}")
     st.subheader(f"The {limit} hardest, hardest first")
     image_pool(chosen.dataset_id, table, key="hardest")
     with st.expander("As a table"):
-        st.dataframe(table, hide_index=True, column_config={
-            "confidence": st.column_config.NumberColumn(format="percent")})
+        st.dataframe(
+            table,
+            hide_index=True,
+            column_config={"confidence": st.column_config.NumberColumn(format="percent")},
+        )
 
 
 with boundary("The answer"):

@@ -3,11 +3,17 @@
 import streamlit as st
 
 from core.explain import explanation, methods, why_not
-from core.inference import outcomes, truth
+from core.outcomes import outcomes, truth
 from core.ui.boundary import boundary
 from core.ui.frame import page
 from core.ui.saliency import (
-    PREDICTED, current_example, layer_choice, map_picture, prediction_line, target_choice, trust_line,
+    PREDICTED,
+    current_example,
+    layer_choice,
+    map_picture,
+    prediction_line,
+    target_choice,
+    trust_line,
 )
 from core.ui.states import needs_data, title
 
@@ -25,8 +31,16 @@ def maps() -> None:
     first, second, third = st.columns(3)
     target = target_choice(names, first)
     layer = layer_choice(chosen.model_id, chosen.dataset_id, second)
-    strength = third.slider("Picture to map", 0.0, 1.0, 0.6, 0.05, key="strength", bind="query-params",
-                            help="0 shows the picture alone, 1 the map alone.")
+    strength = third.slider(
+        "Picture to map",
+        0.0,
+        1.0,
+        0.6,
+        0.05,
+        key="strength",
+        bind="query-params",
+        help="0 shows the picture alone, 1 the map alone.",
+    )
     columns = st.columns(len(methods()) + 1)
     with columns[0]:
         st.markdown("**What the network gets**")
@@ -34,11 +48,18 @@ def maps() -> None:
     for column, (name, method) in zip(columns[1:], methods().items(), strict=True):
         with column, boundary(method.title):
             st.markdown(f"**{method.title}**")
-            one_map(example, name, None if target == PREDICTED else names.index(target),
-                    layer if method.needs_layer else None, strength)
+            one_map(
+                example,
+                name,
+                None if target == PREDICTED else names.index(target),
+                layer if method.needs_layer else None,
+                strength,
+            )
 
 
-def one_map(example: int, name: str, target: int | None, layer: str | None, strength: float) -> None:
+def one_map(
+    example: int, name: str, target: int | None, layer: str | None, strength: float
+) -> None:
     """A method's map over the picture, and how far to trust it."""
     method = methods()[name]
     if layer and (reason := why_not(chosen.model_id, chosen.dataset_id, example, name, layer)):

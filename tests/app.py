@@ -49,9 +49,10 @@ def words(app: AppTest) -> str:
 
 
 def click_chart(app: AppTest, key: str, **selection: list) -> AppTest:
-    """Selects marks in the first chart whose key begins with `key`, as a click in the browser would."""
+    """Selects marks in the first chart whose key begins with `key`, as a click would."""
     chart = next(c for c in app.get("vega_lite_chart") if f"-{key}" in c.proto.id)
     states = app._tree.get_widget_states()
-    states.widgets.append(WidgetState(id=chart.proto.id, string_value=json.dumps({"selection": selection})))
+    states.widgets.append(
+        WidgetState(id=chart.proto.id, string_value=json.dumps({"selection": selection}))
+    )
     return app._run(states)
-

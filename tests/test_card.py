@@ -8,10 +8,22 @@ from core.card import Card, InputSpec, card_beside, parse_card
 from core.errors import UserError
 
 FULL = {
-    "title": "My net", "architecture": "resnet18", "class_names": ["a", "b"], "output": "logits",
-    "input": {"channels": 3, "height": 224, "width": 224, "channel_order": "BGR", "range": [0, 1],
-              "mean": [0.1, 0.2, 0.3], "std": 0.5, "resize": {"shorter_side": 256, "crop": 224}},
-    "data": "pictures", "logs": "logs",
+    "title": "My net",
+    "architecture": "resnet18",
+    "class_names": ["a", "b"],
+    "output": "logits",
+    "input": {
+        "channels": 3,
+        "height": 224,
+        "width": 224,
+        "channel_order": "BGR",
+        "range": [0, 1],
+        "mean": [0.1, 0.2, 0.3],
+        "std": 0.5,
+        "resize": {"shorter_side": 256, "crop": 224},
+    },
+    "data": "pictures",
+    "logs": "logs",
 }
 
 
@@ -28,17 +40,32 @@ def test_every_key_is_optional():
     assert Card().to_json() == {}
 
 
-@pytest.mark.parametrize(("said", "names"), [
-    ([], "JSON object"), ({"colour": 1}, "'colour'"), ({"inferred": ["x"]}, "'inferred'"), ({"output": "odds"}, "'output'"),
-    ({"input": {"height": 0}}, "height"), ({"input": {"height": 1e9}}, "height"), ({"input": {"height": True}}, "height"),
-    ({"input": {"std": 0}}, "std"), ({"input": {"mean": "x"}}, "mean"), ({"input": {"mean": [float("nan")]}}, "mean"),
-    ({"input": {"range": [1, 1]}}, "range"), ({"input": {"resize": "squash"}}, "resize"),
-    ({"input": {"resize": {"shorter_side": 100, "crop": 200}}}, "resize"), ({"input": 3}, "'input'"),
-    ({"input": {"channels": 3, "mean": [1, 2]}}, "3 channels"), ({"class_names": "cat"}, "class_names"),
-    ({"class_names": []}, "class_names"), ({"title": 3}, "'title'"), ({"input": {"depth": 3}}, "input.depth"),
-])
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ([], "JSON object"),
+        ({"colour": 1}, "'colour'"),
+        ({"inferred": ["x"]}, "'inferred'"),
+        ({"output": "odds"}, "'output'"),
+        ({"input": {"height": 0}}, "height"),
+        ({"input": {"height": 1e9}}, "height"),
+        ({"input": {"height": True}}, "height"),
+        ({"input": {"std": 0}}, "std"),
+        ({"input": {"mean": "x"}}, "mean"),
+        ({"input": {"mean": [float("nan")]}}, "mean"),
+        ({"input": {"range": [1, 1]}}, "range"),
+        ({"input": {"resize": "squash"}}, "resize"),
+        ({"input": {"resize": {"shorter_side": 100, "crop": 200}}}, "resize"),
+        ({"input": 3}, "'input'"),
+        ({"input": {"channels": 3, "mean": [1, 2]}}, "3 channels"),
+        ({"class_names": "cat"}, "class_names"),
+        ({"class_names": []}, "class_names"),
+        ({"title": 3}, "'title'"),
+        ({"input": {"depth": 3}}, "input.depth"),
+    ],
+)
 def test_what_is_wrong_is_named_with_its_file(said, names):
-    with pytest.raises(UserError, match="my.card.json") as error:
+    with pytest.raises(UserError, match=r"my\.card\.json") as error:
         parse_card(said, "my.card.json")
     assert names in str(error.value)
 
@@ -68,23 +95,72 @@ def test_cards_beside_a_model(tmp_path):
 
 
 def test_hugging_face_and_timm_files(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"id2label": {"1": "dog", "0": "cat"}, "architecture": "resnet50"}))
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps({
-        "do_center_crop": True, "crop_size": {"height": 224, "width": 224}, "size": {"shortest_edge": 256},
-        "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
-        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"id2label": {"1": "dog", "0": "cat"}, "architecture": "resnet50"})
+    )
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps(
+            {
+                "do_center_crop": True,
+                "crop_size": {"height": 224, "width": 224},
+                "size": {"shortest_edge": 256},
+                "do_rescale": True,
+                "rescale_factor": 1 / 255,
+                "do_normalize": True,
+                "image_mean": [0.485, 0.456, 0.406],
+                "image_std": [0.229, 0.224, 0.225],
+            }
+        )
+    )
     card, notes = card_beside(tmp_path / "model.safetensors")
     assert card.class_names == ("cat", "dog")
-    assert (card.architecture, card.input.resize, card.input.range) == ("resnet50", (256, 224), (0.0, 1.0))
+    assert (card.architecture, card.input.resize, card.input.range) == (
+        "resnet50",
+        (256, 224),
+        (0.0, 1.0),
+    )
     assert card.input.std == (0.229, 0.224, 0.225)
     assert len(notes) == 2
 
 
 def test_timm_pretrained_configuration(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"architecture": "vit_tiny", "pretrained_cfg": {
-        "input_size": [3, 224, 224], "crop_pct": 0.875, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}))
+    (tmp_path / "config.json").write_text(
+        json.dumps(
+            {
+                "architecture": "vit_tiny",
+                "pretrained_cfg": {
+                    "input_size": [3, 224, 224],
+                    "crop_pct": 0.875,
+                    "mean": [0.5, 0.5, 0.5],
+                    "std": [0.5, 0.5, 0.5],
+                },
+            }
+        )
+    )
     card, _ = card_beside(tmp_path / "model.safetensors")
     assert (card.input.channels, card.input.height, card.input.resize) == (3, 224, (256, 224))
+
+
+def test_what_hugging_face_switches_off_is_off(tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps(
+            {
+                "do_rescale": False,
+                "do_normalize": False,
+                "image_mean": [0.5] * 3,
+                "size": {"height": 32, "width": 32},
+            }
+        )
+    )
+    card, _ = card_beside(tmp_path / "model.safetensors")
+    assert (card.input.range, card.input.mean, card.input.std) == ((0.0, 255.0), (0.0,), (1.0,))
+
+
+def test_somebody_elses_config_does_not_keep_a_model_closed(tmp_path):
+    (tmp_path / "config.json").write_text("{ not json")
+    card, notes = card_beside(tmp_path / "model.safetensors")
+    assert card == Card()
+    assert "config.json beside the model was not used" in notes[0]
 
 
 def test_a_broken_card_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""The command line: one line of JSON a thing, errors in one line, a killed run leaves nothing broken."""
+"""The command line: JSON by the line, errors in one line, nothing broken by a kill."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from PIL import Image
 
 from core import library
 from core.__main__ import main
-from core.inference import outcomes, predictions
+from core.inference import predictions
+from core.outcomes import outcomes
 from tests.conftest import ROOT
 
 
@@ -24,19 +25,30 @@ def run(capsys):
         status = main([str(word) for word in words])
         captured = capsys.readouterr()
         return status, [json.loads(line) for line in captured.out.splitlines()], captured.err
+
     return run
 
 
 def test_inspect_says_what_each_path_is(run, samples, tmp_path):
     (tmp_path / "broken.pt").write_bytes(b"<!DOCTYPE html>")
-    status, lines, _ = run("inspect", samples / "shapes-cnn.pt2", samples / "digits-test.json", samples / "logs",
-                           tmp_path / "broken.pt", tmp_path / "gone")
+    status, lines, _ = run(
+        "inspect",
+        samples / "shapes-cnn.pt2",
+        samples / "digits-test.json",
+        samples / "logs",
+        tmp_path / "broken.pt",
+        tmp_path / "gone",
+    )
     assert status == 2
     model, data, logs, broken, gone = lines
     assert (model["kind"], data["kind"], logs["kind"]) == ("model", "data", "logs")
     assert {"card", "parameters", "layers", "notes", "format", "path"} <= model.keys()
     layer = next(row for row in model["layers"] if row["name"] == "stage1.conv")
-    assert (layer["type"], layer["input_shape"], layer["parameters"]) == ("Conv2d", [1, 3, 64, 64], 324)
+    assert (layer["type"], layer["input_shape"], layer["parameters"]) == (
+        "Conv2d",
+        [1, 3, 64, 64],
+        324,
+    )
     assert layer["multiply_adds"] == 324 * 64 * 64
     assert (data["examples"], sum(data["classes"].values())) == (504, 504)
     assert {"columns", "unreadable", "notes"} <= data.keys()
@@ -47,7 +59,11 @@ def test_inspect_says_what_each_path_is(run, samples, tmp_path):
 
 
 def test_inspect_as_another_kind_is_refused(run, samples):
-    for kind, path in (("model", "digits-test.json"), ("data", "shapes-cnn.pt"), ("logs", "shapes-cnn.pt")):
+    for kind, path in (
+        ("model", "digits-test.json"),
+        ("data", "shapes-cnn.pt"),
+        ("logs", "shapes-cnn.pt"),
+    ):
         status, lines, _ = run("inspect", "--as", kind, samples / path)
         assert status == 2
         assert path in lines[0]["error"]
@@ -55,13 +71,32 @@ def test_inspect_as_another_kind_is_refused(run, samples):
 
 def test_score_writes_what_the_pages_show(run, samples, tmp_path):
     model, data = samples / "digits-cnn.safetensors", samples / "digits-test.json"
-    status, (record,), _ = run("score", "--model", model, "--data", data, "--layer", "stage2", "head", "--out", tmp_path / "out")
+    status, (record,), _ = run(
+        "score",
+        "--model",
+        model,
+        "--data",
+        data,
+        "--layer",
+        "stage2",
+        "head",
+        "--out",
+        tmp_path / "out",
+    )
     assert status == 0
     table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
     shown = outcomes(library.model_id(model), library.dataset_id(data))
     assert record["accuracy"] == table["correct"].mean() == shown["correct"].mean()
     assert record["mean_loss"] == pytest.approx(table["loss"].mean())
-    assert list(table.columns[:7]) == ["example", "path", "label", "prediction", "confidence", "loss", "correct"]
+    assert list(table.columns[:7]) == [
+        "example",
+        "path",
+        "label",
+        "prediction",
+        "confidence",
+        "loss",
+        "correct",
+    ]
     assert "row" in table.columns  # the data's own metadata
     saved = np.load(tmp_path / "out" / "probabilities.npy")
     assert np.array_equal(saved, predictions(library.model_id(model), library.dataset_id(data)))
@@ -71,8 +106,15 @@ def test_score_writes_what_the_pages_show(run, samples, tmp_path):
 
 
 def test_score_of_a_part(run, samples):
-    _, (record,), _ = run("score", "--model", samples / "digits-cnn.safetensors", "--data", samples / "digits-all.json",
-                          "--limit", 100)
+    _, (record,), _ = run(
+        "score",
+        "--model",
+        samples / "digits-cnn.safetensors",
+        "--data",
+        samples / "digits-all.json",
+        "--limit",
+        100,
+    )
     assert record["examples"] == 100
     assert any("100 of 1,797" in note for note in record["notes"])
 
@@ -82,32 +124,93 @@ def test_a_card_from_elsewhere(run, samples, tmp_path):
     model.write_bytes((samples / "digits-cnn.safetensors").read_bytes())
     card = json.loads((samples / "digits-cnn.card.json").read_text())
     (tmp_path / "card.json").write_text(json.dumps(card | {"class_names": list("9876543210")}))
-    _, (record,), _ = run("score", "--model", model, "--data", samples / "digits-test.json", "--card", tmp_path / "card.json")
+    _, (record,), _ = run(
+        "score",
+        "--model",
+        model,
+        "--data",
+        samples / "digits-test.json",
+        "--card",
+        tmp_path / "card.json",
+    )
     assert record["accuracy"] < 0.2
 
 
 def test_explain_writes_the_map(run, samples, tmp_path):
-    words = ("explain", "--model", samples / "shapes-cnn.safetensors", "--data", samples / "shapes-test.json", "--example", 3)
+    words = (
+        "explain",
+        "--model",
+        samples / "shapes-cnn.safetensors",
+        "--data",
+        samples / "shapes-test.json",
+        "--example",
+        3,
+    )
     status, (record,), _ = run(*words, "--method", "Grad-CAM", "--out", tmp_path / "map.npy")
     assert status == 0
     found = np.load(tmp_path / "map.npy")
     assert (found.dtype, found.shape) == (np.float32, (64, 64))
     assert record["sum"] == pytest.approx(found.sum(dtype=np.float64))
     assert (record["min"], record["max"]) == (found.min(), found.max())
-    _, (by_name,), _ = run(*words, "--method", "gradient", "--target", record["prediction"][1]["class"])
+    _, (by_name,), _ = run(
+        *words, "--method", "gradient", "--target", record["prediction"][1]["class"]
+    )
     assert by_name["target"] == record["prediction"][1]["class"]
 
 
-@pytest.mark.parametrize("words", [
-    ("score", "--model", "{s}/gone.pt", "--data", "{s}/digits-test.json"),
-    ("score", "--model", "{s}/digits-cnn.safetensors", "--data", "{s}/shapes-cnn.pt"),
-    ("score", "--model", "{s}/digits-cnn.safetensors", "--data", "{s}/digits-test.json", "--layer", "gone"),
-    ("explain", "--model", "{s}/digits-cnn.safetensors", "--data", "{s}/digits-test.json", "--example", "9999", "--method", "gradient"),
-    ("explain", "--model", "{s}/digits-cnn.safetensors", "--data", "{s}/digits-test.json", "--example", "1", "--method", "magic"),
-    ("explain", "--model", "{s}/digits-cnn.safetensors", "--data", "{s}/digits-test.json", "--example", "1", "--method", "gradient",
-     "--target", "gone"),
-    ("logs", "{s}/gone"), ("logs", "{s}/shapes-cnn.pt"),
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score", "--model", "{s}/gone.pt", "--data", "{s}/digits-test.json"),
+        ("score", "--model", "{s}/digits-cnn.safetensors", "--data", "{s}/shapes-cnn.pt"),
+        (
+            "score",
+            "--model",
+            "{s}/digits-cnn.safetensors",
+            "--data",
+            "{s}/digits-test.json",
+            "--layer",
+            "gone",
+        ),
+        (
+            "explain",
+            "--model",
+            "{s}/digits-cnn.safetensors",
+            "--data",
+            "{s}/digits-test.json",
+            "--example",
+            "9999",
+            "--method",
+            "gradient",
+        ),
+        (
+            "explain",
+            "--model",
+            "{s}/digits-cnn.safetensors",
+            "--data",
+            "{s}/digits-test.json",
+            "--example",
+            "1",
+            "--method",
+            "magic",
+        ),
+        (
+            "explain",
+            "--model",
+            "{s}/digits-cnn.safetensors",
+            "--data",
+            "{s}/digits-test.json",
+            "--example",
+            "1",
+            "--method",
+            "gradient",
+            "--target",
+            "gone",
+        ),
+        ("logs", "{s}/gone"),
+        ("logs", "{s}/shapes-cnn.pt"),
+    ],
+)
 def test_what_a_person_can_put_right_is_one_line(run, samples, words):
     status, lines, said = run(*(word.replace("{s}", str(samples)) for word in words))
     assert (status, lines) == (2, [])
@@ -130,16 +233,30 @@ def test_a_run_killed_on_the_way_leaves_nothing_broken(samples, tmp_path):
     for name in ("0", "1"):
         (tmp_path / "data" / name).mkdir(parents=True)
         for i in range(1500):
-            Image.fromarray(random.integers(0, 255, (8, 8), dtype=np.uint8)).save(tmp_path / "data" / name / f"{i}.png")
-    command = [sys.executable, "-m", "core", "score", "--model", str(samples / "shapes-cnn.safetensors"),
-               "--data", str(tmp_path / "data")]
+            Image.fromarray(random.integers(0, 255, (8, 8), dtype=np.uint8)).save(
+                tmp_path / "data" / name / f"{i}.png"
+            )
+    command = [
+        sys.executable,
+        "-m",
+        "core",
+        "score",
+        "--model",
+        str(samples / "shapes-cnn.safetensors"),
+        "--data",
+        str(tmp_path / "data"),
+    ]
     environment = {**os.environ, "NETLENS_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while child.poll() is None and not list((tmp_path / "cache").glob(".*/*.npy")):
         time.sleep(0.005)
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL, "the run was over before it could be killed"
     assert list((tmp_path / "cache").glob(".*"))
     assert not [place for place in (tmp_path / "cache").iterdir() if not place.name.startswith(".")]
-    again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    again = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     assert json.loads(again.stdout)["examples"] == 3000

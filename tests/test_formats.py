@@ -38,15 +38,18 @@ def test_exactly_one_format_knows_each_model_file_whatever_its_name(path, tmp_pa
     assert formats_of(renamed, MODELS) == formats_of(path, MODELS)
 
 
-@pytest.mark.parametrize("path", [*DATA_FILES, *SAMPLES.glob("*.card.json"), ROOT / "README.md", *SAMPLES.glob("logs/*/*/*")],
-                         ids=named)
+@pytest.mark.parametrize(
+    "path",
+    [*DATA_FILES, *SAMPLES.glob("*.card.json"), ROOT / "README.md", *SAMPLES.glob("logs/*/*/*")],
+    ids=named,
+)
 def test_no_model_format_takes_what_is_no_model(path):
     assert formats_of(path, MODELS) == []
 
 
 @pytest.mark.parametrize("path", DATA_FILES, ids=named)
 def test_exactly_one_format_knows_each_data_set(path):
-    form, = formats_of(path, DATA)
+    (form,) = formats_of(path, DATA)
     data = DATA[form].load(path)
     assert len(data) > 0
     assert len(data.labels) == len(data.metadata) == len(data)
@@ -58,7 +61,9 @@ def test_exactly_one_format_knows_each_data_set(path):
     assert DATA[form].content_id(path) == DATA[form].content_id(path)
 
 
-@pytest.mark.parametrize("path", [*MODEL_FILES, *SAMPLES.glob("*.card.json"), SAMPLES / "logs"], ids=named)
+@pytest.mark.parametrize(
+    "path", [*MODEL_FILES, *SAMPLES.glob("*.card.json"), SAMPLES / "logs"], ids=named
+)
 def test_no_data_format_takes_what_is_no_data(path):
     assert formats_of(path, DATA) == []
 
@@ -66,7 +71,7 @@ def test_no_data_format_takes_what_is_no_data(path):
 @pytest.mark.parametrize("path", MODEL_FILES, ids=named)
 def test_each_model_opens_or_is_answered(path):
     """What is read gives a frozen module; what is not yet read says what to do instead."""
-    form, = formats_of(path, MODELS)
+    (form,) = formats_of(path, MODELS)
     try:
         loaded = MODELS[form].load(path, Card())
     except UserError as error:
@@ -98,15 +103,22 @@ def test_the_shapes_network_is_the_same_in_every_format_that_opens():
                 outputs[path.name] = library.open_model(library.model_id(path)).module(inputs)
             except UserError:
                 continue
-    assert {"shapes-cnn.pt", "shapes-cnn.ckpt", "shapes-cnn.safetensors", "shapes-cnn.pt2"} <= outputs.keys()
+    assert {
+        "shapes-cnn.pt",
+        "shapes-cnn.ckpt",
+        "shapes-cnn.safetensors",
+        "shapes-cnn.pt2",
+    } <= outputs.keys()
     expected = outputs["shapes-cnn.pt"]
     for name, found in outputs.items():
         assert torch.allclose(found, expected, atol=1e-5), name
 
 
 def test_layers_keep_their_names_in_the_exported_form():
-    names = [set(dict(library.open_model(library.model_id(SAMPLES / f)).module.named_modules()))
-             for f in ("shapes-cnn.safetensors", "shapes-cnn.pt2")]
+    names = [
+        set(dict(library.open_model(library.model_id(SAMPLES / f)).module.named_modules()))
+        for f in ("shapes-cnn.safetensors", "shapes-cnn.pt2")
+    ]
     assert {"stage1.conv", "stage2.norm", "stage3.activation", "head"} <= names[0] & names[1]
 
 

@@ -1,4 +1,4 @@
-"""The rules of the house that a test can hold: imports point down, nothing is executed, pages are thin."""
+"""Rules of the house: imports point down, nothing is executed, pages are thin."""
 
 import ast
 import subprocess
@@ -11,9 +11,33 @@ from tests.conftest import ROOT
 
 FILES = sorted([*ROOT.glob("core/**/*.py"), *ROOT.glob("pages/*.py"), ROOT / "Home.py"])
 PAGES = sorted(ROOT.glob("pages/*.py"))
-LAZY = {"umap", "tensorflow", "keras", "onnx", "onnxruntime", "sklearn", "captum", "tf_explain", "h5py"}
-BASE = {"errors", "plugins", "card", "device", "layers", "library", "cache", "inference", "jobs", "store",
-        "preprocess", "labels", "images"}
+LAZY = {
+    "umap",
+    "tensorflow",
+    "keras",
+    "onnx",
+    "onnxruntime",
+    "sklearn",
+    "captum",
+    "tf_explain",
+    "h5py",
+}
+FEATURES = {"overview", "hard_examples", "embeddings", "explain", "architecture", "training_curves"}
+BASE = {
+    "errors",
+    "plugins",
+    "card",
+    "device",
+    "layers",
+    "library",
+    "cache",
+    "inference",
+    "jobs",
+    "store",
+    "preprocess",
+    "labels",
+    "images",
+}
 
 
 def name_of(path):
@@ -35,7 +59,11 @@ def imports(path, outermost=False):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_streamlit_and_altair_are_imported_only_where_things_are_drawn(path):
-    drawn = path.is_relative_to(ROOT / "core/ui") or path.parent.name == "pages" or path.name in ("cache.py", "Home.py")
+    drawn = (
+        path.is_relative_to(ROOT / "core/ui")
+        or path.parent.name == "pages"
+        or path.name in ("cache.py", "Home.py")
+    )
     tops = {module.partition(".")[0] for module in imports(path)}
     assert drawn or not tops & {"streamlit", "altair"}
 
@@ -47,10 +75,10 @@ def test_imports_point_down(path):
         assert not module.startswith(("pages", "Home", "tests", "sample_models")), module
         if mine[0] == "core" and mine[1] not in ("ui", "__main__.py"):
             assert not module.startswith("core.ui"), module
-        if mine[0] == "core" and path.stem in BASE and len(mine) == 2:
-            features = {"core.overview", "core.hard_examples", "core.embeddings", "core.explain", "core.architecture",
-                        "core.training_curves", "core.score", "core.reports"}
-            assert not features & {module}, module
+        if mine[0] == "core" and path.stem in BASE | FEATURES and len(mine) == 2:
+            assert module not in {
+                f"core.{name}" for name in (FEATURES | {"score", "reports"}) - {path.stem}
+            }, module
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
@@ -58,7 +86,9 @@ def test_pages_are_thin(path):
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
     assert not {m.partition(".")[0] for m in imports(path)} & {"torch", "numpy", "torchvision"}
-    assert ast.get_docstring(tree).partition("\n")[0].endswith("?"), "the first line is the page's question"
+    assert ast.get_docstring(tree).partition("\n")[0].endswith("?"), (
+        "the first line is the page's question"
+    )
     assert "chosen = page()" in text
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
@@ -73,8 +103,16 @@ def test_heavy_libraries_are_imported_inside_functions(path):
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_nothing_that_a_file_says_is_executed(path):
     forbidden_calls = {"eval", "exec", "compile", "__import__"}
-    forbidden_attributes = {("torch", "load"), ("jit", "load"), ("export", "load"), ("pickle", "load"),
-                            ("pickle", "loads"), ("hub", "load"), ("os", "system"), ("pd", "read_pickle")}
+    forbidden_attributes = {
+        ("torch", "load"),
+        ("jit", "load"),
+        ("export", "load"),
+        ("pickle", "load"),
+        ("pickle", "loads"),
+        ("hub", "load"),
+        ("os", "system"),
+        ("pd", "read_pickle"),
+    }
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call):
             continue
@@ -92,24 +130,38 @@ def test_nothing_that_a_file_says_is_executed(path):
 
 
 def test_what_the_first_page_needs_imports_nothing_heavy():
-    script = ("import sys\nimport core.ui.frame, core.overview, core.hard_examples, core.ui.overview, core.ui.charts\n"
-              "from core.plugins import discover\n"
-              "for p in ('model_formats', 'dataset_formats', 'log_formats', 'architectures'):\n"
-              "    discover(f'core.{p}', 'FORMAT')\n"
-              f"print(sorted(set({sorted(LAZY)!r}) & set(sys.modules)))")
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    script = (
+        "import sys\nimport core.ui.frame, core.overview, core.hard_examples\n"
+        "import core.ui.overview, core.ui.charts\n"
+        "from core.plugins import discover\n"
+        "for p in ('model_formats', 'dataset_formats', 'log_formats', 'architectures'):\n"
+        "    discover(f'core.{p}', 'FORMAT')\n"
+        f"print(sorted(set({sorted(LAZY)!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
 def test_reading_logs_imports_nothing_heavy():
-    script = ("import sys, core.logs, core.reports, core.__main__\n"
-              "print([m for m in ('torch', 'streamlit', 'altair', 'sklearn') if m in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    script = (
+        "import sys, core.logs, core.reports, core.__main__\n"
+        "print([m for m in ('torch', 'streamlit', 'altair', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
 def test_no_file_names_a_place_of_the_machine_that_made_it():
     told = [str(Path.home())] if len(str(Path.home())) > 5 else []
-    for path in [*FILES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("*.md"), *ROOT.glob("sample_models/*.json")]:
+    for path in [
+        *FILES,
+        *ROOT.glob("tests/**/*.py"),
+        *ROOT.glob("*.md"),
+        *ROOT.glob("sample_models/*.json"),
+    ]:
         text = path.read_text(encoding="utf-8")
         assert not [place for place in told if place in text], path

@@ -23,7 +23,8 @@ def as_bytes(image, kind="PNG", **options):
 def test_lossless_kinds_keep_every_pixel():
     for kind in ("PNG", "BMP", "TIFF"):
         assert np.array_equal(decode(as_bytes(Image.fromarray(COLOUR), kind), "x"), COLOUR)
-    assert np.array_equal(decode(as_bytes(Image.fromarray(COLOUR[..., 0])), "x")[..., 0], COLOUR[..., 0])
+    grey = COLOUR[..., 0]
+    assert np.array_equal(decode(as_bytes(Image.fromarray(grey)), "x")[..., 0], grey)
 
 
 def test_palettes_and_two_levels():
@@ -52,7 +53,8 @@ def test_the_orientation_in_the_file_is_followed():
     assert decode(as_bytes(Image.fromarray(COLOUR), exif=exif), "x").shape == (13, 9, 3)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"%!PS-Adobe-3.0 EPSF-3.0", as_bytes(Image.fromarray(COLOUR))[:60]])
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"%!PS-Adobe-3.0 EPSF-3.0",
+                                     as_bytes(Image.fromarray(COLOUR))[:60]])
 def test_what_is_no_picture_is_named(content):
     with pytest.raises(UserError, match=r"my\.png"):
         decode(content, "my.png")

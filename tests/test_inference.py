@@ -15,7 +15,8 @@ from core.batches import BatchPlan
 from core.card import Card
 from core.device import device
 from core.errors import UserError
-from core.inference import POOLINGS, activations, log_probabilities_of, outcomes, predictions
+from core.inference import POOLINGS, activations, log_probabilities_of, predictions
+from core.outcomes import outcomes
 from core.overview import by_class, confused_pairs, summary
 
 
@@ -25,20 +26,33 @@ def ids(samples, model, data, limit=None):
 
 def loop(samples, model, data):
     """An independent pass: the safetensors library, a plain forward, torch's own functions."""
-    state, card = load_file(samples / f"{model}.safetensors"), json.loads((samples / f"{model}.card.json").read_text())
+    state, card = (
+        load_file(samples / f"{model}.safetensors"),
+        json.loads((samples / f"{model}.card.json").read_text()),
+    )
     loaded = library.open_model(library.model_id(samples / f"{model}.safetensors")).module
     net = copy.deepcopy(loaded)
     net.load_state_dict(state)
     data = library.open_dataset(library.dataset_id(samples / data))
     pictures = np.stack([data.image(row) for row in range(len(data))]).astype(np.float32) / 255
-    inputs = torch.from_numpy((pictures - card["input"]["mean"]) / card["input"]["std"]).permute(0, 3, 1, 2).float()
+    inputs = (
+        torch.from_numpy((pictures - card["input"]["mean"]) / card["input"]["std"])
+        .permute(0, 3, 1, 2)
+        .float()
+    )
     with torch.no_grad():
         logits = torch.cat([net(part) for part in inputs.split(100)])
     return torch.softmax(logits, 1).numpy(), data.labels
 
 
-@pytest.mark.parametrize(("model", "data"), [("shapes-cnn", "shapes-test.json"), ("shapes-vit", "shapes-test.json"),
-                                             ("digits-cnn", "digits-test.json")])
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        ("shapes-cnn", "shapes-test.json"),
+        ("shapes-vit", "shapes-test.json"),
+        ("digits-cnn", "digits-test.json"),
+    ],
+)
 def test_accuracy_and_loss_agree_with_a_plain_loop_and_sklearn(samples, model, data):
     model_id, dataset_id = ids(samples, f"{model}.safetensors", data)
     expected, labels = loop(samples, model, data)
@@ -46,7 +60,9 @@ def test_accuracy_and_loss_agree_with_a_plain_loop_and_sklearn(samples, model, d
     assert np.abs(found - expected).max() < 1e-4
     figures = summary(model_id, dataset_id)
     assert figures.accuracy == pytest.approx(accuracy_score(labels, expected.argmax(1)), abs=1e-3)
-    assert figures.mean_loss == pytest.approx(log_loss(labels, expected.astype(np.float64)), rel=1e-3)
+    assert figures.mean_loss == pytest.approx(
+        log_loss(labels, expected.astype(np.float64)), rel=1e-3
+    )
     table = outcomes(model_id, dataset_id)
     assert table["correct"].mean() == figures.accuracy
     assert np.allclose(table["confidence"], found.max(1), atol=1e-6)
@@ -54,18 +70,25 @@ def test_accuracy_and_loss_agree_with_a_plain_loop_and_sklearn(samples, model, d
 
 def test_by_class_and_confusions_agree_with_sklearn(samples):
     from sklearn.metrics import confusion_matrix, recall_score
+
     model_id, dataset_id = ids(samples, "shapes-cnn.safetensors", "shapes-test.json")
     table = outcomes(model_id, dataset_id)
     names = list(table["label"].cat.categories)
-    recall = recall_score(table["label"].astype(str), table["prediction"].astype(str), labels=names, average=None)
+    recall = recall_score(
+        table["label"].astype(str), table["prediction"].astype(str), labels=names, average=None
+    )
     found = by_class(model_id, dataset_id).set_index("class")["accuracy"]
     assert np.allclose(found.loc[names], recall)
     assert found.is_monotonic_increasing
-    matrix = confusion_matrix(table["label"].astype(str), table["prediction"].astype(str), labels=names)
+    matrix = confusion_matrix(
+        table["label"].astype(str), table["prediction"].astype(str), labels=names
+    )
     pairs = confused_pairs(model_id, dataset_id)
     assert pairs["examples"].sum() == matrix.sum() - np.trace(matrix)
     worst = pairs.iloc[0]
-    assert worst["examples"] == matrix[names.index(worst["label"]), names.index(worst["prediction"])]
+    assert (
+        worst["examples"] == matrix[names.index(worst["label"]), names.index(worst["prediction"])]
+    )
 
 
 @pytest.mark.parametrize("pooling", list(POOLINGS))
@@ -73,7 +96,11 @@ def test_activations_agree_with_a_hook(samples, pooling):
     model_id, dataset_id = ids(samples, "digits-cnn.safetensors", "digits-test.json")
     found = activations(model_id, dataset_id, "stage2", pooling)
     module, data = library.open_model(model_id).module, library.open_dataset(dataset_id)
-    inputs = torch.tensor(np.stack([data.image(r) for r in range(16)]) / 255.0).permute(0, 3, 1, 2).float()
+    inputs = (
+        torch.tensor(np.stack([data.image(r) for r in range(16)]) / 255.0)
+        .permute(0, 3, 1, 2)
+        .float()
+    )
     kept = []
     handle = module.stage2.register_forward_hook(lambda m, i, o: kept.append(o))
     with torch.no_grad():
@@ -98,25 +125,35 @@ def test_an_unknown_layer_is_named(samples):
         activations(model_id, dataset_id, "stage9", "mean")
 
 
-@pytest.mark.parametrize(("output", "raw"), [
-    ("logits", lambda z: z), ("probabilities", lambda z: np.exp(z) / np.exp(z).sum(1, keepdims=True)),
-    ("log_probabilities", lambda z: z - np.log(np.exp(z).sum(1, keepdims=True))),
-])
+@pytest.mark.parametrize(
+    ("output", "raw"),
+    [
+        ("logits", lambda z: z),
+        ("probabilities", lambda z: np.exp(z) / np.exp(z).sum(1, keepdims=True)),
+        ("log_probabilities", lambda z: z - np.log(np.exp(z).sum(1, keepdims=True))),
+    ],
+)
 def test_each_meaning_of_the_output_gives_the_same_probabilities(output, raw):
     logits = np.random.default_rng(0).normal(size=(50, 6))
     found = log_probabilities_of(raw(logits), Card(output=output))
-    assert np.allclose(np.exp(found), np.exp(logits) / np.exp(logits).sum(1, keepdims=True), atol=1e-6)
+    assert np.allclose(
+        np.exp(found), np.exp(logits) / np.exp(logits).sum(1, keepdims=True), atol=1e-6
+    )
 
 
 def test_one_output_is_the_second_of_two_classes():
     logits = np.array([[-3.0], [0.0], [2.0]])
     p = 1 / (1 + np.exp(-logits))
     for output, raw in (("logits", logits), ("sigmoid", p)):
-        assert np.allclose(np.exp(log_probabilities_of(raw, Card(output=output))), np.hstack([1 - p, p]), atol=1e-6)
+        assert np.allclose(
+            np.exp(log_probabilities_of(raw, Card(output=output))), np.hstack([1 - p, p]), atol=1e-6
+        )
 
 
 def test_certain_and_wrong_stays_finite_and_nan_stays_nan():
-    found = log_probabilities_of(np.array([[1.0, 0.0], [np.nan, 0.0]]), Card(output="probabilities"))
+    found = log_probabilities_of(
+        np.array([[1.0, 0.0], [np.nan, 0.0]]), Card(output="probabilities")
+    )
     assert found[0, 1] == pytest.approx(np.log(1e-12))
     assert np.isnan(found[1, 0])
 
@@ -137,7 +174,12 @@ class Forgetful(torch.nn.Module):
 
 class Pictures:
     def take(self, start, size):
-        return torch.arange(start, start + size, dtype=torch.float32).view(-1, 1, 1, 1).expand(size, 1, 2, 2).clone()
+        return (
+            torch.arange(start, start + size, dtype=torch.float32)
+            .view(-1, 1, 1, 1)
+            .expand(size, 1, 2, 2)
+            .clone()
+        )
 
 
 @pytest.mark.parametrize("most", [1, 5, 40])
@@ -150,8 +192,12 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(most):
 
 
 def test_out_of_memory_at_one_is_an_error():
-    with pytest.raises(RuntimeError, match="out of memory"):
-        list(inference.batches(Forgetful(0).to(device()), Pictures(), 10, {}, lambda done, total: None))
+    with pytest.raises(UserError, match="too little memory"):
+        list(
+            inference.batches(
+                Forgetful(0).to(device()), Pictures(), 10, {}, lambda done, total: None
+            )
+        )
 
 
 class OneSize(torch.nn.Module):
@@ -172,7 +218,9 @@ def test_a_network_of_one_batch_size_keeps_every_row():
     pools = {"inner": POOLINGS["mean"]}
     found = list(inference.batches(OneSize(), Pictures(), 40, pools, lambda done, total: None))
     for name in ("", "inner"):
-        assert np.array_equal(np.concatenate([outputs[name] for _, outputs in found])[:, 0], np.arange(40))
+        assert np.array_equal(
+            np.concatenate([outputs[name] for _, outputs in found])[:, 0], np.arange(40)
+        )
 
 
 class NoChannelsLast(torch.nn.Module):
@@ -206,26 +254,35 @@ def test_the_plan_takes_the_cheapest_size(monkeypatch):
 
 
 def test_an_unreadable_picture_is_left_out_and_counted(samples, tmp_path):
-    from core.overview import notes
+    from core.overview import pass_notes
+
     random = np.random.default_rng(0)
     for name in ("3", "7"):
         (tmp_path / "set" / name).mkdir(parents=True)
         for i in range(4):
-            Image.fromarray(random.integers(0, 255, (8, 8), dtype=np.uint8)).save(tmp_path / "set" / name / f"{i}.png")
+            Image.fromarray(random.integers(0, 255, (8, 8), dtype=np.uint8)).save(
+                tmp_path / "set" / name / f"{i}.png"
+            )
     broken = tmp_path / "set" / "3" / "1.png"
     broken.write_bytes(broken.read_bytes()[:40])
-    model_id, dataset_id = library.model_id(samples / "digits-cnn.safetensors"), library.dataset_id(tmp_path / "set")
+    model_id, dataset_id = (
+        library.model_id(samples / "digits-cnn.safetensors"),
+        library.dataset_id(tmp_path / "set"),
+    )
     table = outcomes(model_id, dataset_id)
     assert table["example"].tolist() == [0, 2, 3, 4, 5, 6, 7]
     assert set(table["label"].astype(str)) == {"3", "7"}
     assert summary(model_id, dataset_id).scored == 7
-    assert any("1 of 8 examples have no prediction" in note for note in notes(model_id, dataset_id))
+    assert any(
+        "1 of 8 examples have no prediction" in note for note in pass_notes(model_id, dataset_id)
+    )
 
 
 def test_a_network_that_is_no_classifier_is_refused():
     class Dense(torch.nn.Module):
         def forward(self, x):
             return x.sum()
+
     with pytest.raises(UserError, match="a classifier gives"):
         list(inference.batches(Dense(), Pictures(), 10, {}, lambda done, total: None))
 

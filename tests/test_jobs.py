@@ -7,7 +7,7 @@ import pytest
 
 from core import jobs
 from core.errors import UserError
-from core.jobs import Audience, Stopped, Working
+from core.jobs import Audience, Working
 
 
 @contextmanager
@@ -23,7 +23,12 @@ class Work:
     """Work whose end a test decides; counts how often it was begun."""
 
     def __init__(self):
-        self.results, self.begun, self.may_end, self.running = {}, 0, threading.Event(), threading.Event()
+        self.results, self.begun, self.may_end, self.running = (
+            {},
+            0,
+            threading.Event(),
+            threading.Event(),
+        )
 
     def find(self):
         return self.results.get("x")
@@ -115,14 +120,14 @@ def test_what_a_session_stopped_is_not_started_again_by_it():
     assert work.begun == 0
 
 
-def test_an_error_reaches_all_who_ask_until_it_is_forgotten():
+def test_an_error_reaches_all_who_ask_and_is_tried_again_later(monkeypatch):
     def fails(progress):
         raise UserError("The file is broken.")
 
     for _ in range(2):
         with pytest.raises(UserError, match="broken"):
             jobs.demand("fails", "t", "u", lambda: None, fails)
-    jobs.forget("fails")
+    monkeypatch.setattr(jobs, "RETRY", -1.0)
     work = Work()
     work.may_end.set()
     assert work.ask("fails") == "done"

@@ -43,7 +43,9 @@ def test_folders_from_the_command_line_and_the_environment(tmp_path, samples, mo
     first, second = tmp_path / "first", tmp_path / "second"
     for place in (first, second):
         (place / "sub").mkdir(parents=True)
-        (place / "sub" / "net.safetensors").write_bytes((samples / "digits-cnn.safetensors").read_bytes())
+        (place / "sub" / "net.safetensors").write_bytes(
+            (samples / "digits-cnn.safetensors").read_bytes()
+        )
     monkeypatch.setattr(sys, "argv", ["Home.py", "--models", str(first)])
     monkeypatch.setenv("NETLENS_MODELS", f"{second}")
     paths = library.listing("models").paths

@@ -8,8 +8,14 @@ from core import library
 from tests.app import PAGES, click_chart, faults, finished, opened, words
 from tests.conftest import ROOT
 
-READABLE = ["digits-cnn.safetensors", "shapes-cnn.ckpt", "shapes-cnn.pt", "shapes-cnn.pt2", "shapes-cnn.safetensors",
-            "shapes-vit.safetensors"]
+READABLE = [
+    "digits-cnn.safetensors",
+    "shapes-cnn.ckpt",
+    "shapes-cnn.pt",
+    "shapes-cnn.pt2",
+    "shapes-cnn.safetensors",
+    "shapes-vit.safetensors",
+]
 SHAPES = {"model": "shapes-cnn.safetensors", "data": "shapes-test.json", "logs": "logs/shapes"}
 
 
@@ -37,16 +43,22 @@ def test_every_page_says_what_it_needs(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("model", ["digits-keras.keras", "digits-keras.h5", "shapes-cnn.onnx", "shapes-cnn.torchscript.pt"])
+@pytest.mark.parametrize(
+    "model",
+    ["digits-keras.keras", "digits-keras.h5", "shapes-cnn.onnx", "shapes-cnn.torchscript.pt"],
+)
 def test_every_page_answers_a_model_that_cannot_be_read_yet(page, model):
     app = opened(page, model=model, data="digits-test.json")
     assert not app.exception
-    assert all(model.partition(".")[0] in fault.replace("\\", "") for fault in faults(app)), faults(app)
+    assert all(model.partition(".")[0] in fault.replace("\\", "") for fault in faults(app)), faults(
+        app
+    )
     assert app.sidebar.selectbox(key="model").value == model
 
 
 def test_the_first_request_may_be_a_deep_link_and_gets_the_whole_frame():
     from streamlit.testing.v1 import AppTest
+
     for page in PAGES:
         app = finished(AppTest.from_file(str(ROOT / page), default_timeout=120).run())
         assert not app.exception, page
@@ -55,8 +67,11 @@ def test_the_first_request_may_be_a_deep_link_and_gets_the_whole_frame():
 
 def test_the_overview_says_what_is_right(samples):
     from core.overview import summary
+
     app = opened(**SHAPES)
-    found = summary(library.model_id(samples / SHAPES["model"]), library.dataset_id(samples / SHAPES["data"]))
+    found = summary(
+        library.model_id(samples / SHAPES["model"]), library.dataset_id(samples / SHAPES["data"])
+    )
     assert f"{found.right:,} of 2,000 right ({100 * found.accuracy:.1f} %)" in words(app)
     assert f"mean loss {found.mean_loss:.3g}" in words(app)
 
@@ -68,16 +83,25 @@ def test_the_newcomer_gets_the_sample_with_its_data_and_logs():
 
 
 def test_a_link_opens_the_view_and_the_address_names_it():
-    app = opened("pages/5_Hard_examples.py", model="digits-cnn.safetensors", data="digits-all.json", examples="3,17")
+    app = opened(
+        "pages/5_Hard_examples.py",
+        model="digits-cnn.safetensors",
+        data="digits-all.json",
+        examples="3,17",
+    )
     assert app.sidebar.selectbox(key="data").value == "digits-all.json"
     assert "2 examples chosen" in words(app)
     assert app.sidebar.text_input(key="examples").value == "3,17"
     assert "examples=3%2C17" in next(code.value for code in app.sidebar.code)
 
 
-@pytest.mark.parametrize("examples", ["", "x", "-1", "99999999999999999999", "3,3,3", "1e3", "5" * 10_000])
+@pytest.mark.parametrize(
+    "examples", ["", "x", "-1", "99999999999999999999", "3,3,3", "1e3", "5" * 10_000]
+)
 def test_odd_links_are_survived(examples):
-    app = opened(model="../../etc/passwd", data="gone.json", examples=examples, card="{not json", sample="7")
+    app = opened(
+        model="../../etc/passwd", data="gone.json", examples=examples, card="{not json", sample="7"
+    )
     assert not app.exception
     assert any("There is no" in warning.value for warning in app.warning)
     assert app.sidebar.selectbox(key="model").value == "shapes-cnn.safetensors"
@@ -105,7 +129,12 @@ def test_what_is_chosen_on_one_page_is_what_the_next_opens_with():
 
 
 def test_a_choice_that_the_data_does_not_have_is_dropped():
-    app = opened("pages/5_Hard_examples.py", model="digits-cnn.safetensors", data="digits-test.json", examples="3,503,504,99999")
+    app = opened(
+        "pages/5_Hard_examples.py",
+        model="digits-cnn.safetensors",
+        data="digits-test.json",
+        examples="3,503,504,99999",
+    )
     assert "2 examples chosen" in words(app)
 
 
@@ -118,7 +147,11 @@ def test_a_correction_applies_at_once_and_is_in_the_address():
 
 
 def field(app, label):
-    return next(w for w in [*app.sidebar.text_input, *app.sidebar.selectbox, *app.sidebar.text_area] if w.label == label)
+    return next(
+        w
+        for w in [*app.sidebar.text_input, *app.sidebar.selectbox, *app.sidebar.text_area]
+        if w.label == label
+    )
 
 
 def test_the_card_is_edited_in_the_sidebar_and_undone():
@@ -133,8 +166,13 @@ def test_the_card_is_edited_in_the_sidebar_and_undone():
     field(app, "Fitting the size").set_value("8, 8")
     app = finished(next(b for b in app.sidebar.button if b.label == "Apply").click().run())
     assert faults(app) == []
-    assert app.sidebar.text_input(key="card").value == '{"input":{"mean":[0.9],"resize":{"shorter_side":8,"crop":8}}}'
-    app = finished(next(b for b in app.sidebar.button if b.label == "Undo corrections").click().run())
+    assert (
+        app.sidebar.text_input(key="card").value
+        == '{"input":{"mean":[0.9],"resize":{"shorter_side":8,"crop":8}}}'
+    )
+    app = finished(
+        next(b for b in app.sidebar.button if b.label == "Undo corrections").click().run()
+    )
     assert not app.sidebar.text_input(key="card").value
 
 
@@ -149,6 +187,7 @@ def test_what_was_inferred_is_shown_as_such(tmp_path, monkeypatch):
 
 def test_a_network_of_nan_is_survived_on_every_page(tmp_path, monkeypatch):
     from safetensors.torch import load_file, save_file
+
     state = load_file(ROOT / "sample_models" / "digits-cnn.safetensors")
     state["head.weight"] = state["head.weight"] * float("nan")
     save_file(state, tmp_path / "nan.safetensors")
@@ -162,9 +201,12 @@ def test_a_network_of_nan_is_survived_on_every_page(tmp_path, monkeypatch):
 def test_data_of_one_class_and_few_pictures(tmp_path, monkeypatch):
     import numpy as np
     from PIL import Image
+
     (tmp_path / "data" / "pics" / "7").mkdir(parents=True)
     for i in range(4):
-        Image.fromarray(np.full((8, 8), 60 * i, np.uint8)).save(tmp_path / "data" / "pics" / "7" / f"{i}.png")
+        Image.fromarray(np.full((8, 8), 60 * i, np.uint8)).save(
+            tmp_path / "data" / "pics" / "7" / f"{i}.png"
+        )
     monkeypatch.setenv("NETLENS_DATA", str(tmp_path / "data"))
     for page in PAGES:
         app = opened(page, model="digits-cnn.safetensors", data="pics")
@@ -178,8 +220,11 @@ def test_a_sample_is_said_on_each_page():
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html><html>", b"\x80\x02}q\x00.", b"PK\x03\x04" + b"\0" * 40],
-                         ids=["empty", "html", "pickle", "zip"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<!DOCTYPE html><html>", b"\x80\x02}q\x00.", b"PK\x03\x04" + b"\0" * 40],
+    ids=["empty", "html", "pickle", "zip"],
+)
 def test_a_broken_file_is_one_message_and_the_rest_stays(page, content, tmp_path, monkeypatch):
     """The file is not listed by its bytes, or is listed and answered; the app keeps what it had."""
     (tmp_path / "broken.pt").write_bytes(content)
@@ -196,6 +241,7 @@ def test_a_broken_file_is_one_message_and_the_rest_stays(page, content, tmp_path
 
 def test_an_unforeseen_error_is_a_number_and_the_rest_stays(monkeypatch):
     from core import overview
+
     monkeypatch.setattr(overview, "findings", None)
     app = opened(**SHAPES)
     assert not app.exception

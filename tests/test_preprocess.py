@@ -13,8 +13,16 @@ RANDOM = np.random.default_rng(0)
 
 
 def spec(**keys):
-    usual = dict(channels=3, height=8, width=8, channel_order="RGB", range=(0.0, 1.0), mean=(0.0,), std=(1.0,),
-                 resize="stretch")
+    usual = {
+        "channels": 3,
+        "height": 8,
+        "width": 8,
+        "channel_order": "RGB",
+        "range": (0.0, 1.0),
+        "mean": (0.0,),
+        "std": (1.0,),
+        "resize": "stretch",
+    }
     return InputSpec(**(usual | keys))
 
 
@@ -25,10 +33,18 @@ def picture(height, width, channels=3):
 @pytest.mark.parametrize(("height", "width"), [(300, 200), (97, 131), (40, 40), (256, 256)])
 def test_shorter_side_and_crop_as_torchvision(height, width):
     from PIL import Image
+
     image = picture(height, width)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    transform = v2.Compose([v2.Resize(64), v2.CenterCrop(56), v2.PILToTensor(),
-                            v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
+    transform = v2.Compose(
+        [
+            v2.Resize(64),
+            v2.CenterCrop(56),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
     expected = transform(Image.fromarray(image))
     found = prepared([image], spec(height=56, width=56, resize=(64, 56), mean=mean, std=std))[0]
     assert torch.allclose(found, expected, atol=1e-5)
@@ -36,6 +52,7 @@ def test_shorter_side_and_crop_as_torchvision(height, width):
 
 def test_stretch_as_torchvision():
     from PIL import Image
+
     image = picture(30, 50)
     expected = v2.PILToTensor()(v2.Resize((20, 24))(Image.fromarray(image))).float()
     found = prepared([image], spec(height=20, width=24, range=(0.0, 255.0)))[0]
@@ -44,6 +61,7 @@ def test_stretch_as_torchvision():
 
 def test_grey_as_torchvision():
     from PIL import Image
+
     image = picture(8, 8)
     expected = v2.PILToTensor()(Image.fromarray(image).convert("L")).float()
     assert torch.equal(prepared([image], spec(channels=1, range=(0.0, 255.0)))[0], expected)
@@ -51,7 +69,10 @@ def test_grey_as_torchvision():
 
 def test_range_mean_std_and_order_by_the_formula():
     image = picture(8, 8)
-    found = prepared([image], spec(range=(-1.0, 1.0), mean=(0.1, 0.2, 0.3), std=(2.0, 3.0, 4.0), channel_order="BGR"))
+    found = prepared(
+        [image],
+        spec(range=(-1.0, 1.0), mean=(0.1, 0.2, 0.3), std=(2.0, 3.0, 4.0), channel_order="BGR"),
+    )
     bgr = image[..., ::-1].astype(np.float64) / 255 * 2 - 1
     expected = ((bgr - [0.1, 0.2, 0.3]) / [2, 3, 4]).transpose(2, 0, 1)
     assert np.allclose(found[0].numpy(), expected, atol=1e-6)

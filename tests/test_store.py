@@ -88,12 +88,18 @@ def test_leftovers_of_dead_processes_are_removed_and_living_ones_kept(own_folder
 
 
 def test_a_process_killed_while_writing_leaves_no_result(own_folder):
-    script = ("from core import store; import time\n"
-              "with store.writing('a') as w:\n"
-              "    w.array('v', (1000,), 'float32')[:] = 1\n"
-              "    print('writing', flush=True); time.sleep(60)\n")
-    child = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE,
-                             env={**os.environ, "NETLENS_CACHE": str(own_folder)})
+    script = (
+        "from core import store; import time\n"
+        "with store.writing('a') as w:\n"
+        "    w.array('v', (1000,), 'float32')[:] = 1\n"
+        "    print('writing', flush=True); time.sleep(60)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "NETLENS_CACHE": str(own_folder)},
+    )
     assert child.stdout.readline() == b"writing\n"
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -103,8 +109,12 @@ def test_a_process_killed_while_writing_leaves_no_result(own_folder):
 
 
 def test_a_key_depends_on_every_part():
-    keys = {store.key(model="m", data="d"), store.key(model="m", data="e"),
-            store.key(model="m", data="d", layer="x"), store.key(model="n", data="d")}
+    keys = {
+        store.key(model="m", data="d"),
+        store.key(model="m", data="e"),
+        store.key(model="m", data="d", layer="x"),
+        store.key(model="n", data="d"),
+    }
     assert len(keys) == 4
     assert store.key(b=1, a=2) == store.key(a=2, b=1)
 

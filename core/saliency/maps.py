@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from core.dry_run import dry_run
-from core.layers import layer_type
+from core.layers import channels_first, layer_type
 
 Sides = tuple[int, int]
 
@@ -16,9 +16,7 @@ def as_maps(output: torch.Tensor, height: int, width: int) -> torch.Tensor | Non
     the map's. Tokens (1, T, C) lie on the grid of patches, after a class token if there is one.
     """
     if output.dim() == 4:
-        channels_first = output.shape[2] * width == output.shape[3] * height
-        channels_last = output.shape[1] * width == output.shape[2] * height
-        return output.permute(0, 3, 1, 2) if channels_last and not channels_first else output
+        return channels_first(output, height, width)
     if output.dim() == 3:
         for tokens in (output, output[:, 1:]):
             rows = round((tokens.shape[1] * height / width) ** 0.5)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import library
+from core import library, store
 from core.errors import UserError
 from core.ui.boundary import boundary
 from core.ui.text import md_escape
@@ -22,8 +22,10 @@ def uploads(kind: str) -> dict[str, Path]:
     added: dict[str, Path] = dict(st.session_state.get("_added", {}).get(kind, {}))
     key = {"models": "model"}.get(kind, kind)
     asked = st.session_state.get(key) or st.query_params.get(key)
-    if isinstance(asked, str) and (found := re.fullmatch(r"uploads/([0-9a-f]{32})/([\w.() -]{1,120})", asked)):
-        path = library.uploads() / found[1] / found[2]
+    if isinstance(asked, str) and (
+        found := re.fullmatch(r"uploads/([0-9a-f]{32})/([\w.() -]{1,120})", asked)
+    ):
+        path = store.uploads() / found[1] / found[2]
         if path.is_file():
             added[asked] = path
     return added
@@ -32,8 +34,12 @@ def uploads(kind: str) -> dict[str, Path]:
 def add_file() -> None:
     """The popover that takes files and, where allowed, paths."""
     with st.popover("Add file", width="stretch"):
-        files = st.file_uploader("Model, data set or training log", accept_multiple_files=True,
-                                 key="uploaded", help="The file is read, never run.")
+        files = st.file_uploader(
+            "Model, data set or training log",
+            accept_multiple_files=True,
+            key="uploaded",
+            help="The file is read, never run.",
+        )
         taken = st.session_state.setdefault("_taken", set())
         for file in files or []:
             if file.file_id not in taken:
@@ -47,16 +53,20 @@ def add_file() -> None:
                 with boundary("The path"):
                     _open(Path(words).expanduser())
         else:
-            st.caption("To open folders of your own, start Netlens with "
-                       "`-- --models DIR --data DIR --logs DIR`.")
+            st.caption(
+                "To open folders of your own, start Netlens with "
+                "`-- --models DIR --data DIR --logs DIR`."
+            )
         if message := st.session_state.pop("_added_note", None):
             st.caption(message)
 
 
 def _kept(name: str, content: bytes) -> Path:
     """The uploaded bytes in the cache folder, under their digest and a harmless name."""
-    harmless = re.sub(r"[^\w.() -]", "_", Path(name.replace("\\", "/")).name)[-120:].lstrip(".") or "file"
-    folder = library.uploads() / hashlib.sha256(content).hexdigest()[:32]
+    harmless = (
+        re.sub(r"[^\w.() -]", "_", Path(name.replace("\\", "/")).name)[-120:].lstrip(".") or "file"
+    )
+    folder = store.uploads() / hashlib.sha256(content).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / harmless
     if not path.exists():
@@ -71,8 +81,8 @@ def _open(path: Path) -> None:
     kind = library.kind_of(path)
     if kind is None:
         raise UserError(library.not_known(path, "model, data set or training log"))
-    inside = path.is_relative_to(library.uploads())
-    name = path.relative_to(library.uploads().parent).as_posix() if inside else str(path)
+    inside = path.is_relative_to(store.uploads())
+    name = path.relative_to(store.uploads().parent).as_posix() if inside else str(path)
     st.session_state.setdefault("_added", {}).setdefault(kind, {})[name] = path
     st.session_state[f"_next_{kind}"] = name
     st.session_state["_added_note"] = f"Added as {KIND_WORDS[kind]}: {md_escape(path.name)}"

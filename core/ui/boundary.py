@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import streamlit as st
 from streamlit import runtime
@@ -21,11 +21,13 @@ POLL = 0.5  # seconds between two looks at a running job
 @contextmanager
 def following_jobs() -> Iterator[None]:
     """One run of the app: what this session waits for is what this run asks for, nothing older."""
-    session = _session()
-    jobs.leave(session)
-    st.session_state["_shown_jobs"] = set()
-    with _audience(session):
-        yield
+    session, run = _session(), uuid.uuid4().hex
+    st.session_state["_shown_jobs"], st.session_state["_shown_faults"] = set(), set()
+    try:
+        with _audience(session, run):
+            yield
+    finally:
+        jobs.leave(session, but=run)
 
 
 def _session() -> str:
@@ -34,9 +36,9 @@ def _session() -> str:
 
 
 @contextmanager
-def _audience(session: str) -> Iterator[None]:
+def _audience(session: str, run: str = "") -> Iterator[None]:
     refused = frozenset(st.session_state.get("_stopped_jobs", ()))
-    token = jobs.audience.set(Audience(session, lambda: _connected(session), refused))
+    token = jobs.audience.set(Audience(session, lambda: _connected(session), refused, run))
     try:
         yield
     finally:
@@ -54,19 +56,31 @@ def boundary(where: str) -> Iterator[None]:
 
     The rest of the page goes on after the block.
     """
-    with _audience(_session()):
+    with nullcontext() if jobs.audience.get() else _audience(_session()):
         try:
             yield
         except Working as working:
             show_job(working.job)
         except UserError as error:
-            st.error(md_escape(error, longest=2000), icon=":material/error:")
+            _show_fault(str(error))
         except Exception:
             number = uuid.uuid4().hex[:8]
             log.exception("error %s in %s", number, where)
-            st.error(f"{where} could not be drawn. The server's log has the cause as error {number}. "
-                     "What is open stays open; try other settings, or another file.",
-                     icon=":material/error:")
+            st.error(
+                f"{where} could not be drawn. The server's log has the cause as error {number}. "
+                "What is open stays open; try other settings, or another file.",
+                icon=":material/error:",
+            )
+
+
+def _show_fault(words: str) -> None:
+    """A message, once a page however many parts it keeps from being drawn."""
+    shown = st.session_state.setdefault("_shown_faults", set())
+    if words in shown:
+        st.caption("Not shown, for the reason given above.")
+        return
+    shown.add(words)
+    st.error(md_escape(words, longest=2000), icon=":material/error:")
 
 
 def show_job(job: Job) -> None:

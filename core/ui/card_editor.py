@@ -9,56 +9,24 @@ import streamlit as st
 from core.card import CHANNEL_ORDERS, OUTPUTS, Card, parse_card
 from core.errors import UserError
 from core.library import open_model
+from core.ui import corrections
 from core.ui.text import md_escape
 
 LABELS = {
-    "architecture": "Architecture", "output": "Outputs are", "class_names": "Class names, one a line",
-    "input.channels": "Channels", "input.height": "Height", "input.width": "Width",
-    "input.channel_order": "Channel order", "input.range": "Pixel values 0 to 255 become",
-    "input.mean": "Mean", "input.std": "Standard deviation", "input.resize": "Fitting the size",
+    "architecture": "Architecture",
+    "output": "Outputs are",
+    "class_names": "Class names, one a line",
+    "input.channels": "Channels",
+    "input.height": "Height",
+    "input.width": "Width",
+    "input.channel_order": "Channel order",
+    "input.range": "Pixel values 0 to 255 become",
+    "input.mean": "Mean",
+    "input.std": "Standard deviation",
+    "input.resize": "Fitting the size",
 }
 CHOICES = {"output": OUTPUTS, "input.channel_order": CHANNEL_ORDERS}
-LONGEST = 20_000  # characters of corrections
 COUNTS = ("input.channels", "input.height", "input.width")
-
-
-class corrections:  # noqa: N801 - a namespace over the session's one correction
-    """What this session states over the card: JSON in a text field that is bound to the address."""
-
-    KEY = "card"
-
-    @staticmethod
-    def said() -> dict[str, Any]:
-        """The corrections as a card's JSON; none where the text is not JSON."""
-        words = st.session_state.get(corrections.KEY) or st.query_params.get(corrections.KEY) or "{}"
-        try:
-            said = json.loads(words) if len(words) < LONGEST else {}
-        except (ValueError, RecursionError):
-            return {}
-        return said if isinstance(said, dict) else {}
-
-    @staticmethod
-    def card() -> Card:
-        """Raises UserError where the corrections are no card."""
-        return parse_card(corrections.said(), "The corrected card")
-
-    @staticmethod
-    def clear() -> None:
-        """Before the field is drawn."""
-        st.session_state[corrections.KEY] = ""
-
-    @staticmethod
-    def follow() -> None:
-        """Takes over what was applied in the run before; before the field is drawn."""
-        if (following := st.session_state.pop("_next_card", None)) is not None:
-            st.session_state[corrections.KEY] = following
-
-    @staticmethod
-    def state(said: dict[str, Any]) -> None:
-        """Makes these the corrections and draws everything anew."""
-        st.session_state["_next_card"] = json.dumps(said, separators=(",", ":")) if said else ""
-        st.session_state.pop("_card_fault", None)
-        st.rerun()
 
 
 def card_editor(model_id: str) -> None:
@@ -66,8 +34,11 @@ def card_editor(model_id: str) -> None:
     card = open_model(model_id).card
     with st.popover("Model card", width="stretch"):
         open_keys = [LABELS[key].lower() for key in LABELS if key in card.inferred]
-        st.caption(f"Inferred, please check: {', '.join(open_keys)}." if open_keys
-                   else "Everything here is stated by the file or its card.")
+        st.caption(
+            f"Inferred, please check: {', '.join(open_keys)}."
+            if open_keys
+            else "Everything here is stated by the file or its card."
+        )
         with st.form("card", border=False):
             said = {key: _field(key, label, card) for key, label in LABELS.items()}
             applied = st.form_submit_button("Apply", width="stretch")
@@ -78,9 +49,14 @@ def card_editor(model_id: str) -> None:
         if corrections.said() and st.button("Undo corrections", width="stretch"):
             corrections.state({})
         st.text_input("Corrections as JSON", key=corrections.KEY, bind="query-params")
-        st.download_button("Download card", json.dumps(card.to_json(), indent=2), "model.card.json",
-                           "application/json", width="stretch",
-                           help="Put it beside the model file as NAME.card.json.")
+        st.download_button(
+            "Download card",
+            json.dumps(card.to_json(), indent=2),
+            "model.card.json",
+            "application/json",
+            width="stretch",
+            help="Put it beside the model file as NAME.card.json.",
+        )
 
 
 def _field(key: str, label: str, card: Card) -> str:
@@ -107,7 +83,9 @@ def _as_text(value: Any) -> str:
 
 def _apply(said: dict[str, str], card: Card) -> None:
     """Takes what differs from the card as a correction, and draws everything anew."""
-    changed = {key: words for key, words in said.items() if words != _as_text(card.values().get(key))}
+    changed = {
+        key: words for key, words in said.items() if words != _as_text(card.values().get(key))
+    }
     correction = corrections.said() | {}
     for key, words in changed.items():
         place = correction
@@ -124,7 +102,7 @@ def _apply(said: dict[str, str], card: Card) -> None:
 
 
 def _parsed(key: str, words: str) -> Any:
-    """A field's text as the card's JSON has it; what is malformed is left for `parse_card` to name."""
+    """A field's text as the card's JSON has it; `parse_card` names what is malformed."""
     words = words.strip()
     if key == "class_names":
         return [line.strip() for line in words.splitlines() if line.strip()]

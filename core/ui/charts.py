@@ -17,13 +17,18 @@ MOST_COLOURS = 10
 
 def _finished(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
     """Canvas, no marks for screen readers one by one, faint grid, legend above."""
-    return (chart.properties(usermeta=CANVAS).configure(aria=False)
-            .configure_legend(orient="top", labelLimit=120, title=None)
-            .configure_axis(gridOpacity=0.4, labelLimit=140, labelFontSize=11, titleFontSize=12).configure_view(strokeOpacity=0))
+    return (
+        chart.properties(usermeta=CANVAS)
+        .configure(aria=False)
+        .configure_legend(orient="top", labelLimit=120, title=None)
+        .configure_axis(gridOpacity=0.4, labelLimit=140, labelFontSize=11, titleFontSize=12)
+        .configure_view(strokeOpacity=0)
+    )
 
 
-def linked_scatter(table: pd.DataFrame, views: list[tuple[str, str, str]], colour: str, key: str,
-                   height: int = 380) -> None:
+def linked_scatter(
+    table: pd.DataFrame, views: list[tuple[str, str, str]], colour: str, key: str, height: int = 380
+) -> None:
     """Scatters of the same rows side by side; a click in one chooses an example in all of them.
 
     table: example, the columns of `views` (x, y, title), the column `colour`, and what the tooltip
@@ -32,8 +37,11 @@ def linked_scatter(table: pd.DataFrame, views: list[tuple[str, str, str]], colou
     names = [name for name in table[colour].cat.categories if (table[colour] == name).any()]
     for number, (view, column) in enumerate(zip(views, st.columns(len(views)), strict=True)):
         with column:
-            _choosing(key + f"-{number}", table, lambda pick, view=view: _view(
-                table, view, colour, names, pick, height))
+            _choosing(
+                key + f"-{number}",
+                table,
+                lambda pick, view=view: _view(table, view, colour, names, pick, height),
+            )
 
 
 def _choosing(key: str, table: pd.DataFrame, draw: Callable[[alt.Parameter], alt.Chart]) -> None:
@@ -42,16 +50,30 @@ def _choosing(key: str, table: pd.DataFrame, draw: Callable[[alt.Parameter], alt
     A choice made here is marked in the browser and the chart is not sent again, so it keeps its
     zoom. A choice made elsewhere makes a new chart of it, with that choice marked.
     """
-    state = st.session_state.setdefault(f"_chart-{key}", {"made": None, "initial": (), "generation": 0})
+    state = st.session_state.setdefault(
+        f"_chart-{key}", {"made": None, "initial": (), "generation": 0}
+    )
     if selected() not in (state["made"], state["initial"]):
         state |= {"made": None, "initial": selected(), "generation": state["generation"] + 1}
-    pick = alt.selection_point(name="pick", fields=["example"], on="click", empty=False,
-                               value=[{"example": example} for example in state["initial"]])
-    event = st.altair_chart(_finished(draw(pick)), key=f"{key}-{state['generation']}",
-                            on_select="rerun", selection_mode=["pick"])
+    pick = alt.selection_point(
+        name="pick",
+        fields=["example"],
+        on="click",
+        empty=False,
+        value=[{"example": example} for example in state["initial"]],
+    )
+    event = st.altair_chart(
+        _finished(draw(pick)),
+        key=f"{key}-{state['generation']}",
+        on_select="rerun",
+        selection_mode=["pick"],
+    )
     known = set(table["example"])  # what comes from the browser is checked
-    examples = tuple(mark["example"] for mark in event.selection.get("pick") or []
-                     if isinstance(mark, dict) and mark.get("example") in known)
+    examples = tuple(
+        mark["example"]
+        for mark in event.selection.get("pick") or []
+        if isinstance(mark, dict) and mark.get("example") in known
+    )
     if examples and examples not in (state["made"], state["initial"]):
         state["made"] = examples
         select(examples)
@@ -60,22 +82,48 @@ def _choosing(key: str, table: pd.DataFrame, draw: Callable[[alt.Parameter], alt
         select(())
 
 
-def _view(table: pd.DataFrame, view: tuple[str, str, str], colour: str, names: list[str],
-          pick: alt.Parameter, height: int) -> alt.Chart:
+def _view(
+    table: pd.DataFrame,
+    view: tuple[str, str, str],
+    colour: str,
+    names: list[str],
+    pick: alt.Parameter,
+    height: int,
+) -> alt.Chart:
     x, y, title = view
     legend = alt.selection_point(name="legend", fields=[colour], bind="legend")
-    tip = [alt.Tooltip(f"{c}:N", title=c) for c in ("image", "label", "prediction", "example") if c in table]
-    axes = [dict(field=c, type="quantitative", axis=None,
-                 scale=alt.Scale(domain=_padded(table[c]), nice=False)) for c in (x, y)]
-    return alt.Chart(table).mark_circle().encode(
-        x=alt.X(**axes[0]), y=alt.Y(**axes[1]), tooltip=tip,
-        color=alt.Color(f"{colour}:N", scale=alt.Scale(domain=names), legend=alt.Legend(columns=4)),
-        size=alt.condition(pick, alt.value(260), alt.value(22)),
-        stroke=alt.condition(pick, alt.value(MARKED), alt.value(None)),
-        strokeWidth=alt.condition(pick, alt.value(3), alt.value(0)),
-        opacity=alt.condition(legend, alt.value(0.8), alt.value(0.06)),
-    ).properties(height=height, title=shorten(title, 40)).add_params(
-        pick, legend, alt.selection_interval(name="zoom", bind="scales"))
+    tip = [
+        alt.Tooltip(f"{c}:N", title=c)
+        for c in ("image", "label", "prediction", "example")
+        if c in table
+    ]
+    axes = [
+        {
+            "field": c,
+            "type": "quantitative",
+            "axis": None,
+            "scale": alt.Scale(domain=_padded(table[c]), nice=False),
+        }
+        for c in (x, y)
+    ]
+    return (
+        alt.Chart(table)
+        .mark_circle()
+        .encode(
+            x=alt.X(**axes[0]),
+            y=alt.Y(**axes[1]),
+            tooltip=tip,
+            color=alt.Color(
+                f"{colour}:N", scale=alt.Scale(domain=names), legend=alt.Legend(columns=4)
+            ),
+            size=alt.condition(pick, alt.value(260), alt.value(22)),
+            stroke=alt.condition(pick, alt.value(MARKED), alt.value(None)),
+            strokeWidth=alt.condition(pick, alt.value(3), alt.value(0)),
+            opacity=alt.condition(legend, alt.value(0.8), alt.value(0.06)),
+        )
+        .properties(height=height, title=shorten(title, 40))
+        .add_params(pick, legend, alt.selection_interval(name="zoom", bind="scales"))
+    )
 
 
 def _padded(values: pd.Series) -> list[float]:
@@ -89,29 +137,61 @@ def score_scatter(table: pd.DataFrame, score: str, key: str) -> None:
     """Confidence against a score; right and wrong differ in colour and shape; a click chooses."""
     table = table.assign(answer=table["correct"].map({True: "right", False: "wrong"}))
     kinds = ["right", "wrong"]
-    base = alt.Chart(table).mark_point(filled=True).encode(
-        x=alt.X("confidence:Q", title="confidence of the answer", axis=alt.Axis(format=".0%"),
-                scale=alt.Scale(zero=False, nice=True)),
-        y=alt.Y("score:Q", title=score.lower(), scale=alt.Scale(zero=False)),
-        color=alt.Color("answer:N", scale=alt.Scale(domain=kinds, range=[RIGHT, WRONG])),
-        shape=alt.Shape("answer:N", scale=alt.Scale(domain=kinds, range=["circle", "cross"])),
-        tooltip=[alt.Tooltip("image:N"), alt.Tooltip("label:N"), alt.Tooltip("prediction:N"),
-                 alt.Tooltip("confidence:Q", format=".1%"), alt.Tooltip("loss:Q", format=".3g"),
-                 alt.Tooltip("example:Q")]).properties(height=320)
-    _choosing(key, table, lambda pick: base.encode(
-        stroke=alt.condition(pick, alt.value(MARKED), alt.value(None)),
-        strokeWidth=alt.condition(pick, alt.value(3), alt.value(0)),
-        size=alt.condition(pick, alt.value(260), alt.value(70))).add_params(pick))
+    base = (
+        alt.Chart(table)
+        .mark_point(filled=True)
+        .encode(
+            x=alt.X(
+                "confidence:Q",
+                title="confidence of the answer",
+                axis=alt.Axis(format=".0%"),
+                scale=alt.Scale(zero=False, nice=True),
+            ),
+            y=alt.Y("score:Q", title=score.lower(), scale=alt.Scale(zero=False)),
+            color=alt.Color("answer:N", scale=alt.Scale(domain=kinds, range=[RIGHT, WRONG])),
+            shape=alt.Shape("answer:N", scale=alt.Scale(domain=kinds, range=["circle", "cross"])),
+            tooltip=[
+                alt.Tooltip("image:N"),
+                alt.Tooltip("label:N"),
+                alt.Tooltip("prediction:N"),
+                alt.Tooltip("confidence:Q", format=".1%"),
+                alt.Tooltip("loss:Q", format=".3g"),
+                alt.Tooltip("example:Q"),
+            ],
+        )
+        .properties(height=320)
+    )
+    _choosing(
+        key,
+        table,
+        lambda pick: base.encode(
+            stroke=alt.condition(pick, alt.value(MARKED), alt.value(None)),
+            strokeWidth=alt.condition(pick, alt.value(3), alt.value(0)),
+            size=alt.condition(pick, alt.value(260), alt.value(70)),
+        ).add_params(pick),
+    )
 
 
 def class_bars(table: pd.DataFrame, most: int = 20) -> None:
     """Accuracy by class, worst first, with the number of examples."""
-    shown = table.head(most).assign(name=[shorten(n, 24) for n in table["class"].head(most)])
-    base = alt.Chart(shown).encode(y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False)))
+    shown = table.head(most)
+    base = alt.Chart(shown).encode(
+        y=alt.Y("class:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False))
+    )
     bars = base.mark_bar(color=RIGHT, height={"band": 0.7}).encode(
-        x=alt.X("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%")),
-        tooltip=[alt.Tooltip("class:N"), alt.Tooltip("accuracy:Q", format=".1%"),
-                 alt.Tooltip("right:Q", format=","), alt.Tooltip("examples:Q", format=",")])
+        x=alt.X(
+            "accuracy:Q",
+            title="accuracy",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format=".0%"),
+        ),
+        tooltip=[
+            alt.Tooltip("class:N"),
+            alt.Tooltip("accuracy:Q", format=".1%"),
+            alt.Tooltip("right:Q", format=","),
+            alt.Tooltip("examples:Q", format=","),
+        ],
+    )
     st.altair_chart(_finished(bars.properties(height=max(120, 26 * len(shown)))))
     if len(table) > most:
         st.caption(f"The worst {most} of {len(table)} classes.")
@@ -122,13 +202,25 @@ def confusion(pairs: pd.DataFrame, most: int = 12) -> None:
     names = list(dict.fromkeys([*pairs["label"].head(most), *pairs["prediction"].head(most)]))
     shown = pairs[pairs["label"].isin(names) & pairs["prediction"].isin(names)]
     base = alt.Chart(shown).encode(
-        x=alt.X("prediction:N", sort=names, title="prediction", axis=alt.Axis(labelAngle=-40, labelOverlap=False)),
-        y=alt.Y("label:N", sort=names, title="label", axis=alt.Axis(labelOverlap=False)))
-    tip = [alt.Tooltip("label:N"), alt.Tooltip("prediction:N"), alt.Tooltip("examples:Q", format=","),
-           alt.Tooltip("share:Q", format=".1%", title="of the label's examples")]
+        x=alt.X(
+            "prediction:N",
+            sort=names,
+            title="prediction",
+            axis=alt.Axis(labelAngle=-40, labelOverlap=False),
+        ),
+        y=alt.Y("label:N", sort=names, title="label", axis=alt.Axis(labelOverlap=False)),
+    )
+    tip = [
+        alt.Tooltip("label:N"),
+        alt.Tooltip("prediction:N"),
+        alt.Tooltip("examples:Q", format=","),
+        alt.Tooltip("share:Q", format=".1%", title="of the label's examples"),
+    ]
     cells = base.mark_rect().encode(color=alt.Color("examples:Q", legend=None), tooltip=tip)
     middle = int(shown["examples"].max()) / 2
     words = base.mark_text(fontSize=12).encode(
-        text=alt.Text("examples:Q", format=","), tooltip=tip,
-        color=alt.condition(alt.datum.examples > middle, alt.value("black"), alt.value("white")))
+        text=alt.Text("examples:Q", format=","),
+        tooltip=tip,
+        color=alt.condition(alt.datum.examples > middle, alt.value("black"), alt.value("white")),
+    )
     st.altair_chart(_finished((cells + words).properties(height=max(160, 34 * len(names)))))

@@ -1,4 +1,4 @@
-"""Training curves as charts: one a tag, in groups by prefix, each run in its own colour everywhere."""
+"""Training curves as charts: one a tag, in groups by prefix, a colour for each run."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.library import path_of
 from core.training_curves import SMOOTHING, curves, outlier_domain, tags_and_runs
 from core.ui.text import md_escape, plural, shorten
 
 PALETTE = tuple(st.get_option("theme.chartCategoricalColors") or ())
-AXES = {"step": ("step", "step"), "relative time": ("relative", "seconds since the first point"),
-        "wall time": ("time", "time")}
+AXES = {
+    "step": ("step", "step"),
+    "relative time": ("relative", "seconds since the first point"),
+    "wall time": ("time", "time"),
+}
 OPEN_GROUPS = 2
 MOST_CHARTS = 24  # in one group, before a person asks for more
 
@@ -30,36 +34,59 @@ class Settings:
 def run_choice(logs_id: str) -> list[str]:
     """Which runs are drawn; all at first."""
     runs = tags_and_runs(logs_id)[1]
-    words = st.text_input("Find runs", key="find_runs", bind="query-params", placeholder="a part of the name")
+    words = st.text_input(
+        "Find runs", key="find_runs", bind="query-params", placeholder="a part of the name"
+    )
     matching = [run for run in runs if words.lower() in run.lower()]
     colours = dict(zip(runs, _colours(runs), strict=True))
     table = pd.DataFrame({"colour": "●", "run": matching})
     event = st.dataframe(
-        table.style.apply(lambda marks: [f"color: {colours[run]}" for run in matching], subset="colour"),
-        hide_index=True, on_select="rerun", selection_mode="multi-row", key=f"runs-{logs_id}-{words}",
+        table.style.apply(
+            lambda marks: [f"color: {colours[run]}" for run in matching], subset="colour"
+        ),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"runs-{path_of(logs_id)}-{words}",
         height=min(420, 38 + 35 * max(1, len(matching))),
-        column_config={"colour": st.column_config.TextColumn("", width=24)})
+        column_config={"colour": st.column_config.TextColumn("", width=24)},
+    )
     picked = [matching[row] for row in event.selection.rows if row < len(matching)]
-    st.caption(f"{len(picked) or len(matching)} of {len(runs)} runs drawn. Tick runs to draw only those.")
+    st.caption(
+        f"{len(picked) or len(matching)} of {len(runs)} runs drawn. Tick runs to draw only those."
+    )
     return picked or matching
 
 
 def curve_settings() -> Settings:
     """The controls above the charts."""
     first, second = st.columns([2, 3], vertical_alignment="bottom")
-    smoothing = first.slider("Smoothing", 0.0, 0.99, SMOOTHING, 0.01, key="smoothing", bind="query-params",
-                             help="TensorBoard's debiased moving average. The faint line is what was logged.")
-    axis = second.segmented_control("Along", list(AXES), default="step", required=True, key="axis",
-                                    bind="query-params")
+    smoothing = first.slider(
+        "Smoothing",
+        0.0,
+        0.99,
+        SMOOTHING,
+        0.01,
+        key="smoothing",
+        bind="query-params",
+        help="TensorBoard's debiased moving average. The faint line is what was logged.",
+    )
+    axis = second.segmented_control(
+        "Along", list(AXES), default="step", required=True, key="axis", bind="query-params"
+    )
     with st.container(horizontal=True):
         log = st.toggle("Log scale", key="log", bind="query-params")
-        outliers = st.toggle("Show outliers", key="outliers", bind="query-params",
-                             help="Off: the axis covers the 5th to the 95th percentile of what is drawn.")
+        outliers = st.toggle(
+            "Show outliers",
+            key="outliers",
+            bind="query-params",
+            help="Off: the axis covers the 5th to the 95th percentile of what is drawn.",
+        )
     return Settings(smoothing, axis, log, outliers)
 
 
 def curves_by_group(logs_id: str, runs: list[str], settings: Settings) -> None:
-    """One chart a tag, two a row, under the part of the tag before its first slash; losses first."""
+    """One chart a tag, two a row, grouped by the tag's part before its first slash."""
     tags, all_runs = tags_and_runs(logs_id)
     groups: dict[str, list[str]] = {}
     for tag in tags:
@@ -67,7 +94,9 @@ def curves_by_group(logs_id: str, runs: list[str], settings: Settings) -> None:
     for number, group in enumerate(sorted(groups, key=_rank)):
         members = groups[group]
         with st.expander(md_escape(group or "other tags"), expanded=number < OPEN_GROUPS):
-            for tag, column in zip(members[:MOST_CHARTS], _columns(len(members[:MOST_CHARTS])), strict=True):
+            for tag, column in zip(
+                members[:MOST_CHARTS], _columns(len(members[:MOST_CHARTS])), strict=True
+            ):
                 with column:
                     one_chart(logs_id, tag, runs, all_runs, settings)
             if len(members) > MOST_CHARTS:
@@ -77,7 +106,9 @@ def curves_by_group(logs_id: str, runs: list[str], settings: Settings) -> None:
 def _rank(group: str) -> tuple[int, str]:
     """Losses first, then accuracies, then the rest by name."""
     first = ("loss", "train", "accuracy", "val", "")
-    return next((i for i, word in enumerate(first) if word and word in group.lower()), len(first)), group
+    return next(
+        (i for i, word in enumerate(first) if word and word in group.lower()), len(first)
+    ), group
 
 
 def _columns(number: int) -> list:
@@ -85,7 +116,9 @@ def _columns(number: int) -> list:
     return [column for row in rows for column in row][:number]
 
 
-def one_chart(logs_id: str, tag: str, runs: list[str], all_runs: list[str], settings: Settings) -> None:
+def one_chart(
+    logs_id: str, tag: str, runs: list[str], all_runs: list[str], settings: Settings
+) -> None:
     """One tag of those runs, with what was left out of the drawing."""
     table, note = curves(logs_id, (tag,), settings.smoothing)
     table = table[table["run"].isin(runs)].astype({"run": str, "tag": str})
@@ -93,37 +126,74 @@ def one_chart(logs_id: str, tag: str, runs: list[str], all_runs: list[str], sett
         st.caption(f"{md_escape(tag)}: no points in these runs.")
         return
     table["time"] = pd.to_datetime(table["wall_time"], unit="s")
-    st.altair_chart(_chart(table, tag, all_runs, settings), key=f"curve-{logs_id}-{tag}")
+    st.altair_chart(_chart(table, tag, all_runs, settings), key=f"curve-{path_of(logs_id)}-{tag}")
     odd = int((~np.isfinite(table["value"])).sum())
     said = [note] if note else []
-    said += [f"{plural(odd, 'value')} NaN or infinite, marked ▲ at the last value before."] if odd else []
+    said += (
+        [f"{plural(odd, 'value')} NaN or infinite, marked ▲ at the last value before."]
+        if odd
+        else []
+    )
     if said:
         st.caption(" ".join(said))
 
 
-def _chart(table: pd.DataFrame, tag: str, all_runs: list[str], settings: Settings) -> alt.LayerChart:
+def _chart(
+    table: pd.DataFrame, tag: str, all_runs: list[str], settings: Settings
+) -> alt.LayerChart:
     field, words = AXES[settings.axis]
     kind = "T" if field == "time" else "Q"
-    last_finite = table.assign(held=table.groupby("run")["value"].transform(
-        lambda values: values.where(np.isfinite(values)).ffill().bfill()))
+    last_finite = table.assign(
+        held=table.groupby("run")["value"].transform(
+            lambda values: values.where(np.isfinite(values)).ffill().bfill()
+        )
+    )
     finite, odd = table[np.isfinite(table["value"])], last_finite[~np.isfinite(table["value"])]
     domain = None if settings.outliers else outlier_domain(finite["smoothed"].to_numpy())
-    y = alt.Scale(type="log" if settings.log and (finite["value"] > 0).all() else "linear", zero=False,
-                  **({"domain": _padded(domain)} if domain else {}), clamp=False)
-    colour = alt.Color("run:N", legend=None, scale=alt.Scale(domain=all_runs, range=_colours(all_runs)))
+    y = alt.Scale(
+        type="log" if settings.log and (finite["value"] > 0).all() else "linear",
+        zero=False,
+        **({"domain": _padded(domain)} if domain else {}),
+        clamp=False,
+    )
+    colour = alt.Color(
+        "run:N", legend=None, scale=alt.Scale(domain=all_runs, range=_colours(all_runs))
+    )
     axis = alt.Axis(format="~s", tickMinStep=1) if kind == "Q" else alt.Axis()
-    base = alt.Chart(finite).encode(x=alt.X(f"{field}:{kind}", title=words, axis=axis), color=colour)
-    faint = base.mark_line(opacity=0.25, clip=True, strokeWidth=1).encode(y=alt.Y("value:Q", title=None, scale=y))
-    tip = [alt.Tooltip("run:N"), alt.Tooltip("smoothed:Q", format=".4g"), alt.Tooltip("value:Q", format=".4g"),
-           alt.Tooltip("step:Q", format=",")]
+    base = alt.Chart(finite).encode(
+        x=alt.X(f"{field}:{kind}", title=words, axis=axis), color=colour
+    )
+    faint = base.mark_line(opacity=0.25, clip=True, strokeWidth=1).encode(
+        y=alt.Y("value:Q", title=None, scale=y)
+    )
+    tip = [
+        alt.Tooltip("run:N"),
+        alt.Tooltip("smoothed:Q", format=".4g"),
+        alt.Tooltip("value:Q", format=".4g"),
+        alt.Tooltip("step:Q", format=","),
+    ]
     line = base.mark_line(clip=True, strokeWidth=2, point={"size": 12, "opacity": 0.6}).encode(
-        y=alt.Y("smoothed:Q", title=None, scale=y), tooltip=tip)
-    marks = alt.Chart(odd.dropna(subset="held")).mark_point(shape="triangle-up", size=60, filled=True, clip=True).encode(
-        x=f"{field}:{kind}", y=alt.Y("held:Q", scale=y), color=colour,
-        tooltip=["run:N", "step:Q", alt.Tooltip("value:N", title="value")])
+        y=alt.Y("smoothed:Q", title=None, scale=y), tooltip=tip
+    )
+    marks = (
+        alt.Chart(odd.dropna(subset="held"))
+        .mark_point(shape="triangle-up", size=60, filled=True, clip=True)
+        .encode(
+            x=f"{field}:{kind}",
+            y=alt.Y("held:Q", scale=y),
+            color=colour,
+            tooltip=["run:N", "step:Q", alt.Tooltip("value:N", title="value")],
+        )
+    )
     zoom = alt.selection_interval(bind="scales", name="zoom")
-    return ((faint + line + marks).add_params(zoom).properties(height=230, title=shorten(tag, 60))
-            .configure(aria=False).configure_axis(gridOpacity=0.4).configure_view(strokeOpacity=0))
+    return (
+        (faint + line + marks)
+        .add_params(zoom)
+        .properties(height=230, title=shorten(tag, 60))
+        .configure(aria=False)
+        .configure_axis(gridOpacity=0.4)
+        .configure_view(strokeOpacity=0)
+    )
 
 
 def _padded(domain: tuple[float, float]) -> list[float]:

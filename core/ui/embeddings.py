@@ -6,8 +6,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.architecture import architecture
 from core.embeddings import Map
-from core.inference import feature_layers, outcomes
+from core.inference import feature_layers
 from core.library import open_model
+from core.outcomes import outcomes
 from core.ui.charts import MOST_COLOURS
 from core.ui.images import with_images
 from core.ui.text import md_escape, percent
@@ -22,26 +23,40 @@ def layer_choice(model_id: str, dataset_id: str, place: DeltaGenerator) -> str:
     names = table["name"][ran if ran.any() else slice(None)].tolist()
     stages = [name for name in feature_layers(open_model(model_id).module) if name in names]
     default = names.index(stages[-1]) if stages else max(0, len(names) - 2)
-    return place.selectbox("Layer", names, default, key="layer", bind="query-params",
-                           help="Any layer that gives numbers for each example.")
+    return place.selectbox(
+        "Layer",
+        names,
+        default,
+        key="layer",
+        bind="query-params",
+        help="Any layer that gives numbers for each example.",
+    )
 
 
 def colour_choice(model_id: str, dataset_id: str) -> str:
     """What the points' colour says."""
-    have = [c for c in ("label", "prediction", "answer") if c == "prediction" or "label" in outcomes(model_id, dataset_id)]
-    return st.segmented_control("Colour", have, default=have[0], required=True, key="colour", bind="query-params")
+    have = [
+        c
+        for c in ("label", "prediction", "answer")
+        if c == "prediction" or "label" in outcomes(model_id, dataset_id)
+    ]
+    return st.segmented_control(
+        "Colour", have, default=have[0], required=True, key="colour", bind="query-params"
+    )
 
 
 def map_table(model_id: str, dataset_id: str, pixels: Map, hidden: Map) -> pd.DataFrame:
     """One row an example on both maps: where it lies, and what the tooltip and the colour need."""
     table = pixels.table.rename(columns={"x": "pixel_x", "y": "pixel_y"}).merge(
-        hidden.table.rename(columns={"x": "layer_x", "y": "layer_y"}), on="example")
+        hidden.table.rename(columns={"x": "layer_x", "y": "layer_y"}), on="example"
+    )
     known = outcomes(model_id, dataset_id)
     columns = ["example", "prediction", *(["label", "correct"] if "label" in known else [])]
     table = table.merge(known[columns], on="example")
     if "correct" in table:
-        table["answer"] = pd.Categorical(table.pop("correct").map({True: "right", False: "wrong"}),
-                                         ["right", "wrong"])
+        table["answer"] = pd.Categorical(
+            table.pop("correct").map({True: "right", False: "wrong"}), ["right", "wrong"]
+        )
     for column in ("label", "prediction"):
         if column in table:
             table[column] = _few(table[column])
@@ -60,6 +75,8 @@ def _few(names: pd.Series) -> pd.Series:
 
 def trust_line(shown: Map) -> None:
     """How much of the truth a map keeps, and what was left out."""
-    words = [f"The two axes show {percent(sum(shown.explained))} of the variance; "
-             f"{percent(shown.neighbours_kept)} of each example's nearest neighbours are near it on the map."]
+    words = [
+        f"The two axes show {percent(sum(shown.explained))} of the variance; "
+        f"{percent(shown.neighbours_kept)} of each example's nearest neighbours are near it here."
+    ]
     st.caption(md_escape(" ".join([*words, *shown.notes]), longest=600))

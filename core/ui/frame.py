@@ -1,4 +1,4 @@
-"""The frame around every page: navigation, sidebar, and the boundary that turns errors to messages."""
+"""The frame around every page: navigation, sidebar, and a boundary for errors."""
 
 import ast
 from contextvars import ContextVar
@@ -18,10 +18,12 @@ _in_frame: ContextVar[bool] = ContextVar("in_frame", default=False)
 def main() -> None:
     """One run of the app: the frame, then the page that the address names."""
     st.set_page_config(layout="wide", page_icon=str(ICON))
-    page = st.navigation([
-        st.Page(file, title=title, help=question, default=position == 0)
-        for position, (file, title, question) in enumerate(_pages())
-    ])
+    page = st.navigation(
+        [
+            st.Page(file, title=title, help=question, default=position == 0)
+            for position, (file, title, question) in enumerate(_pages())
+        ]
+    )
     with following_jobs():
         st.session_state["_chosen"] = Chosen(None, None, None, ())
         with boundary("The sidebar"):
@@ -40,8 +42,10 @@ def _pages() -> list[tuple[str, str, str]]:
     files = sorted(PAGES.glob("*.py"))
     questions = [ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) for file in files]
     titles = [file.stem.partition("_")[2].replace("_", " ") for file in files]
-    return [(str(file), title, question.partition("\n")[0])
-            for file, title, question in zip(files, titles, questions, strict=True)]
+    return [
+        (str(file), title, question.partition("\n")[0])
+        for file, title, question in zip(files, titles, questions, strict=True)
+    ]
 
 
 def page() -> Chosen:

@@ -1,11 +1,12 @@
 """Pictures on the page: thumbnails made once, and the example card."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import streamlit as st
 
-from core.cache import cached_result
+from core.cache import shared_resource
 from core.errors import UserError
 from core.images import encoded
 from core.library import open_dataset
@@ -13,14 +14,31 @@ from core.ui.components.gallery import gallery
 from core.ui.selection import selected, toggle
 from core.ui.text import percent
 
-MISSING = ("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 10 10'%3E"
-           "%3Cpath d='M2 2l6 6M8 2l-6 6' stroke='gray'/%3E%3C/svg%3E")
+MOST_KEPT = 20_000  # thumbnails of a data set in memory, about 1 kB each
+MISSING = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 10 10'%3E"
+    "%3Cpath d='M2 2l6 6M8 2l-6 6' stroke='gray'/%3E%3C/svg%3E"
+)
 
 
-@cached_result
+@shared_resource(entries=8)
+def _made(dataset_id: str, side: int) -> dict[int, str]:
+    """The thumbnails of a data set that were made so far, by example."""
+    return {}
+
+
 def thumbnail(dataset_id: str, example: int, side: int) -> str:
     """One example's picture as a WebP data URI, its longer side `side` pixels; a grey cross where
-    the picture cannot be read."""
+    the picture cannot be read. Made once."""
+    made = _made(dataset_id, side)
+    if example not in made:
+        if len(made) >= MOST_KEPT:
+            made.clear()
+        made[example] = _thumbnail(dataset_id, example, side)
+    return made[example]
+
+
+def _thumbnail(dataset_id: str, example: int, side: int) -> str:
     try:
         content = encoded(open_dataset(dataset_id).image(example), side)
     except UserError:
@@ -29,7 +47,7 @@ def thumbnail(dataset_id: str, example: int, side: int) -> str:
 
 
 def card(dataset_id: str, row: pd.Series, side: int) -> dict:
-    """An example as the gallery draws it, from a row of core.inference.outcomes."""
+    """An example as the gallery draws it, from a row of core.outcomes.outcomes."""
     label, example = row.get("label"), int(row["example"])
     known = isinstance(label, str)
     main = f"{label} → {row['prediction']}" if known else str(row["prediction"])
@@ -57,5 +75,7 @@ def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96) ->
 
 
 def with_images(dataset_id: str, table: pd.DataFrame, side: int = 64) -> pd.DataFrame:
-    """The table with a column `image` for tooltips: thumbnails made here, never text from a file."""
-    return table.assign(image=[thumbnail(dataset_id, int(e), side) for e in table["example"]])
+    """The table with a column `image` for tooltips: made here, never text from a file."""
+    with ThreadPoolExecutor(4) as pool:  # encoding lets go of the interpreter
+        images = list(pool.map(lambda e: thumbnail(dataset_id, int(e), side), table["example"]))
+    return table.assign(image=images)

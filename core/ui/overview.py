@@ -9,14 +9,24 @@ from core.ui.curves import Settings, one_chart
 from core.ui.states import sample_button
 from core.ui.text import compact, md_escape
 
-LOSS_TAGS = ("loss/validation", "val_loss", "loss/val", "loss/test", "loss/train", "train_loss", "loss")
+LOSS_TAGS = (
+    "loss/validation",
+    "val_loss",
+    "loss/val",
+    "loss/test",
+    "loss/train",
+    "train_loss",
+    "loss",
+)
 
 
 def nothing_chosen() -> None:
     """The page before anything is open."""
     st.title("Netlens")
-    st.write("See what a trained network learned, where it is wrong, and why: add a model file in the "
-             "sidebar, or start with the sample.")
+    st.write(
+        "See what a trained network learned, where it is wrong, and why: add a model file in the "
+        "sidebar, or start with the sample."
+    )
     sample_button()
 
 
@@ -34,6 +44,11 @@ def model_line(model_id: str, name: str) -> None:
     st.markdown(md_escape(" · ".join(words)))
 
 
+def bullets(notes: list[str]) -> None:
+    """Notes from files, one a line."""
+    st.markdown("\n".join(f"- {md_escape(note, longest=600)}" for note in notes))
+
+
 def loss_spark(logs_id: str | None) -> None:
     """The loss of each run, small, with the way to the curves."""
     if logs_id is None:
@@ -44,5 +59,13 @@ def loss_spark(logs_id: str | None) -> None:
     if tag is None:
         st.write("These logs have no loss that Netlens knows by name.")
     else:
-        one_chart(logs_id, tag, runs, runs, Settings(smoothing=0.0, axis="step", log=False, outliers=False))
-    st.page_link("pages/3_Training_curves.py", label="All training curves", icon=":material/arrow_forward:")
+        one_chart(
+            logs_id,
+            tag,
+            runs,
+            runs,
+            Settings(smoothing=0.0, axis="step", log=False, outliers=False),
+        )
+    st.page_link(
+        "pages/3_Training_curves.py", label="All training curves", icon=":material/arrow_forward:"
+    )

@@ -19,6 +19,7 @@ from core.ui.text import md_escape, percent
 
 PREDICTED = "the predicted class"
 AUTOMATIC = "automatic"
+CLEARLY = 0.9  # of the figure by chance
 SIDE = 320  # pixels of a map on the page
 SEQUENTIAL = tuple(st.get_option("theme.chartSequentialColors") or ())
 
@@ -29,10 +30,16 @@ def current_example(chosen: Chosen, table: pd.DataFrame) -> int:
     if not there:
         hardest = table["loss"].idxmax() if "loss" in table and table["loss"].notna().any() else 0
         there = [int(table["example"].iloc[hardest])]
-        st.caption("No example is chosen, so this is the hardest. Click points or pictures on other "
-                   "pages to choose more." if "loss" in table else "No example is chosen, so this is the first.")
+        st.caption(
+            "No example is chosen, so this is the hardest. Click points or pictures on other "
+            "pages to choose more."
+            if "loss" in table
+            else "No example is chosen, so this is the first."
+        )
     rows = table.set_index("example", drop=False).loc[there]
-    clicked = gallery([card(chosen.dataset_id, row, 64) for _, row in rows.iterrows()], (there[0],), "strip", 72)
+    clicked = gallery(
+        [card(chosen.dataset_id, row, 64) for _, row in rows.iterrows()], (there[0],), "strip", 72
+    )
     if clicked is not None and clicked != there[0]:
         select([clicked, *[e for e in selected() if e != clicked]])
     return there[0]
@@ -43,21 +50,34 @@ def prediction_line(table: pd.DataFrame, example: int) -> None:
     row = table[table["example"] == example].iloc[0]
     words = f"#### {md_escape(row['prediction'])} ({percent(row['confidence'])})"
     if isinstance(row.get("label"), str):
-        words += ", as the label says" if row["correct"] else f", and the label says {md_escape(row['label'])}"
+        words += (
+            ", as the label says"
+            if row["correct"]
+            else f", and the label says {md_escape(row['label'])}"
+        )
     st.markdown(words)
 
 
 def target_choice(names: tuple[str, ...], place: DeltaGenerator) -> str:
     """The class whose score is explained."""
-    return place.selectbox("Explain", [PREDICTED, *names], key="target", bind="query-params",
-                           help="Choose another class to see what speaks for it instead.")
+    return place.selectbox(
+        "Explain",
+        [PREDICTED, *names],
+        key="target",
+        bind="query-params",
+        help="Choose another class to see what speaks for it instead.",
+    )
 
 
 def layer_choice(model_id: str, dataset_id: str, place: DeltaGenerator) -> str | None:
     """The layer for methods that need one; automatic takes the last that shows places."""
-    chosen = place.selectbox("Layer", [AUTOMATIC, *layers_with_maps(model_id, dataset_id)], key="saliency_layer",
-                             bind="query-params", help="For Grad-CAM. Automatic: the last layer that still "
-                                                       "tells places apart.")
+    chosen = place.selectbox(
+        "Layer",
+        [AUTOMATIC, *layers_with_maps(model_id, dataset_id)],
+        key="saliency_layer",
+        bind="query-params",
+        help="For Grad-CAM. Automatic: the last layer that still tells places apart.",
+    )
     return None if chosen == AUTOMATIC else chosen
 
 
@@ -74,7 +94,7 @@ def map_picture(chosen: Chosen, example: int, found: Explanation | None, strengt
 
 
 def blended(picture: np.ndarray, values: np.ndarray, strength: float) -> np.ndarray:
-    """uint8 (H, W, 3): `strength` of the map's colours, from 0 to its highest value, over the picture."""
+    """uint8 (H, W, 3): `strength` of the map's colours, from 0 to its highest, over the picture."""
     share = np.clip(values / max(float(values.max()), 1e-30), 0, 1)
     return np.round(picture * (1 - strength) + colours_of(share) * strength).astype(np.uint8)
 
@@ -98,10 +118,16 @@ def trust_line(found: Explanation, method: Method) -> None:
     if found.layer:
         st.caption(f"Layer {md_escape(found.layer)}")
     if found.deletion is not None:
-        better = found.deletion < found.random_deletion
-        verdict = "better than chance" if better else "no better than chance, so do not rely on it"
-        st.caption(f"Blurring what it marks first brings the class down to {percent(found.deletion)} on average; "
-                   f"in random order {percent(found.random_deletion)}: {verdict}.")
+        better = found.deletion < CLEARLY * found.random_deletion
+        verdict = (
+            "better than chance"
+            if better
+            else "not clearly better than chance, so do not rely on it"
+        )
+        st.caption(
+            f"While what it marks is blurred out, the class keeps {percent(found.deletion)} "
+            f"on average; in random order {percent(found.random_deletion)}: {verdict}."
+        )
     for note in found.notes:
         st.caption(md_escape(note, longest=400))
     st.caption(f"{method.caution} [Source]({method.source})")

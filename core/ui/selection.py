@@ -33,8 +33,13 @@ def selection_field(examples: int) -> None:
     st.session_state["_examples"] = examples
     if (following := st.session_state.pop("_next_examples", None)) is not None:
         st.session_state[KEY] = following
-    st.text_input("Chosen examples", key=KEY, bind="query-params", placeholder="click a point or a picture",
-                  help="Their numbers, separated by commas. They are the same on every page.")
+    st.text_input(
+        "Chosen examples",
+        key=KEY,
+        bind="query-params",
+        placeholder="click a point or a picture",
+        help="Their numbers, separated by commas. They are the same on every page.",
+    )
     if number := len(selected()):
         words, clear = st.columns([3, 2], vertical_alignment="center")
         words.caption(f"{number} example{'s' if number > 1 else ''} chosen")
@@ -44,5 +49,9 @@ def selection_field(examples: int) -> None:
 
 def parsed(words: str) -> tuple[int, ...]:
     """Examples from a text such as 3,17; what is no number is left out."""
-    parts = [part.strip() for part in words[:20 * MOST].split(",")[:MOST]]
-    return tuple(dict.fromkeys(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 12))
+    parts = [part.strip() for part in words[: 20 * MOST].split(",")[:MOST]]
+    return tuple(
+        dict.fromkeys(
+            int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 12
+        )
+    )

@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core import library
-from core.card import Card, card_beside
+from core.card import card_beside
 from core.device import device_title
-from core.ui import selection
+from core.ui import corrections, selection
 from core.ui.add_file import add_file, uploads
 from core.ui.boundary import boundary
-from core.ui.card_editor import card_editor, corrections
+from core.ui.card_editor import card_editor
 from core.ui.text import file_size, md_escape, plural
 
 FIRST_MODEL = "shapes-cnn.safetensors"  # what a newcomer sees, where no folder of theirs is given
@@ -81,20 +81,32 @@ def _choice(kind: str, paths: dict[str, Path], default: str, optional: bool) -> 
     name = st.selectbox(TITLES[kind], options, None, key=key, bind="query-params")
     gone, instead = missing.get(kind, ("", ""))
     if gone and name == instead:
-        st.warning(f"There is no {md_escape(gone)} here; {md_escape(instead)} is shown. Add the file, or choose "
-                   "another.")
+        st.warning(
+            f"There is no {md_escape(gone)} here; {md_escape(instead)} is shown. "
+            "Add the file, or choose another."
+        )
     else:
         missing.pop(kind, None)
     return name
 
 
+def _say_skipped(found: library.Listing) -> None:
+    if found.skipped:
+        st.caption(md_escape(found.skipped))
+
+
 def _model(linked: set[str]) -> tuple[str | None, str]:
     found = library.listing("models")
+    _say_skipped(found)
     paths = found.paths | uploads("models")
     if not paths:
         st.warning("No model file found. Add one below.")
         return None, ""
-    default = FIRST_MODEL if len(library.folders("models")) == 1 and FIRST_MODEL in paths else next(iter(paths))
+    default = (
+        FIRST_MODEL
+        if len(library.folders("models")) == 1 and FIRST_MODEL in paths
+        else next(iter(paths))
+    )
     name = _choice("models", paths, default, optional=False)
     if st.session_state.get("_model_before") != name:
         if "_model_before" in st.session_state:
@@ -122,7 +134,8 @@ def _open_what_the_card_names(path: Path, linked: set[str]) -> None:
 
 
 def _data() -> str | None:
-    paths = library.listing("data").paths | uploads("data")
+    _say_skipped(found := library.listing("data"))
+    paths = found.paths | uploads("data")
     own = len(library.folders("data")) > 1 and len(paths) > 0
     name = _choice("data", paths, next(iter(paths)) if own else NOTHING, optional=True)
     if name == NOTHING:
@@ -143,13 +156,19 @@ def _sample_size(examples: int) -> int | None:
         return None
     if st.session_state.get("sample", "all") not in sizes:
         st.session_state["sample"] = "all"
-    chosen = st.selectbox("Examples used", sizes, key="sample", bind="query-params",
-                          help="A sample keeps each class's share and is always the same.")
+    chosen = st.selectbox(
+        "Examples used",
+        sizes,
+        key="sample",
+        bind="query-params",
+        help="A sample keeps each class's share and is always the same.",
+    )
     return None if chosen == "all" else int(chosen)
 
 
 def _logs() -> str | None:
-    paths = library.listing("logs").paths | uploads("logs")
+    _say_skipped(found := library.listing("logs"))
+    paths = found.paths | uploads("logs")
     own = len(library.folders("logs")) > 1 and len(paths) > 0
     name = _choice("logs", paths, next(iter(paths)) if own else NOTHING, optional=True)
     if name == NOTHING:

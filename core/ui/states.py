@@ -14,12 +14,18 @@ def title(words: str) -> None:
 
 def needs_data(chosen: Chosen, shows: str) -> None:
     """Ends the page with one sentence on what to give, where the model or the data is missing."""
-    missing = [name for name, there in (("a model", chosen.model_id), ("a data set", chosen.dataset_id)) if not there]
+    missing = [
+        name
+        for name, there in (("a model", chosen.model_id), ("a data set", chosen.dataset_id))
+        if not there
+    ]
     if missing:
         st.write(f"This page shows {shows}. Choose {' and '.join(missing)} in the sidebar.")
         sample_button()
         st.stop()
-    sampled = [note for note in open_dataset(chosen.dataset_id).notes if note.startswith("A sample of")]
+    sampled = [
+        note for note in open_dataset(chosen.dataset_id).notes if note.startswith("A sample of")
+    ]
     for note in sampled:
         st.caption(md_escape(note))
 
@@ -27,7 +33,10 @@ def needs_data(chosen: Chosen, shows: str) -> None:
 def sample_button() -> None:
     """Opens the sample model with its data and logs."""
     if st.button("Open the sample"):
-        for kind, name in (("models", "shapes-cnn.safetensors"), ("data", "shapes-test.json"),
-                           ("logs", "logs/shapes")):
+        for kind, name in (
+            ("models", "shapes-cnn.safetensors"),
+            ("data", "shapes-test.json"),
+            ("logs", "logs/shapes"),
+        ):
             st.session_state[f"_next_{kind}"] = name
         st.rerun()

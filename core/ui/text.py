@@ -1,10 +1,12 @@
-"""Text from files is text: escaped wherever Streamlit renders Markdown; and numbers as people say them."""
+"""Text from files is text, escaped for Markdown; and numbers as people say them."""
 
 import re
 import unicodedata
 
-# Streamlit turns these into icons, colours, links and arrows after Markdown; a word joiner stops it.
-_JOINED = re.compile(r":(?=[\w+-]*[:\[])|(?<=http):|(?<=https):|(?<=www)\.|(?<=\S)@(?=\S)|-(?=>)|-(?=-)|<(?=-)")
+# Streamlit makes icons, colours, links and arrows of these; a word joiner stops it.
+_JOINED = re.compile(
+    r":(?=[\w+-]*[:\[])|(?<=http):|(?<=https):|(?<=www)\.|(?<=\S)@(?=\S)|-(?=>)|-(?=-)|<(?=-)"
+)
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=^@/\"'])")
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # control, direction, private, surrogate, separators
 
@@ -26,7 +28,7 @@ def shorten(text: str, longest: int) -> str:
     if len(text) <= longest:
         return text
     head = (longest - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (longest - 1 - head):]}"
+    return f"{text[:head]}…{text[len(text) - (longest - 1 - head) :]}"
 
 
 def count(number: float) -> str:
@@ -65,8 +67,3 @@ def duration(seconds: float) -> str:
 def plural(number: int, word: str, words: str | None = None) -> str:
     """1 picture, 2 pictures."""
     return f"{count(number)} {word if number == 1 else words or word + 's'}"
-
-
-def sentence_list(words: list[str]) -> str:
-    """a, b and c."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -17,8 +17,14 @@ from playwright.sync_api import Page, sync_playwright
 from tests.browser.conftest import QUIET, Server, ready
 
 PAGES = ["Architecture", "Training curves", "Embeddings", "Hard examples", "Saliency", "Overview"]
-DONE = {"Overview": "Loss while training", "Architecture": "Download as CSV", "Training curves": "How the logs were read",
-        "Embeddings": "Chosen examples", "Hard examples": "As a table", "Saliency": "Source"}
+DONE = {
+    "Overview": "Loss while training",
+    "Architecture": "Download as CSV",
+    "Training curves": "How the logs were read",
+    "Embeddings": "Chosen examples",
+    "Hard examples": "As a table",
+    "Saliency": "Source",
+}
 
 
 def finished(page: Page, name: str) -> None:
@@ -42,7 +48,9 @@ def main() -> None:
             server = Server(Path(cache))
             page.goto(server.url)
             finished(page, "Overview")
-            print(f"from start to the finished Overview, {words}: {time.perf_counter() - begin:.1f} s")
+            print(
+                f"from start to the finished Overview, {words}: {time.perf_counter() - begin:.1f} s"
+            )
             ready(page)
             for turn in ("first visit", "again"):
                 for name in PAGES:

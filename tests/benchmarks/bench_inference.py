@@ -22,7 +22,9 @@ SAMPLES = Path(__file__).parent.parent.parent / "sample_models"
 ROUNDS = 3
 
 
-def bare(model: torch.nn.Module, inputs: torch.Tensor, size: int, layout: torch.memory_format) -> float:
+def bare(
+    model: torch.nn.Module, inputs: torch.Tensor, size: int, layout: torch.memory_format
+) -> float:
     """Seconds of a forward loop that keeps nothing."""
     begin = time.perf_counter()
     with torch.inference_mode():
@@ -43,7 +45,7 @@ class Ready:
 
 def captured(model: torch.nn.Module, inputs: torch.Tensor) -> float:
     """Seconds of the pass with the last four stages pooled and kept."""
-    pools = {name: inference.POOLINGS["mean"] for name in inference.feature_layers(model)}
+    pools = dict.fromkeys(inference.feature_layers(model), inference.POOLINGS["mean"])
     begin = time.perf_counter()
     for _ in inference.batches(model, Ready(inputs), len(inputs), pools, lambda done, total: None):
         pass
@@ -65,8 +67,11 @@ def main() -> None:
         for _ in range(ROUNDS):
             loops.append(min(bare(model, inputs, *choice) for choice in best))
             passes.append(captured(model, inputs))
-        print(f"{name}: bare {min(loops):.2f} s at {best[0]}, pass {min(passes):.2f} s, "
-              f"ratio {min(passes) / min(loops):.2f} (rounds {[f'{p / b:.2f}' for p, b in zip(passes, loops, strict=True)]})")
+        rounds = [f"{p / b:.2f}" for p, b in zip(passes, loops, strict=True)]
+        print(
+            f"{name}: bare {min(loops):.2f} s at {best[0]}, pass {min(passes):.2f} s, "
+            f"ratio {min(passes) / min(loops):.2f} (rounds {rounds})"
+        )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,15 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conftest import ROOT
 
-READY = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+READY = (
+    "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
+)
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 
 
 class Server:
@@ -27,12 +34,29 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        command = re.search(r"streamlit run \S+", (ROOT / "README.md").read_text(encoding="utf-8")).group().split()
+        command = (
+            re.search(r"streamlit run \S+", (ROOT / "README.md").read_text(encoding="utf-8"))
+            .group()
+            .split()
+        )
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *command, "--server.headless", "true", "--server.address", "127.0.0.1",
-             "--server.port", str(self.port), *(["--", *words] if words else [])],
-            cwd=ROOT, env={**os.environ, "NETLENS_CACHE": str(cache), **environment},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [
+                sys.executable,
+                "-m",
+                *command,
+                "--server.headless",
+                "true",
+                "--server.address",
+                "127.0.0.1",
+                "--server.port",
+                str(self.port),
+                *(["--", *words] if words else []),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "NETLENS_CACHE": str(cache), **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         for _ in range(240):
             try:
                 urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1).read()
@@ -76,8 +100,14 @@ def page(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(90_000)
     page.outside = []
-    page.on("request", lambda request: None if re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:", request.url)
-            else page.outside.append(request.url))
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:", request.url)
+            else page.outside.append(request.url)
+        ),
+    )
     yield page
     context.close()
 
@@ -87,6 +117,9 @@ def ready(page: Page) -> None:
     for _ in range(400):
         page.wait_for_selector(READY)
         page.wait_for_timeout(250)
-        if page.locator(READY).count() and not page.get_by_role("button", name="Stop", exact=True).count():
+        if (
+            page.locator(READY).count()
+            and not page.get_by_role("button", name="Stop", exact=True).count()
+        ):
             return
     raise AssertionError("the page did not become ready")

@@ -3,6 +3,7 @@
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -16,6 +17,10 @@ def go(page, name):
     page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
     page.wait_for_timeout(300)
     ready(page)
+
+
+def address(name):
+    return "" if name == "Overview" else name.replace(" ", "_")
 
 
 def heading(page):
@@ -35,7 +40,9 @@ def click_a_point(page, chart):
     tip = page.locator("#vg-tooltip-element.visible")
     for row in range(4, 36):
         for column in range(2, 39):
-            page.mouse.move(box["x"] + box["width"] * column / 40, box["y"] + box["height"] * row / 40)
+            page.mouse.move(
+                box["x"] + box["width"] * column / 40, box["y"] + box["height"] * row / 40
+            )
             if tip.count() and (found := re.search(r"example\s*(\d+)", tip.inner_text())):
                 page.mouse.down()
                 page.mouse.up()
@@ -80,7 +87,9 @@ def test_pick_a_model_click_a_point_see_its_picture_and_explain_it(server, page)
 def test_the_first_request_after_a_start_may_be_a_deep_link(browser, page, tmp_path):
     server = Server(tmp_path)
     try:
-        page.goto(f"{server.url}/Hard_examples?model=digits-cnn.safetensors&data=digits-test.json&logs=none&examples=3,17&hardness=Margin")
+        page.goto(
+            f"{server.url}/Hard_examples?model=digits-cnn.safetensors&data=digits-test.json&logs=none&examples=3,17&hardness=Margin"
+        )
         ready(page)
         assert heading(page) == "Hard examples"
         assert page.get_by_test_id("stSidebarNav").get_by_role("link").count() == len(PAGES)
@@ -154,7 +163,12 @@ def test_a_broken_upload_is_one_message_and_nothing_is_lost(server, page):
     ready(page)
     page.get_by_role("button", name="Add file").click()
     page.locator("input[type=file]").set_input_files(
-        {"name": "net.pt", "mimeType": "application/octet-stream", "buffer": b"<!DOCTYPE html><title>404</title>"})
+        {
+            "name": "net.pt",
+            "mimeType": "application/octet-stream",
+            "buffer": b"<!DOCTYPE html><title>404</title>",
+        }
+    )
     page.get_by_text("net.pt").nth(1).wait_for()
     ready(page)
     told = page.get_by_test_id("stAlertContentError").inner_text()
@@ -178,7 +192,9 @@ def test_an_uploaded_model_is_opened(server, page, samples):
 def test_a_pass_is_stopped_and_started_again_while_the_page_stays_usable(browser, page, tmp_path):
     server = Server(tmp_path, OMP_NUM_THREADS="1")
     try:
-        page.goto(f"{server.url}/?model=shapes-vit.safetensors&data=shapes-train.json&logs=logs%2Fshapes")
+        page.goto(
+            f"{server.url}/?model=shapes-vit.safetensors&data=shapes-train.json&logs=logs%2Fshapes"
+        )
         page.get_by_text(re.compile(r"of 4,000 examples, [\d,]+ a second, .* left")).wait_for()
         assert heading(page) == "shapes-vit.safetensors"
         page.get_by_role("button", name="Stop", exact=True).click()
@@ -194,9 +210,9 @@ def test_a_pass_is_stopped_and_started_again_while_the_page_stays_usable(browser
 
 
 class Listener(BaseHTTPRequestHandler):
-    asked: list[str] = []
+    asked: ClassVar[list[str]] = []
 
-    def do_GET(self):  # noqa: N802 - the name that the library calls
+    def do_GET(self):
         self.asked.append(self.path)
         self.send_response(404)
         self.end_headers()
@@ -207,20 +223,34 @@ class Listener(BaseHTTPRequestHandler):
 
 def test_names_from_files_are_text_and_cause_no_outside_request(browser, page, tmp_path, samples):
     import json
+
     listener = HTTPServer(("127.0.0.1", 0), Listener)
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     lure = f"![x](http://127.0.0.1:{listener.server_port}/x.png)"
-    names = [lure, "<img src=x onerror=alert(1)>", "**bold** :red[x] $y$", *(f"class {i} {lure}" for i in range(7))]
+    names = [
+        lure,
+        "<img src=x onerror=alert(1)>",
+        "**bold** :red[x] $y$",
+        *(f"class {i} {lure}" for i in range(7)),
+    ]
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "net.safetensors").write_bytes((samples / "digits-cnn.safetensors").read_bytes())
-    card = json.loads((samples / "digits-cnn.card.json").read_text()) | {"class_names": names, "title": lure, "data": None}
-    (folder / "net.card.json").write_text(json.dumps({k: v for k, v in card.items() if v is not None}))
+    card = json.loads((samples / "digits-cnn.card.json").read_text()) | {
+        "class_names": names,
+        "title": lure,
+        "data": None,
+    }
+    (folder / "net.card.json").write_text(
+        json.dumps({k: v for k, v in card.items() if v is not None})
+    )
     server = Server(tmp_path / "cache", "--models", str(folder))
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
     try:
         for name in PAGES:
-            page.goto(f"{server.url}/{name.replace(' ', '_') if name != 'Overview' else ''}?model=net.safetensors&data=digits-test.json")
+            page.goto(
+                f"{server.url}/{address(name)}?model=net.safetensors&data=digits-test.json"
+            )
             ready(page)
             no_errors(page)
         assert Listener.asked == []
@@ -230,13 +260,15 @@ def test_names_from_files_are_text_and_cause_no_outside_request(browser, page, t
         listener.shutdown()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+)
 def test_every_page_fits_its_width(server, browser, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
     page.set_default_timeout(90_000)
     for name in PAGES:
-        page.goto(f"{server.url}/{name.replace(' ', '_') if name != 'Overview' else ''}")
+        page.goto(f"{server.url}/{address(name)}")
         ready(page)
         no_errors(page)
         wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")

@@ -6,7 +6,8 @@ import streamlit as st
 
 HERE = Path(__file__).parent
 _gallery = st.components.v2.component(
-    "netlens_gallery", html='<div class="cards"></div>',
+    "netlens_gallery",
+    html='<div class="cards"></div>',
     css=(HERE / "gallery.css").read_text(encoding="utf-8"),
     js=(HERE / "gallery.js").read_text(encoding="utf-8"),
 )
@@ -18,7 +19,10 @@ def gallery(cards: list[dict], chosen: tuple[int, ...], key: str, side: int = 96
     A card: example, image (a data URI made here), lines ((kind, words), kind "main" or "quiet"),
     wrong, title. side: of the picture, in pixels.
     """
-    result = _gallery(data={"cards": cards, "chosen": list(chosen), "side": side}, key=key,
-                      on_clicked_change=lambda: None)
+    result = _gallery(
+        data={"cards": cards, "chosen": list(chosen), "side": side},
+        key=key,
+        on_clicked_change=lambda: None,
+    )
     known = {card["example"] for card in cards}
     return result.clicked if result.clicked in known else None

@@ -1,0 +1,44 @@
+"""What a session states over a model's card: JSON in a text field that is bound to the address."""
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from core.card import Card, parse_card
+
+KEY = "card"  # of the text field, and in the address
+LONGEST = 20_000  # characters
+
+
+def said() -> dict[str, Any]:
+    """The corrections as a card's JSON; none where the text is not JSON."""
+    words = st.session_state.get(KEY) or st.query_params.get(KEY) or "{}"
+    try:
+        found = json.loads(words) if len(words) < LONGEST else {}
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def card() -> Card:
+    """Raises UserError where the corrections are no card."""
+    return parse_card(said(), "The corrected card")
+
+
+def clear() -> None:
+    """Before the field is drawn."""
+    st.session_state[KEY] = ""
+
+
+def follow() -> None:
+    """Takes over what was stated in the run before; before the field is drawn."""
+    if (following := st.session_state.pop("_next_card", None)) is not None:
+        st.session_state[KEY] = following
+
+
+def state(stated: dict[str, Any]) -> None:
+    """Makes these the corrections and draws everything anew."""
+    st.session_state["_next_card"] = json.dumps(stated, separators=(",", ":")) if stated else ""
+    st.session_state.pop("_card_fault", None)
+    st.rerun()
