@@ -264,7 +264,7 @@ def test_an_unreadable_picture_is_left_out_and_counted(samples, tmp_path):
                 tmp_path / "set" / name / f"{i}.png"
             )
     broken = tmp_path / "set" / "3" / "1.png"
-    broken.write_bytes(broken.read_bytes()[:40])
+    broken.write_bytes(broken.read_bytes()[:-30])  # the header is whole, the pixels are not
     model_id, dataset_id = (
         library.model_id(samples / "digits-cnn.safetensors"),
         library.dataset_id(tmp_path / "set"),
@@ -305,3 +305,27 @@ def test_a_sample_keeps_the_shares_of_the_classes(samples):
     again = library.open_dataset(library.dataset_id(samples / "digits-all.json", 300))
     assert np.array_equal(part.labels, again.labels)
     assert any("300 of 1,797" in note for note in part.notes)
+
+
+def test_a_network_that_does_not_run_says_why(samples, tmp_path):
+    from core.card import InputSpec
+
+    wrong = Card(input=InputSpec(channels=3, height=8, width=8))
+    model_id = library.model_id(samples / "shapes-vit.safetensors", wrong)
+    with pytest.raises(UserError, match="does not run on an input of 3 × 8 × 8"):
+        outcomes(model_id, library.dataset_id(samples / "shapes-test.json", 8))
+
+
+class ChannelsLast(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Identity()
+
+    def forward(self, x):  # (N, C, H, W), inside (N, H, W, C) as Swin has it
+        return self.inner(x.permute(0, 2, 3, 1)).mean((1, 2))
+
+
+def test_maps_whose_channels_are_last_are_pooled_over_places():
+    inputs = torch.rand(2, 5, 4, 4)
+    found = inference._forward(ChannelsLast(), inputs, {"inner": POOLINGS["mean"]})
+    assert np.allclose(found["inner"], inputs.mean((2, 3)).numpy(), atol=1e-6)

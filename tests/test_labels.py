@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.labels import UNKNOWN, match_labels
+from core.labels import UNKNOWN, match_labels, unique
 
 LABELS = np.array([0, 1, 2, 1])
 
@@ -50,3 +50,8 @@ def test_without_labels():
     found = match_labels(2, ("a", "b"), (), None)
     assert found.labels is None
     assert "no labels" in found.note
+
+
+def test_repeated_names_are_numbered_and_stay_apart():
+    assert unique(("crane", "crane", "x")) == ("crane", "crane (2)", "x")
+    assert len(set(unique(("a", "a", "a (2)", "a")))) == 4

@@ -110,3 +110,47 @@ def test_kinds(samples, tmp_path):
     assert library.kind_of(samples / "logs") == "logs"
     assert library.kind_of(samples / "make.py") is None
     assert library.kind_of(tmp_path / "gone") is None
+
+
+def test_a_model_that_is_replaced_while_open_keeps_its_results_apart(tmp_path, samples):
+    """Training writes a new epoch: the old network's numbers are not the new one's."""
+    import numpy as np
+    from safetensors.torch import load_file, save_file
+
+    from core.inference import predictions
+
+    model, data = tmp_path / "last.safetensors", library.dataset_id(samples / "digits-test.json")
+    model.write_bytes((samples / "digits-cnn.safetensors").read_bytes())
+    (tmp_path / "last.card.json").write_bytes((samples / "digits-cnn.card.json").read_bytes())
+    first = library.model_id(model)
+    library.open_model(first)
+    save_file({k: t * 0 for k, t in load_file(model).items()}, tmp_path / "new.safetensors")
+    (tmp_path / "new.safetensors").replace(model)
+    good = predictions(first, data)
+    second = library.model_id(model)
+    assert second != first
+    assert good.max(1).mean() > 0.9
+    assert np.allclose(predictions(second, data), 0.1, atol=1e-6)
+
+
+def test_a_file_that_is_overwritten_while_open_does_not_take_the_process_with_it(tmp_path, samples):
+    model = tmp_path / "last.safetensors"
+    model.write_bytes((samples / "digits-cnn.safetensors").read_bytes())
+    module = library.open_model(library.model_id(model)).module
+    with model.open("r+b") as file:
+        file.truncate(10)  # a mapped page beyond the end would be a bus error
+    assert all(bool(p.isfinite().all()) for p in module.parameters())
+
+
+def test_a_folder_given_with_an_equals_sign(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["Home.py", f"--models={tmp_path}"])
+    assert library.folders("models")[0] == tmp_path
+
+
+def test_a_moved_data_set_is_another_place_with_the_same_content(tmp_path):
+    first = library.dataset_id(picture_folder(tmp_path / "pets"))
+    (tmp_path / "pets").rename(tmp_path / "animals")
+    second = library.dataset_id(tmp_path / "animals")
+    assert first != second
+    assert library.content_of(first) == library.content_of(second)
+    assert library.open_dataset(second).title == "animals"
