@@ -72,7 +72,7 @@ def folders(kind: str) -> tuple[Path, ...]:
     """The folders of one of KINDS: the samples', and those named by `--models DIR` and the like
     after `--`, and by NETLENS_MODELS, NETLENS_DATA, NETLENS_LOGS."""
     words, given = sys.argv[1:], []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         flag, _, value = word.partition("=")
         if flag == f"--{kind}" and (value or following):
             given.append(value or following)

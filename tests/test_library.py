@@ -142,6 +142,11 @@ def test_a_file_that_is_overwritten_while_open_does_not_take_the_process_with_it
     assert all(bool(p.isfinite().all()) for p in module.parameters())
 
 
+def test_without_words_there_are_the_samples(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["Home.py"])
+    assert library.folders("models") == (library.SAMPLES,)
+
+
 def test_a_folder_given_with_an_equals_sign(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["Home.py", f"--models={tmp_path}"])
     assert library.folders("models")[0] == tmp_path
