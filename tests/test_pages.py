@@ -9,6 +9,8 @@ from tests.app import PAGES, click_chart, faults, finished, opened, words
 from tests.conftest import ROOT
 
 READABLE = [
+    "digits-keras.h5",
+    "digits-keras.keras",
     "digits-cnn.safetensors",
     "shapes-cnn.ckpt",
     "shapes-cnn.pt",
@@ -45,7 +47,7 @@ def test_every_page_says_what_it_needs(page):
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize(
     "model",
-    ["digits-keras.keras", "digits-keras.h5", "shapes-cnn.onnx", "shapes-cnn.torchscript.pt"],
+    ["shapes-cnn.onnx", "shapes-cnn.torchscript.pt"],
 )
 def test_every_page_answers_a_model_that_cannot_be_read_yet(page, model):
     app = opened(page, model=model, data="digits-test.json")
