@@ -1,7 +1,9 @@
 """Pictures from bytes: decoded without trusting them, and made small for the page."""
 
 import io
+import struct
 import warnings
+import zlib
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -12,6 +14,22 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
 LARGEST_PIXELS = 40_000_000
 LARGEST_FILE = 200 << 20  # bytes
+NARROW = 200  # longer side over shorter from which a picture is a line
+ORIENTATION = 0x0112
+PNG = b"\x89PNG\r\n\x1a\n"
+LFS = b"version https://git-lfs"
+SAVE_AGAIN = "Save it again as PNG or JPEG, or remove it."
+# What Pillow raises for damaged files, depending on where the damage is.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, LookupError,
+          OverflowError, zlib.error, struct.error)
+# What is often named like a picture: first bytes, where they begin, what it is.
+OTHERS = ((b"ftyphei", 4, "a HEIC picture"), (b"ftypavif", 4, "an AVIF picture"),
+          (b"%!ps", 0, "an EPS drawing"), (b"%pdf", 0, "a PDF document"),
+          (b"<svg", 0, "an SVG drawing"), (b"<?xml", 0, "an SVG drawing or other XML"),
+          (b"<html", 0, "a web page (HTML)"),
+          (b"<!doc", 0, "a web page (HTML)"))
+# Pillow warns above 89 million pixels; the limit here is lower.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def decode(content: bytes, name: str) -> np.ndarray:
@@ -20,22 +38,96 @@ def decode(content: bytes, name: str) -> np.ndarray:
     Transparent pixels are laid on white; 16-bit and float pictures are scaled to 0–255.
     Raises UserError that names the file.
     """
+    picture = opened(content, name)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
-            if picture.width * picture.height > LARGEST_PIXELS:
-                raise UserError(f"{name} has {picture.width:,} × {picture.height:,} pixels; "
-                                f"the limit is {LARGEST_PIXELS:,}. Save it smaller.")
-            picture.load()
-            return _eight_bit(ImageOps.exif_transpose(picture))
-    except UserError:
-        raise
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError,
-            Image.DecompressionBombWarning, MemoryError) as error:
-        reason = str(error).split("<")[0].strip()[:120] or type(error).__name__
-        raise UserError(f"{name} is not a readable picture ({reason}). Save it again as PNG or JPEG, "
-                        "or remove it.") from error
+        picture.load()
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _eight_bit(picture)
+    except DAMAGE as error:
+        raise _unreadable(name, error) from error
+
+
+def opened(content: bytes, name: str) -> Image.Image:
+    """The picture with its header read and its pixels not. Raises UserError that names the file."""
+    if problem := _no_picture(content, name):
+        raise UserError(problem)
+    try:
+        picture = Image.open(io.BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{name} has too many pixels; the limit is {LARGEST_PIXELS:,}. "
+                        "Save it smaller.") from error
+    except DAMAGE as error:
+        raise _unreadable(name, error) from error
+    if picture.width * picture.height > LARGEST_PIXELS:
+        raise UserError(f"{name} has {picture.width:,} × {picture.height:,} pixels; "
+                        f"the limit is {LARGEST_PIXELS:,}. Save it smaller.")
+    return picture
+
+
+def _unreadable(name: str, error: Exception) -> UserError:
+    reason = str(error).split("<")[0].strip()[:120] or type(error).__name__
+    return UserError(f"{name} cannot be read as a picture ({reason}). {SAVE_AGAIN}")
+
+
+def _no_picture(content: bytes, name: str) -> str | None:
+    """Why these bytes are no picture that is read here, where that can be told at once."""
+    if not content:
+        return f"{name} is empty (0 bytes). Copy it again, or remove it."
+    if content.startswith(LFS):
+        return (f"{name} is a Git LFS pointer, which only names the real file. Run 'git lfs pull', "
+                "then open the folder again.")
+    start = content[:64].lstrip().lower()
+    for mark, at, is_a in OTHERS:
+        if (start if at == 0 else content[at:64]).startswith(mark):
+            return (f"{name} is {is_a}, a format that is not supported, not an image file. "
+                    f"{SAVE_AGAIN}")
+    if content.startswith(PNG) and _png_is_damaged(content):
+        return (f"{name} cannot be read as a picture: it is damaged, a checksum is wrong. "
+                f"{SAVE_AGAIN}")
+    return None
+
+
+def _png_is_damaged(content: bytes) -> bool:
+    """Whether a whole chunk's checksum is wrong; Pillow does not check those of the pixels."""
+    view, at = memoryview(content), len(PNG)
+    while at + 12 <= len(content):
+        end = at + 8 + int.from_bytes(view[at:at + 4])
+        if end + 4 > len(content):
+            return False  # cut off: Pillow says so
+        if zlib.crc32(view[at + 4:end]) != int.from_bytes(view[end:end + 4]):
+            return True
+        at = end + 4
+    return False
+
+
+def oddities(picture: Image.Image) -> list[str]:
+    """What a picture's header says that a person should know, as ends of 'N pictures …'."""
+    found = []
+    try:
+        if getattr(picture, "n_frames", 1) > 1:
+            found.append("with several frames or pages (animated): the first is shown")
+    except DAMAGE:
+        found.append("with damaged frames or pages after the first, which is shown")
+    if _orientation(picture) not in (0, 1):
+        found.append("turned upright as the file says (EXIF)")
+    if picture.mode.startswith(("I", "F")):
+        found.append("of 16 bits or floats, scaled to 0–255")
+    if picture.mode == "CMYK":
+        found.append("in CMYK, shown as RGB")
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        found.append("with transparency, laid on white")
+    if max(picture.size) > NARROW * min(picture.size):
+        found.append("so narrow that little is left of them at another size or aspect")
+    return found
+
+
+def _orientation(picture: Image.Image) -> int:
+    if picture.format == "PNG" and "exif" not in picture.info:
+        return 1  # Pillow would decode the pixels to look behind them
+    try:
+        return picture.getexif().get(ORIENTATION, 1)
+    except DAMAGE:
+        return 1
 
 
 def _eight_bit(picture: Image.Image) -> np.ndarray:
@@ -46,8 +138,8 @@ def _eight_bit(picture: Image.Image) -> np.ndarray:
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture).convert("RGB")
     if picture.mode in ("1", "L"):
-        return np.asarray(picture.convert("L"))[..., None]
-    return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture if picture.mode == "L" else picture.convert("L"))[..., None]
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
@@ -55,9 +147,9 @@ def _scaled(values: np.ndarray) -> np.ndarray:
     their own range."""
     values = np.nan_to_num(values, posinf=0, neginf=0)
     low, high = float(values.min()), float(values.max())
-    if 0 <= low and 1 < high <= 65535:
+    if low >= 0 and 1 < high <= 65535:
         low, high = 0.0, 255.0 if high <= 255 else 65535.0
-    elif 0 <= low and high <= 1:
+    elif low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     return np.round((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8)
 

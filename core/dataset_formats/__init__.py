@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.file_sources import Source
+
 
 @dataclass(frozen=True)
 class DataSet:
@@ -39,9 +41,14 @@ class Format:
 
     matches: from names and first bytes. load: path -> DataSet; decodes no image. Raises UserError.
     content_id: path -> a digest that changes when what `load` gives would change.
+    inside: the same from the files of an archive, None where it holds no such data; None for kinds
+    that are not looked for in archives. listed: whether it is found under a folder by itself; one
+    picture, say, is opened only when it is named.
     """
 
     title: str
     matches: Callable[[Path], bool]
     load: Callable[[Path], DataSet]
     content_id: Callable[[Path], str]
+    inside: Callable[[Source], DataSet | None] | None = None
+    listed: bool = True

@@ -1,97 +1,127 @@
 """A folder with one sub-folder per class; the sub-folder's name is the class."""
 
-import hashlib
 import os
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from core import content_ids
+from core.array_roles import SPLITS, split_of
+from core.class_labels import in_order, label_notes
 from core.dataset_formats import DataSet, Format
 from core.errors import UserError
-from core.images import EXTENSIONS, LARGEST_FILE, decode
+from core.file_sources import Folder, Source, is_litter
+from core.image_files import is_picture, picture_files
 
-MOST_FILES = 5_000_000
+ENTRIES, CLASSES = 512, 16  # looked at to tell whether a folder is of this kind
+NO_CLASS = {"images", "image", "imgs", "img", "pictures", "photos", "data", "jpg", "jpeg", "png",
+            "frames", "all"}
 
 
 def matches(path: Path) -> bool:
-    """A folder of which a sub-folder itself holds pictures; looks at a few names, opens no file."""
+    """A folder of which most sub-folders hold pictures; looks at a few names, opens no file."""
     if not path.is_dir():
         return False
-    with os.scandir(path) as entries:
-        folders = [entry.path for _, entry in zip(range(64), entries, strict=False)
-                   if _is_class(entry)]
-    return any(next(_pictures(Path(folder), depth=0), None) for folder in folders[:16])
+    folders = [Path(entry.path) for entry in entries(path) if _is_folder(entry)]
+    if not folders or all(split_of(folder.name) for folder in folders) or (
+            len(folders) == 1 and folders[0].name.lower() in NO_CLASS):
+        return False
+    some = folders[:: max(1, len(folders) // CLASSES)][:CLASSES]
+    holding = sum(holds_pictures(folder) for folder in some)
+    return 2 * holding >= len(some) or (len(some) > 1 and all(map(_holds_one_such, some)))
 
 
-def _is_class(entry: os.DirEntry) -> bool:
-    return entry.is_dir(follow_symlinks=False) and not entry.name.startswith((".", "__MACOSX"))
+def entries(path: Path) -> list[os.DirEntry]:
+    """The first entries of a folder, by name; none where it is closed to this account."""
+    try:
+        with os.scandir(path) as found:
+            return sorted(islice(found, ENTRIES), key=lambda entry: entry.name)
+    except OSError:
+        return []
 
 
-def _pictures(folder: Path, depth: int = 8) -> Iterator[os.DirEntry]:
-    """Files with a picture's ending in a folder and below it; symbolic links are not followed."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False) and depth and not entry.name.startswith("."):
-                yield from _pictures(Path(entry.path), depth - 1)
-            elif entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
-                if Path(entry.name).suffix.lower() in EXTENSIONS:
-                    yield entry
+def _is_folder(entry: os.DirEntry) -> bool:
+    return entry.is_dir(follow_symlinks=False) and not is_litter(entry.name)
 
 
-def _listing(path: Path) -> list[tuple[str, str, os.DirEntry]]:
-    """(class, path relative to the folder, entry), sorted by class and path."""
-    with os.scandir(path) as entries:
-        classes = sorted(entry.name for entry in entries if _is_class(entry))
-    found = []
-    for name in classes:
-        of_class = [(name, os.path.relpath(entry.path, path), entry) for entry in _pictures(path / name)]
-        found += sorted(of_class, key=lambda row: row[1])
-        if len(found) > MOST_FILES:
-            raise UserError(f"{path.name} holds more than {MOST_FILES:,} pictures. Choose a part of it.")
-    return found
+def holds_pictures(folder: Path) -> bool:
+    """Whether pictures lie in the folder itself; looks at its first entries."""
+    return any(is_picture(entry.name) and entry.is_file(follow_symlinks=False)
+               and not is_litter(entry.name) for entry in entries(folder))
 
 
-def content_id(path: Path) -> str:
-    """Changes with any file's name, size or time of change; no picture is read for it."""
-    digest = hashlib.sha256()
-    for _, name, entry in _listing(path):
-        stat = entry.stat()
-        digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:32]
+def _holds_one_such(folder: Path) -> bool:
+    """As in Tiny ImageNet: n01443537/images/…; the outer folder is the class."""
+    below = [entry for entry in entries(folder) if _is_folder(entry)]
+    return len(below) == 1 and not split_of(below[0].name) and holds_pictures(Path(below[0].path))
 
 
 def load(path: Path) -> DataSet:
-    """Pictures by class in alphabetical order of classes; none is opened yet."""
-    listing = _listing(path)
-    if not listing:
-        raise UserError(f"{path.name} holds no pictures. One sub-folder per class is wanted, with "
-                        "PNG, JPEG, WebP, BMP, GIF or TIFF files in it.")
-    class_names = sorted({name for name, _, _ in listing})
+    """Pictures by class in the order of the classes' names; none is decoded yet."""
+    return _of_classes(Folder(path), _pictures(Folder(path)), "", ())
+
+
+def inside(source: Source) -> DataSet | None:
+    """An archive's class folders; of train, val and test the last that it has."""
+    files = _pictures(source)
+    split, prefix, notes = _chosen_split(files)
+    chosen = [name for name in files if name.startswith(prefix)]
+    if not any("/" in name[len(prefix):] for name in chosen):
+        return None
+    return _of_classes(source, chosen, prefix, notes, split)
+
+
+def _pictures(source: Source) -> list[str]:
+    return list(filter(is_picture, source.names()))
+
+
+def _chosen_split(names: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
+    """(split, the folder of it with '/', what to say) among train, val and test of an archive."""
+    prefix = ""
+    while names:
+        tops = {name[len(prefix):].split("/")[0] for name in names if "/" in name[len(prefix):]}
+        if tops and all(map(split_of, tops)):
+            chosen = min(sorted(tops), key=lambda top: SPLITS.index(split_of(top)))
+            others = ", ".join(sorted(tops - {chosen}))
+            said = f"The archive also holds {others}; {chosen} is shown." if others else ""
+            return split_of(chosen), f"{prefix}{chosen}/", (said,) if said else ()
+        deeper = all(name[len(prefix):].count("/") > 1 for name in names)
+        if len(tops) != 1 or not deeper:
+            break
+        prefix += f"{tops.pop()}/"
+    return "", prefix, ()
+
+
+def _of_classes(source: Source, files: list[str], prefix: str, notes: tuple[str, ...],
+                split: str = "") -> DataSet:
+    loose = [name for name in files if "/" not in name[len(prefix):]]
+    files = [name for name in files if "/" in name[len(prefix):]]
+    if not files:
+        raise UserError(f"{source.title} holds no pictures in sub-folders. One sub-folder per "
+                        "class is wanted, with PNG, JPEG, WebP, BMP, GIF or TIFF files in it.")
+    classes = [name[len(prefix):].partition("/")[0] for name in files]
+    class_names = in_order(classes)
     position = {name: index for index, name in enumerate(class_names)}
-    names = [name for _, name, _ in listing]
+    found = picture_files(source, files)
+    labels = np.array([position[name] for name in classes], dtype=np.int64)[found.kept]
+    if loose:
+        notes += (f"{len(loose):,} pictures outside of class folders are left out.",)
     return DataSet(
-        title=path.name,
-        image=partial(_image, path, names),
-        labels=np.array([position[name] for name, _, _ in listing], dtype=np.int64),
-        class_names=tuple(class_names),
-        metadata=pd.DataFrame({"path": names}),
-        notes=(f"{len(names):,} pictures in {len(class_names)} sub-folders; "
-               "the sub-folder's name is the class.",),
+        title=f"{source.title}, {split}" if split else source.title,
+        image=found.image, labels=labels, class_names=class_names,
+        metadata=found.paths.to_frame(), split=split or split_of(source.title),
+        unreadable=found.unreadable,
+        notes=(f"{len(labels):,} pictures in {len(class_names)} sub-folders; the sub-folder's name "
+               "is the class.", *notes, *found.notes, *label_notes(labels, class_names)),
     )
 
 
-def _image(folder: Path, names: list[str], row: int) -> np.ndarray:
-    file = folder / names[row]
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{names[row]} is larger than {LARGEST_FILE >> 20} MB. Save it smaller.")
-        return decode(file.read_bytes(), names[row])
-    except OSError as error:
-        raise UserError(f"{names[row]} could not be read ({error.strerror}). "
-                        "Choose the data set again if files were moved.") from error
+def content_id(path: Path) -> str:
+    """Changes with the pictures' names, sizes and times of change; no picture is read for it."""
+    folder = Folder(path)
+    return content_ids.of_folder(folder, _pictures(folder))
 
 
-FORMAT = Format("Folder with one sub-folder per class", matches, load, content_id)
+FORMAT = Format("Folder with one sub-folder per class", matches, load, content_id, inside)

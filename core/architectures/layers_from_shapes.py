@@ -1,0 +1,60 @@
+"""Layers on the meta device from the shapes of their tensors: what families build with."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+LARGEST_SIZE = 1 << 32  # numbers in one weight
+
+Shapes = Mapping[str, torch.Size]
+
+
+class ShapeError(Exception):
+    """These tensors are not this family's. Never leaves a family's `build`."""
+
+
+def shapes_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def weight(shapes: Shapes, name: str, rank: int) -> torch.Size:
+    """A weight's shape. Raises ShapeError where it is missing, empty or of another rank."""
+    size = shapes.get(f"{name}.weight")
+    if size is None or len(size) != rank or not 0 < size.numel() <= LARGEST_SIZE:
+        raise ShapeError(name)
+    return size
+
+
+def convolution(shapes: Shapes, name: str, stride: int = 1, padding: int | None = None,
+                groups: int = 1) -> nn.Conv2d:
+    """Conv2d; where no padding is given, the one that keeps height and width."""
+    out, inside, height, width = weight(shapes, name, 4)
+    if groups < 1 or out % groups:
+        raise ShapeError(name)
+    keeping = ((height - 1) // 2, (width - 1) // 2)
+    return nn.Conv2d(inside * groups, out, (height, width), stride,
+                     keeping if padding is None else padding, groups=groups,
+                     bias=f"{name}.bias" in shapes, device="meta")
+
+
+def linear(shapes: Shapes, name: str) -> nn.Linear:
+    out, inside = weight(shapes, name, 2)
+    return nn.Linear(inside, out, bias=f"{name}.bias" in shapes, device="meta")
+
+
+def batch_norm(shapes: Shapes, name: str) -> nn.BatchNorm2d:
+    (width,) = weight(shapes, name, 1)
+    return nn.BatchNorm2d(width, device="meta")
+
+
+def count(shapes: Shapes, pattern: str) -> int:
+    """How many of the names pattern.format(0), pattern.format(1), … there are without a gap."""
+    found = 0
+    while pattern.format(found) in shapes:
+        found += 1
+    return found
+
+
+def same_shapes(module: nn.Module, shapes: Shapes) -> bool:
+    return shapes_of(module.state_dict()) == dict(shapes)

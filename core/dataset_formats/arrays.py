@@ -1,0 +1,158 @@
+"""Numpy's .npz (images, labels and more in one file) and .npy (images, with labels beside them)."""
+
+import io
+import re
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from core import content_ids
+from core.archives import Archive, member_names
+from core.array_files import MAGIC, array_in, header_of
+from core.array_roles import Roles, roles, split_of
+from core.class_labels import ClassLabels, class_labels, label_notes
+from core.dataset_formats import DataSet, Format
+from core.errors import UserError
+from core.file_sources import Folder, Source
+from core.image_arrays import SMALLEST_TABLE, array_images
+
+# What the file of labels is called beside one of images.
+COUNTERPARTS = (("images", "labels"), ("image", "label"), ("data", "labels"), ("data", "targets"),
+                ("inputs", "targets"), ("features", "labels"), ("x", "y"), ("X", "y"), ("X", "Y"))
+
+
+def matches(path: Path) -> bool:
+    """A .npz, by its members or name, or a .npy whose shape can be that of pictures."""
+    if not path.is_file():
+        return False
+    if path.suffix.lower() == ".npz":
+        return True
+    with path.open("rb") as file:
+        start = file.read(16_384)
+    if start.startswith(MAGIC):
+        return _can_be_images(start)
+    members = member_names(path)
+    return bool(members) and all(name.endswith(".npy") for name in members)
+
+
+def _can_be_images(start: bytes) -> bool:
+    """False for labels and scores; true too for a damaged header, so that it is answered."""
+    try:
+        shape, _, dtype, _ = header_of(memoryview(start), "")
+    except UserError:
+        return True
+    if dtype.kind not in "buif":
+        return dtype.kind not in "US"
+    return len(shape) in (3, 4) or (len(shape) == 2 and shape[1] >= SMALLEST_TABLE)
+
+
+def load(path: Path) -> DataSet:
+    """The test split of a file, else the images it has. Raises UserError."""
+    return read(Folder(path.parent), path.name)
+
+
+def inside(source: Source) -> DataSet | None:
+    """Of an archive, the file of arrays that is named for test, else the first."""
+    names = source.names()
+    found = [name for name in names if name.endswith(".npz")]
+    found = found or [name for name in names if name.endswith(".npy")
+                      and _can_be_images(source.start(name, 16_384))]
+    found.sort(key=lambda name: split_of(PurePosixPath(name).name) != "test")
+    return read(source, found[0]) if found else None
+
+
+def read(source: Source, name: str) -> DataSet:
+    """The data set in one file of a source."""
+    if source.start(name, 6) == MAGIC:
+        return _from_array(source, name)
+    place = source.path / name if isinstance(source, Folder) else io.BytesIO(source.view(name))
+    with Archive(place, PurePosixPath(name).name) as archive:
+        return _from_members(archive)
+
+
+def _from_array(source: Source, name: str) -> DataSet:
+    values = array_in(source.view(name), name)
+    labels, notes = None, ()
+    if beside := _labels_beside(source, name):
+        labels = class_labels(array_in(source.view(beside), beside), beside)
+        notes = (f"Labels from {beside}.",)
+    return data_set(PurePosixPath(name).name, values, labels, {}, split_of(name), notes)
+
+
+def _labels_beside(source: Source, name: str) -> str | None:
+    file = PurePosixPath(name)
+    for images, labels in COUNTERPARTS:
+        stem = re.sub(rf"(?<![A-Za-z]){images}(?![a-z])", labels, file.stem)
+        if stem != file.stem and (beside := str(file.with_name(f"{stem}.npy"))) in source:
+            return beside
+    return None
+
+
+def _from_members(archive: Archive) -> DataSet:
+    keys = [name.removesuffix(".npy") for name in archive.names if name.endswith(".npy")]
+    headers = {key: header_of(archive.view(f"{key}.npy"), f"{key} of {archive.name}")
+               for key in keys}
+    shapes = {key: header[0] for key, header in headers.items()}
+    found = roles(shapes)
+    if found is None:
+        raise UserError(f"{archive.name} holds no images: its arrays are "
+                        f"{', '.join(keys[:8]) or 'none'}. Save them as x and y, or images and "
+                        "labels.")
+    objects = [key for key, header in headers.items() if header[2].hasobject]
+    return _of_roles(archive, found, shapes, objects)
+
+
+def _of_roles(archive: Archive, found: Roles, shapes: dict[str, tuple[int, ...]],
+              objects: list[str]) -> DataSet:
+    def member(key: str) -> np.ndarray:
+        return array_in(archive.view(f"{key}.npy"), f"{key} of {archive.name}")
+
+    values, names, labels = member(found.images), None, None
+    if found.class_names:
+        names = [str(name) for name in np.char.strip(member(found.class_names).astype(str))]
+    if found.labels:
+        labels = class_labels(member(found.labels), f"{found.labels} of {archive.name}", names)
+    notes = [f"Images from {found.images!r}"
+             + (f", labels from {found.labels!r}." if found.labels else ".")]
+    if found.others:
+        told = ", ".join(f"{split or key} ({shapes[key][0]:,})" for split, key in found.others)
+        notes.append(f"The file also holds {told}; {found.split or 'this'} is what is shown.")
+    if objects:
+        told = ", ".join(objects[:8])
+        notes.append(f"Skipped, since they are Python objects (pickle): {told}.")
+    used = {*objects, found.images, found.labels, found.class_names,
+            *(key for _, key in found.others)}
+    columns = {key: member(key) for key, shape in shapes.items()
+               if key not in used and shape == values.shape[:1]}
+    return data_set(archive.name, values, labels, columns, found.split, tuple(notes))
+
+
+def data_set(title: str, values: np.ndarray, labels: ClassLabels | None,
+             columns: dict[str, np.ndarray], split: str, notes: tuple[str, ...]) -> DataSet:
+    """A data set of images in one array; columns (N,) are its further metadata."""
+    image, said = array_images(values, title)
+    if labels and len(labels.labels) != len(values):
+        raise UserError(f"{title} has {len(values):,} images but {len(labels.labels):,} labels; "
+                        "they must match. Save both anew, one label an image.")
+    names = labels.class_names if labels else ()
+    indices = labels.labels if labels else None
+    paths = [f"{title}/{row:05d}" for row in range(len(values))]
+    metadata = pd.DataFrame({"path": pd.Series(paths, dtype="str")})
+    for key, column in columns.items():
+        native = column.astype(column.dtype.newbyteorder("="))
+        metadata[key if key != "path" else "path in the file"] = native
+    return DataSet(
+        title=f"{title}, {split}" if split and split not in title else title,
+        image=image, labels=indices, class_names=names, metadata=metadata, split=split,
+        notes=(*notes, *said, *(labels.notes if labels else ()), *label_notes(indices, names)),
+    )
+
+
+def content_id(path: Path) -> str:
+    """Follows the file, and for a .npy the labels beside it."""
+    beside = _labels_beside(Folder(path.parent), path.name) if path.suffix == ".npy" else None
+    return content_ids.of_files(path, *([path.parent / beside] if beside else []))
+
+
+FORMAT = Format("NumPy arrays", matches, load, content_id, inside)

@@ -1,0 +1,94 @@
+"""A text file with one `path label` a line, as Caffe and DIGITS write them."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core import content_ids
+from core.class_labels import class_labels
+from core.dataset_formats import DataSet, Format
+from core.errors import UserError
+from core.file_sources import Folder, Source
+from core.image_files import is_picture
+from core.images import EXTENSIONS
+from core.table_examples import of_paths
+
+ENDINGS = {".txt", ".lst", ".list"}
+HEAD, LARGEST = 1 << 14, 512 << 20  # bytes
+NAMES = ("labels.txt", "classes.txt", "class_names.txt", "synset_words.txt")
+LINE = re.compile(r"(.*?(?:" + "|".join(map(re.escape, sorted(EXTENSIONS, reverse=True)))
+                  + r"))(?:[\s,;]+(.*))?", re.IGNORECASE)
+
+
+def matches(path: Path) -> bool:
+    """By its ending and first lines."""
+    if path.suffix.lower() not in ENDINGS or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return is_list(file.read(HEAD))
+
+
+def is_list(start: bytes) -> bool:
+    """Whether nearly all of the first lines begin with the path of a picture."""
+    if b"\0" in start:
+        return False
+    lines = [line for line in start.decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = lines[:-1] if len(start) >= HEAD else lines
+    return bool(lines) and sum(LINE.fullmatch(line.strip()) is not None for line in lines) >= (
+        0.9 * len(lines))
+
+
+def load(path: Path) -> DataSet:
+    """Raises UserError."""
+    return read(Folder(path.parent), path.name)
+
+
+def inside(source: Source) -> DataSet | None:
+    """An archive's list of pictures, one of a test or validation split before others."""
+    names = [name for name in source.names() if name[name.rfind("."):].lower() in ENDINGS]
+    names.sort(key=lambda name: re.search("test|val", name.lower()) is None)
+    found = next((name for name in names if is_list(source.start(name, HEAD))), None)
+    return read(source, found) if found else None
+
+
+def read(source: Source, name: str) -> DataSet:
+    """The pictures that one list of a source names."""
+    text = source.read(name, LARGEST).decode("utf-8-sig", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    parts = [LINE.fullmatch(line) for line in lines]
+    kept = [part for part in parts if part]
+    if not kept:
+        raise UserError(f"{name} names no pictures. A line is a path, then a label.")
+    notes = ()
+    if len(kept) < len(lines):
+        notes = (f"{len(lines) - len(kept):,} lines name no picture and were skipped.",)
+    said = [part[1] for part in kept]
+    texts = np.array([(part[2] or "").strip() for part in kept], dtype=object)
+    names = _names_beside(source, name)
+    labels = class_labels(texts, name, names) if any(texts) else None
+    return of_paths(source, name, said, labels, pd.DataFrame(index=range(len(said))), notes)
+
+
+def _names_beside(source: Source, name: str) -> list[str] | None:
+    """Class names, one a line, of a file beside the list."""
+    folder = name.rpartition("/")[0]
+    for beside in NAMES:
+        place = f"{folder}/{beside}" if folder else beside
+        if place in source and place != name:
+            lines = source.read(place, LARGEST).decode("utf-8", "replace").splitlines()
+            names = [line.strip() for line in lines if line.strip()]
+            if names and not any(map(is_picture, names)):
+                return names
+    return None
+
+
+def content_id(path: Path) -> str:
+    """Follows the list, the pictures below its folder, and the class names beside it."""
+    folder = Folder(path.parent)
+    beside = content_ids.of_files(path, *(path.parent / name for name in NAMES))
+    return content_ids.of_folder(folder, list(filter(is_picture, folder.names())), beside)
+
+
+FORMAT = Format("List of pictures", matches, load, content_id, inside)

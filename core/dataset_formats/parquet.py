@@ -1,0 +1,160 @@
+"""Parquet: Hugging Face's layout (an image column of {bytes, path}), bytes, paths or pixels.
+
+https://huggingface.co/docs/hub/datasets-image#parquet-format
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from core import content_ids
+from core.dataset_formats import DataSet, Format
+from core.errors import UserError
+from core.file_sources import Folder, Source
+from core.images import LARGEST_FILE, decode, oddities, opened
+from core.json_depth import json_depth
+from core.limits import current_limits
+from core.parquet_images import ParquetBytes
+from core.parquet_tables import opened_parquet, parquet_columns
+from core.table_columns import LABELS, Columns, columns_of
+from core.table_examples import data_set, examples, labels_of, metadata_of
+from core.text_of_files import shown
+
+MAGIC = b"PAR1"
+LOOKED_AT = 1_000  # rows whose picture's header is read at once
+LOOKED_AT_BYTES = 64 << 20
+OF_LOGS = {"epoch", "step", "global_step", "loss", "tag", "prediction"}
+
+
+def matches(path: Path) -> bool:
+    """By its ending or first bytes; a table of a training run, without pictures, is not one."""
+    if not path.is_file():
+        return False
+    if path.stat().st_size == 0:
+        return path.suffix.lower() == ".parquet"
+    with path.open("rb") as file:
+        if file.read(4) != MAGIC:
+            return path.suffix.lower() == ".parquet"
+    try:
+        names = opened_parquet(Folder(path.parent), path.name).schema_arrow.names
+    except UserError:
+        return True  # to be answered
+    return not OF_LOGS & {name.lower() for name in names}
+
+
+def load(path: Path) -> DataSet:
+    """Raises UserError."""
+    return read(Folder(path.parent), path.name)
+
+
+def inside(source: Source) -> DataSet | None:
+    """An archive's first Parquet file, a test split before others."""
+    names = [name for name in source.names() if name.lower().endswith(".parquet")]
+    names.sort(key=lambda name: "test" not in name.lower())
+    return read(source, names[0]) if names else None
+
+
+def read(source: Source, name: str) -> DataSet:
+    """The data set in one Parquet file of a source."""
+    file = opened_parquet(source, name)
+    pictures = [field.name for field in file.schema_arrow if _is_picture_type(field.type)]
+    if pictures:
+        return _of_bytes(source, file, name, _named_first(pictures))
+    few = next(file.iter_batches(50, columns=_plain(file.schema_arrow)), None)
+    sample = {} if few is None else {
+        column: ["" if cell is None else str(cell) for cell in few[column].to_pylist()]
+        for column in few.schema.names}
+    columns = columns_of(sample)
+    if columns is None:
+        raise UserError(f"{name} has no column of images: "
+                        f"{', '.join(map(shown, file.schema_arrow.names[:8]))}. An image column "
+                        "with bytes, a column of paths, or columns of pixels are read.")
+    return examples(source, name, parquet_columns(source, name, list(sample)), columns, ())
+
+
+def _is_picture_type(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        names = [kind.field(i).name for i in range(kind.num_fields)]
+        return "bytes" in names and _is_bytes(kind.field("bytes").type)
+    return _is_bytes(kind)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _named_first(pictures: Sequence[str]) -> str:
+    """Of several columns of bytes, the one that is called so."""
+    wanted = [name for name in pictures if name.lower() in ("image", "img", "picture", "bytes")]
+    return (wanted or list(pictures))[0]
+
+
+def _plain(schema: pa.Schema) -> list[str]:
+    return [field.name for field in schema if not pa.types.is_nested(field.type)
+            and not _is_bytes(field.type)]
+
+
+def _of_bytes(source: Source, file: parquet.ParquetFile, name: str, column: str) -> DataSet:
+    content = ParquetBytes(file, column, name)
+    rows, unreadable, odd = _readable(content, file.metadata.num_rows, name)
+    plain = {key.strip().lower(): key for key in _plain(file.schema_arrow)}
+    label = next((plain[key] for key in LABELS if key in plain), None)
+    columns, table = Columns(label=label), parquet_columns(source, name, list(plain.values()))
+    metadata, labels, left_out = pd.DataFrame(index=range(len(rows))), None, ()
+    if table is not None:
+        table = table.take(pa.array(rows))
+        labels = labels_of(table, columns, name, _class_names(file, label))
+        metadata, left_out = metadata_of(table, columns)
+    paths = pd.Series([f"{name}/{row:05d}" for row in rows], dtype="str")
+    metadata.insert(0, "path", paths)
+    data = data_set(name, lambda row: decode(content(int(rows[row])), paths[row]), labels, metadata,
+                    (*odd, *left_out))
+    return replace(data, unreadable=unreadable)
+
+
+def _readable(content: object, count: int, name: str) -> tuple[np.ndarray, tuple, tuple[str, ...]]:
+    """Rows that seem readable, what is not, and what to say; looks at the first rows' headers."""
+    bad: dict[int, str] = {}
+    odd: dict[str, int] = {}
+    left, looked = LOOKED_AT_BYTES, min(count, LOOKED_AT)
+    for row in range(looked):
+        try:
+            data = content(row)
+            left -= len(data)
+            if len(data) > LARGEST_FILE:
+                raise UserError(f"row {row} is larger than {LARGEST_FILE >> 20} MB.")
+            for words in oddities(opened(data, f"row {row}")):
+                odd[words] = odd.get(words, 0) + 1
+        except UserError as error:
+            bad[row] = str(error)
+        if left < 0:
+            break
+    if len(bad) == count:
+        raise UserError(f"{name}: none of its {count:,} images can be read: {bad[0]}")
+    notes = [f"At least {n:,} pictures {words}." for words, n in odd.items()]
+    if bad:
+        notes.append(f"{len(bad):,} of {count:,} pictures could not be read and were skipped: "
+                     f"{next(iter(bad.values()))}")
+    unreadable = tuple((f"{name}/{row:05d}", reason) for row, reason in bad.items())
+    return np.delete(np.arange(count), list(bad)), unreadable, tuple(notes)
+
+
+def _class_names(file: parquet.ParquetFile, label: str | None) -> list[str] | None:
+    """The names that Hugging Face keeps in the schema for a column of class ids."""
+    said = (file.schema_arrow.metadata or {}).get(b"huggingface", b"")
+    if label is None or not said or json_depth(said) > current_limits().json_depth:
+        return None
+    try:
+        names = json.loads(said)["info"]["features"][label]["names"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) and names else None
+
+
+FORMAT = Format("Parquet", matches, load, content_ids.of_files, inside)

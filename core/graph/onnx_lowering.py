@@ -1,0 +1,182 @@
+"""From an ONNX graph to nodes of the allow-list: each operator by its function, sizes by trial."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.errors import UserError
+from core.graph.nodes import UNBOUNDED, Graph, Input
+from core.graph.onnx_arranging import OPERATORS as ARRANGING
+from core.graph.onnx_builder import Builder, Value
+from core.graph.onnx_elementwise import OPERATORS as ELEMENTWISE
+from core.graph.onnx_file import OnnxModel, OnnxNode
+from core.graph.onnx_folding import fold
+from core.graph.onnx_layers import OPERATORS as LAYERS
+from core.graph.onnx_names import LayerNames
+from core.graph.onnx_resizing import OPERATORS as RESIZING
+from core.graph.onnx_weight_names import with_weight_names, without_unused
+from core.graph.shapes import Shapes
+from core.text_of_files import shown
+
+OPERATORS: dict[str, Callable[..., Any]] = {**ELEMENTWISE, **LAYERS, **ARRANGING, **RESIZING}
+FLOW = ("If", "Loop", "Scan", "SequenceMap")
+TOLD = ("outputs", "name")  # what a function is told of its node, never an attribute
+QUIET = ("Constant", "Shape", "Size", "Identity", "Dropout")  # nothing that a layer would show
+OLDEST = 7
+STATE_DICT = "Save the network's state dict, or export it again with torch.onnx.export."
+FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError,
+            RuntimeError)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The sizes of one input for which the graph is walked.
+
+    shapes: the example, and a larger one where the file leaves sizes open. is_nhwc: the file wants
+    channels last, the module is given them first.
+    """
+
+    name: str
+    shapes: tuple[tuple[int, ...], ...]
+    dtype: torch.dtype
+    is_nhwc: bool = False
+
+    def as_input(self) -> Input:
+        example, larger = self.shapes[0], self.shapes[-1]
+        sizes = tuple((low, low) if low == high else (1, UNBOUNDED)
+                      for low, high in zip(example, larger, strict=True))
+        return Input(self.name, sizes, example, self.dtype)
+
+
+def check_operators(model: OnnxModel, nodes: tuple[OnnxNode, ...]) -> None:
+    """Raises UserError that names the first operator that is not in the table."""
+    if model.opset < OLDEST:
+        raise UserError(f"it uses opset {model.opset} of ONNX, older than {OLDEST}, which is not read. "
+                        "Convert it with onnx.version_converter, or export it again.")
+    for node in nodes:
+        where = described(node)
+        if node.operator in FLOW:
+            raise UserError(f"{where} is a loop or branch, which may run for a long time and is not "
+                            f"run here. {STATE_DICT}")
+        if node.domain or (node.operator not in OPERATORS and node.operator != "Constant"):
+            domain = f" of the domain {shown(node.domain)}" if node.domain else ""
+            raise UserError(f"{where}: the operator {shown(node.operator)}{domain} is unknown here, so "
+                            f"the network cannot run. {STATE_DICT}")
+        if node.unreadable:
+            raise UserError(f"{where}: its attribute {shown(node.unreadable)} is of a kind that is not "
+                            f"read. {STATE_DICT}")
+        if unknown := node.attributes.keys() - _attributes(node.operator):
+            raise UserError(f"{where}: its attribute {shown(min(unknown))} is unknown here, and may "
+                            f"change what it gives. {STATE_DICT}")
+
+
+def described(node: OnnxNode) -> str:
+    """A node for a message."""
+    name = node.name or next(iter(node.outputs), "")
+    return f"the node {shown(name)} ({shown(node.operator, 30)})"
+
+
+@cache
+def _attributes(operator: str) -> frozenset[str]:
+    """The attributes that an operator's function takes."""
+    if operator == "Constant":
+        return frozenset(["value", "value_float", "value_floats", "value_int", "value_ints"])
+    parameters = inspect.signature(OPERATORS[operator]).parameters.values()
+    return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in TOLD)
+
+
+def lowered(model: OnnxModel, nodes: tuple[OnnxNode, ...], trials: tuple[Trial, ...]) -> Graph:
+    """The graph for inputs of these sizes. Raises UserError, or UndecidedError where what it does
+    depends on a size that the trials leave open."""
+    with torch.no_grad(), Shapes():
+        graph = _Lowering(model, nodes, trials).graph()
+    return with_weight_names(without_unused(graph))
+
+
+class _Lowering:
+    def __init__(self, model: OnnxModel, nodes: tuple[OnnxNode, ...],
+                 trials: tuple[Trial, ...]) -> None:
+        self.model = model
+        self.nodes = nodes
+        self.trials = trials
+        self.builder = Builder(model.tensors, len(trials[0].shapes))
+        filled = (out for node in nodes if node.operator == "ConstantOfShape" for out in node.outputs)
+        self.layers = LayerNames(nodes, {*model.weights, *filled})
+        self.read = {name for node in nodes for name in node.inputs}
+        self.read |= {output.name for output in model.outputs}
+        self.values: dict[str, Value] = {}
+
+    def graph(self) -> Graph:
+        for name, tensor in self.model.weights.items():
+            lone = tensor.numel() == 1 and "." not in name
+            self.values[name] = self.builder.add_weight(name, tensor, is_literal=lone)
+        for trial in self.trials:
+            self.values[trial.name] = self._input(trial)
+        for count, node in enumerate(self.nodes):
+            self._lower(count, node)
+        missing = [out.name for out in self.model.outputs if out.name not in self.values]
+        if missing or not self.model.outputs:
+            raise UserError(f"no node makes the output {shown(missing[0] if missing else '')}: the file "
+                            "is damaged. Export it again.")
+        outputs = [self.builder.tensor(self.values[out.name]).name for out in self.model.outputs]
+        return Graph(tuple(self.builder.nodes), tuple(trial.as_input() for trial in self.trials),
+                     tuple(outputs), self.builder.weights)
+
+    def _input(self, trial: Trial) -> Value:
+        self.builder.where = f"the input {shown(trial.name)}"
+        value = self.builder.add_input(trial.name, list(trial.shapes), trial.dtype)
+        return self.builder.node("permute.default", value, [0, 2, 3, 1]) if trial.is_nhwc else value
+
+    def _lower(self, count: int, node: OnnxNode) -> None:
+        self.builder.where, self.builder.opset = described(node), node.opset
+        self.builder.calls = ()
+        inputs = [self._given(name, node) for name in node.inputs]
+        try:
+            results = self._results(count, node, inputs)
+        except FAILURES as error:
+            raise UserError(f"{described(node)} could not be read: {shown(error, 150)}. "
+                            f"{STATE_DICT}") from error
+        for place, name in enumerate(node.outputs):
+            if place < len(results):
+                self.values[name] = results[place]
+            elif name and name in self.read:
+                raise UserError(f"{described(node)}: its output {place + 1} is not supported. "
+                                f"{STATE_DICT}")
+
+    def _given(self, name: str, node: OnnxNode) -> Value | None:
+        if name and name not in self.values:
+            raise UserError(f"{described(node)} reads {shown(name)}, which nothing before it makes: the "
+                            "file is damaged. Export it again.")
+        return self.values[name] if name else None
+
+    def _results(self, count: int, node: OnnxNode, inputs: list[Value | None]) -> tuple[Value, ...]:
+        if node.operator == "Constant":
+            return (self._constant(node),)
+        found = fold(self.builder, node.operator, inputs, node.attributes)
+        if found is not None:
+            return found
+        if node.operator not in QUIET:
+            self.builder.calls = self.layers.calls(count)
+        function = OPERATORS[node.operator]
+        parameters = inspect.signature(function).parameters
+        told = {"outputs": len(node.outputs), "name": node.outputs[0] if node.outputs else ""}
+        told = {name: value for name, value in told.items()
+                if name in parameters and parameters[name].kind is inspect.Parameter.KEYWORD_ONLY}
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        results = function(self.builder, *inputs, **node.attributes, **told)
+        return results if isinstance(results, tuple) else (results,)
+
+    def _constant(self, node: OnnxNode) -> Value:
+        if len(node.attributes) != 1:
+            raise ValueError("it has no value, or several")
+        (kind, value), = node.attributes.items()
+        if kind == "value":
+            return self.builder.add_weight(node.outputs[0], value, is_literal=value.numel() == 1)
+        dtype = torch.float32 if "float" in kind else torch.int64
+        return self.builder.known(np.array(value, object), dtype)

@@ -1,0 +1,149 @@
+"""Which layer each ONNX node ran in, and what its tensors are called.
+
+torch's exporter writes the layers' names beside each node; the one before wrote them into the
+node's name, /layer1/layer1.0/conv1/Conv; others leave the names of nodes or weights.
+"""
+
+import re
+from collections.abc import Iterable
+
+from torch import nn
+
+from core.graph.nodes import DEEPEST, Call
+from core.graph.onnx_file import OnnxNode
+
+SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
+QUOTED = re.compile(r"'([^'\\]*)'")
+WEIGHT = re.compile(r"(.+?)(?:[._/](?:weight|bias|kernel|gamma|beta|running_mean|running_var)"
+                    r"|_(?:w|b|s|rm|riv)_0|[._/](?:w|b|W|B))(?:$|[_/:].*)")
+REPEATED = re.compile(r"(.+)_\d+$")
+TAKEN = {"programs", "type_name", "inputs", "batch", "results", "pieces", "training"}
+WRAPPERS = ("StatefulPartitionedCall", "PartitionedCall", "main_graph", "torch_jit", "")
+TYPES = {
+    ("Conv",): "Conv2d", ("Gemm",): "Linear", ("MatMul",): "Linear", ("Add", "MatMul"): "Linear",
+    ("Relu",): "ReLU", ("MaxPool",): "MaxPool2d", ("AveragePool",): "AvgPool2d",
+    ("GlobalAveragePool",): "AdaptiveAvgPool2d", ("BatchNormalization",): "BatchNorm2d",
+    ("LayerNormalization",): "LayerNorm", ("HardSwish",): "Hardswish", ("LeakyRelu",): "LeakyReLU",
+    ("HardSigmoid",): "Hardsigmoid", ("ConvTranspose",): "ConvTranspose2d", ("Elu",): "ELU",
+    ("PRelu",): "PReLU", ("Gelu",): "GELU", ("Mul", "Sigmoid"): "SiLU", ("Clip",): "ReLU6",
+}
+
+
+class LayerNames:
+    """Asked node by node, in order, for those that do something."""
+
+    def __init__(self, nodes: tuple[OnnxNode, ...], weights: Iterable[str]) -> None:
+        names = set(weights)
+        scopes = [_scope(node) for node in nodes]
+        self._paths = [_path(node, scope, names, any(scopes), count)
+                       for count, (node, scope) in enumerate(zip(nodes, scopes, strict=True))]
+        self._once = _without_repeats(nodes, self._paths, names)
+        self._types = _types(nodes, self._paths, self._once)
+        self._entering = _Entering()
+
+    def calls(self, count: int) -> tuple[Call, ...]:
+        """The layers that a node ran in, outermost first."""
+        return self._entering.calls(self._paths[count], self._once[count], self._types)
+
+
+def _path(node: OnnxNode, scope: list[str] | None, weights: set[str], has_scopes: bool,
+          count: int) -> list[str]:
+    path = scope
+    if not path and (not has_scopes or scope is None):
+        path = _weight_owner(node, weights) or ([] if has_scopes else [_own_name(node, count)])
+    return list(map(safe_name, path or []))[:DEEPEST]
+
+
+def safe_name(part: str) -> str:
+    """A layer's or tensor's own name as torch modules can hold it."""
+    part = part.replace(".", "_") or "_"
+    return f"{part}_" if part in TAKEN or hasattr(nn.Module, part) else part
+
+
+def _scope(node: OnnxNode) -> list[str] | None:
+    """The names of the layers around a node, outermost first; None where nothing says."""
+    if SCOPES in node.metadata:
+        scopes = QUOTED.findall(node.metadata[SCOPES])[1:-1]
+        return scopes[-1].split(".") if scopes else []
+    if "/" not in node.name:
+        return None
+    path: list[str] = []
+    last = ""
+    for part in node.name.split(";")[0].split("/")[:-1]:
+        if part in WRAPPERS:
+            continue
+        extends = last and part.startswith(f"{last}.")
+        path += part[len(last) + 1:].split(".") if extends else part.split(".")
+        last = part
+    return path
+
+
+def _weight_owner(node: OnnxNode, weights: set[str]) -> list[str]:
+    for name in node.inputs[1:]:
+        if name in weights and "::" not in name and (found := WEIGHT.match(name)):
+            return re.split(r"[./]", found[1])
+    return []
+
+
+def _own_name(node: OnnxNode, count: int) -> str:
+    return re.sub(r"[./]", "_", node.name.removeprefix("node_")) or f"{node.operator}_{count}"
+
+
+def _without_repeats(nodes: tuple[OnnxNode, ...], paths: list[list[str]],
+                     weights: set[str]) -> list[list[str]]:
+    """The paths with relu_1 named relu, where that is a layer with the same weights: it ran again."""
+    held: dict[tuple[str, ...], set[str]] = {}
+    for node, path in zip(nodes, paths, strict=True):
+        if not node.name.startswith("/"):
+            continue
+        for depth in range(1, len(path) + 1):
+            held.setdefault(tuple(path[:depth]), set()).update(weights.intersection(node.inputs))
+    first: dict[tuple[str, ...], str] = {}
+    for path, own in held.items():
+        found = REPEATED.match(path[-1])
+        if found and held.get((*path[:-1], found[1])) == own:
+            first[path] = found[1]
+    return [[first.get(tuple(path[:depth + 1]), part) for depth, part in enumerate(path)]
+            for path in paths]
+
+
+def _types(nodes: tuple[OnnxNode, ...], paths: list[list[str]],
+           once: list[list[str]]) -> dict[str, str]:
+    """The class of each layer by its path: as the file says, or as its only operators tell."""
+    types: dict[str, str] = {}
+    operators: dict[str, set[tuple[str, ...]]] = {}
+    runs: dict[tuple[str, ...], set[str]] = {}
+    for node, path in zip(nodes, paths, strict=True):
+        classes = QUOTED.findall(node.metadata.get(CLASSES, ""))[1:-1]
+        scopes = QUOTED.findall(node.metadata.get(SCOPES, ""))[1:-1]
+        types |= {".".join(map(safe_name, scope.split("."))): name.rpartition(".")[2]
+                  for scope, name in zip(scopes, classes, strict=False)}
+        runs.setdefault(tuple(path), set()).add(node.operator)
+    for path, own in zip(paths, once, strict=True):
+        operators.setdefault(".".join(own), set()).add(tuple(sorted(runs[tuple(path)])))
+    inner = {".".join(own[:depth]) for own in once for depth in range(1, len(own))}
+    for path, kinds in operators.items():
+        kind = next(iter(kinds))
+        if path not in inner and len(kinds) == 1:
+            types.setdefault(path, TYPES.get(kind, kind[0] if len(kind) == 1 else ""))
+    return types
+
+
+class _Entering:
+    """A layer that is entered again after it was left runs again."""
+
+    def __init__(self) -> None:
+        self.stack: list[tuple[tuple[str, ...], Call]] = []
+        self.times: dict[str, int] = {}
+
+    def calls(self, path: list[str], own: list[str], types: dict[str, str]) -> tuple[Call, ...]:
+        prefixes = [tuple(path[:depth + 1]) for depth in range(len(path))]
+        kept = 0
+        while kept < min(len(prefixes), len(self.stack)) and self.stack[kept][0] == prefixes[kept]:
+            kept += 1
+        del self.stack[kept:]
+        for depth in range(kept, len(prefixes)):
+            name = ".".join(own[:depth + 1])
+            times = self.times[name] = self.times.get(name, -1) + 1
+            self.stack.append((prefixes[depth], Call(f"{name}@{times}", name, types.get(name, ""))))
+        return tuple(call for _, call in self.stack)

@@ -1,0 +1,64 @@
+"""Pictures in a Parquet column: read by row group when one of its rows is asked for."""
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from core.errors import UserError
+
+KEPT_BYTES = 512 << 20  # of row groups in memory, all together
+LARGEST_GROUP = 1 << 30
+AT_A_TIME = 16  # rows; a few values that are repeated a million times must not be laid out at once
+
+
+class ParquetBytes:
+    """Row -> the encoded picture of a column that is binary, or a struct with `bytes`."""
+
+    def __init__(self, file: parquet.ParquetFile, column: str, name: str) -> None:
+        self._file, self._column, self._name = file, column, name
+        groups = file.metadata.num_row_groups
+        sizes = [file.metadata.row_group(i).num_rows for i in range(groups)]
+        self._starts = np.cumsum([0, *sizes])
+        self._kept: OrderedDict[int, tuple[list[pa.Array], int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, row: int) -> bytes:
+        """b'' where the cell is empty."""
+        group = int(np.searchsorted(self._starts, row, side="right")) - 1
+        with self._lock:
+            parts = self._group(group)
+        at = row - int(self._starts[group])
+        return parts[at // AT_A_TIME][at % AT_A_TIME].as_py() or b""
+
+    def _group(self, group: int) -> list[pa.Array]:
+        if group in self._kept:
+            self._kept.move_to_end(group)
+            return self._kept[group][0]
+        parts, size = [], 0
+        try:
+            for batch in self._file.iter_batches(AT_A_TIME, row_groups=[group], use_threads=False,
+                                                 columns=[self._column]):
+                part = batch.column(0)
+                parts.append(part.field("bytes") if pa.types.is_struct(part.type) else part)
+                size += part.nbytes
+                if size > LARGEST_GROUP:
+                    raise UserError(f"{self._name}: a row group holds more than "
+                                    f"{LARGEST_GROUP >> 20:,} MB of pictures, which is too large. "
+                                    "Save it with a row_group_size of 1,000.")
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise UserError(f"{self._name}: rows {self._starts[group]:,} to "
+                            f"{self._starts[group + 1]:,} of the Parquet file are damaged "
+                            f"({str(error)[:100]}). Copy it again.") from error
+        if sum(map(len, parts)) != self._starts[group + 1] - self._starts[group]:
+            raise UserError(f"{self._name}: the Parquet file is damaged, its row groups do not have "
+                            "the rows that its footer says. Copy it again.")
+        self._keep(group, parts, size)
+        return parts
+
+    def _keep(self, group: int, parts: list[pa.Array], size: int) -> None:
+        self._kept[group] = parts, size
+        while len(self._kept) > 1 and sum(s for _, s in self._kept.values()) > KEPT_BYTES:
+            self._kept.popitem(last=False)

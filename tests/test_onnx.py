@@ -1,0 +1,486 @@
+"""ONNX files against onnxruntime and the networks they came from, and files that are refused."""
+
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from torch.nn import functional
+
+from core.card import Card
+from core.errors import UserError
+from core.layers import capture
+from core.limits import UPLOADED, limited_to
+from core.model_formats import safetensors
+from core.model_formats.onnx import FORMAT
+
+SHARED = Path(__file__).parents[2] / "shared"
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+torch.backends.mha.set_fastpath_enabled(False)
+
+
+class Functional(nn.Module):
+    """Batch norm, a functional ReLU, a layer that runs twice, x.shape[0], a layer of the root."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8))
+        self.act = nn.ReLU()
+        self.block = nn.Sequential(nn.Conv2d(8, 8, 3, stride=2), nn.ReLU(), nn.MaxPool2d(2))
+        self.head = nn.Linear(8, 5)
+        self.scale = nn.Parameter(torch.rand(8))
+        for tensor in self.stem[1].parameters():
+            nn.init.uniform_(tensor, 0.5, 1.5)
+        self.stem[1].running_mean.uniform_(-1, 1)
+
+    def forward(self, x):
+        x = functional.relu(self.stem(x))
+        x = self.act(self.block(x)).mean((2, 3)) * self.scale
+        x = self.act(x).view(x.shape[0], 2, 4).transpose(1, 2).reshape(x.shape[0], -1)
+        return self.head(x)
+
+
+class Ending(nn.Module):
+    def __init__(self, end):
+        super().__init__()
+        self.fc, self.end = nn.Linear(12, 4), end
+
+    def forward(self, x):
+        return self.end(self.fc(x.flatten(1)))
+
+
+def torchvision_net(name):
+    models = pytest.importorskip("torchvision").models
+    if name == "vit":
+        net = models.VisionTransformer(64, 16, 2, 4, 32, 64, num_classes=10)
+        nn.init.normal_(net.heads.head.weight)
+        return net
+    return models.get_model(name, weights=None, num_classes=10)
+
+
+def exported(net, path, example, dynamo, opset=17, open_batch=True):
+    """The file that torch writes for `net`."""
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if dynamo:
+            shapes = ({0: "batch"},) if open_batch else None
+            torch.onnx.export(net.eval(), (example,), path, dynamo=True, verbose=False,
+                              dynamic_shapes=shapes, external_data=False)
+        else:
+            axes = {"x": {0: "batch"}} if open_batch else None
+            torch.onnx.export(net.eval(), (example,), path, dynamo=False, opset_version=opset,
+                              input_names=["x"], dynamic_axes=axes)
+    logging.disable(logging.NOTSET)
+    return path
+
+
+def made(path, nodes, inputs, weights=(), opset=17, outputs=("y",), functions=(), **model):
+    """A file of these nodes. inputs: name -> sizes."""
+    given = [helper.make_tensor_value_info(name, FLOAT, sizes) for name, sizes in inputs.items()]
+    results = [helper.make_tensor_value_info(name, FLOAT, None) for name in outputs]
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in dict(weights).items()]
+    graph = helper.make_graph(nodes, "graph", given, results, tensors)
+    opsets = [helper.make_opsetid("", opset), *model.pop("opsets", [])]
+    built = helper.make_model(graph, opset_imports=opsets, functions=list(functions), ir_version=8)
+    for key, value in model.items():
+        helper.set_model_props(built, {key: value})
+    path.write_bytes(built.SerializeToString())
+    return path
+
+
+def oracle(path, *arrays):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [given.name for given in session.get_inputs()]
+    return session.run(None, dict(zip(names, arrays, strict=True)))[0]
+
+
+def pictures(*shape):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(len(shape) + shape[0]))
+
+
+def agree(path, x, card=None):
+    """Loads, compares with onnxruntime, gives what was loaded."""
+    loaded = FORMAT.load(path, card or Card())
+    found = loaded.module(x)
+    expected = oracle(path, x.numpy())
+    assert tuple(found.shape) == expected.shape
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+    return loaded
+
+
+FORMS = [("dynamo", True, 0, True), ("dynamo-fixed", True, 0, False), ("legacy-17", False, 17, True),
+         ("legacy-11-fixed", False, 11, False), ("legacy-9", False, 9, True)]
+
+
+@pytest.mark.parametrize(("form", "dynamo", "opset", "open_batch"), FORMS, ids=[f[0] for f in FORMS])
+def test_a_small_network_is_the_same_in_every_form(form, dynamo, opset, open_batch, tmp_path):
+    torch.manual_seed(0)
+    net = Functional()
+    path = exported(net, tmp_path / "net.onnx", pictures(2, 3, 16, 16), dynamo, opset, open_batch)
+    module = FORMAT.load(path, Card()).module
+    x = pictures(5, 3, 16, 16).requires_grad_()
+    assert torch.allclose(module(x), net(x), atol=1e-5)
+    mine, theirs = (torch.autograd.grad(f(x)[:, 1].sum(), x)[0] for f in (module, net))
+    assert (mine - theirs).norm() <= 1e-4 * theirs.norm()
+    names = {"block.0", "block.1", "head", "act"}
+    with torch.no_grad(), capture(module, names) as found, capture(net, names) as expected:
+        module(x)
+        net(x)
+    for name in names:
+        assert torch.allclose(found[name], expected[name], atol=1e-5), name
+    state, own = module.state_dict(), net.state_dict()
+    assert torch.equal(state["head.weight"], own["head.weight"])
+    assert torch.equal(state["block.0.weight"], own["block.0.weight"])
+    with pytest.raises(UserError, match="exported for inputs of N × 3 × 16 × 16"):
+        module(pictures(2, 3, 20, 20))
+
+
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_merged_batch_norms_are_said(dynamo, tmp_path):
+    net = Functional().eval()
+    path = exported(net, tmp_path / "net.onnx", pictures(2, 3, 16, 16), dynamo)
+    loaded = FORMAT.load(path, Card())
+    name = "stem.1" if dynamo else "stem.0"
+    assert any("merged batch norms" in note and name in note for note in loaded.notes)
+    x = pictures(3, 3, 16, 16)
+    with torch.no_grad(), capture(loaded.module, [name]) as found:
+        loaded.module(x)
+    assert torch.allclose(found[name], net.stem(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1",
+                                  "shufflenet_v2_x0_5", "vit"])
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_torchvision_networks_agree_with_onnxruntime(name, dynamo, tmp_path):
+    torch.manual_seed(0)
+    net = torchvision_net(name)
+    path = exported(net, tmp_path / "net.onnx", pictures(2, 3, 64, 64), dynamo)
+    loaded = agree(path, pictures(3, 3, 64, 64))
+    assert loaded.card.input.height == 64
+    assert not any("fixes the batch" in note for note in loaded.notes)
+    own = {key for key, _ in net.named_modules()}
+    named = [key for key, _ in loaded.module.named_modules()]
+    assert len([key for key in named if key in own]) >= 0.8 * len(named)
+
+
+def test_a_fixed_batch_is_freed(tmp_path):
+    path = exported(torchvision_net("shufflenet_v2_x0_5"), tmp_path / "net.onnx",
+                    pictures(1, 3, 64, 64), False, open_batch=False)
+    loaded = FORMAT.load(path, Card())
+    x = pictures(3, 3, 64, 64)
+    expected = np.concatenate([oracle(path, one[None].numpy()) for one in x])
+    np.testing.assert_allclose(loaded.module(x).detach().numpy(), expected, atol=1e-4)
+    assert any("fixes the batch at 1" in note for note in loaded.notes)
+
+
+@pytest.mark.parametrize(("end", "meaning"), [
+    (nn.Softmax(1), "probabilities"), (nn.LogSoftmax(1), "log_probabilities"),
+    (nn.Sigmoid(), "sigmoid"), (nn.Identity(), "logits")])
+def test_what_the_output_means_is_inferred(end, meaning, tmp_path):
+    path = exported(Ending(end), tmp_path / "net.onnx", pictures(2, 3, 2, 2), False)
+    card = FORMAT.load(path, Card()).card
+    assert card.output == meaning
+    assert (card.input.channels, card.input.height, card.input.width) == (3, 2, 2)
+    assert {"output", "input.height"} <= card.inferred
+
+
+@pytest.mark.parametrize("said", [json.dumps(["cat", "dog"]), json.dumps({"0": "cat", "1": "dog"}),
+                                  "{0: 'cat', 1: 'dog'}", "cat,dog", "cat\ndog"])
+def test_class_names_come_from_the_metadata(said, tmp_path):
+    path = made(tmp_path / "net.onnx", [helper.make_node("Relu", ["x"], ["y"])], {"x": [2, 2]},
+                names=said)
+    assert FORMAT.load(path, Card()).card.class_names == ("cat", "dog")
+
+
+W = np.random.default_rng(0).standard_normal
+I64 = np.int64
+# What it is: operator, inputs after x, attributes, opset, sizes of x.
+OPERATORS = {
+    "conv same upper": ("Conv", [W((4, 3, 3, 3), "f")], {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, 7, (2, 3, 9, 8)),
+    "conv same lower": ("Conv", [W((4, 3, 4, 4), "f")], {"auto_pad": "SAME_LOWER"}, 11, (2, 3, 9, 8)),
+    "conv uneven pads": ("Conv", [W((4, 3, 3, 3), "f")], {"pads": [0, 1, 2, 3]}, 11, (2, 3, 9, 8)),
+    "conv grouped 1d": ("Conv", [W((6, 1, 3), "f"), W(6, "f")], {"group": 3, "dilations": [2]}, 11, (2, 3, 9)),
+    "transposed conv": ("ConvTranspose", [W((3, 4, 3, 3), "f")], {"strides": [2, 2], "pads": [0, 1, 1, 0], "output_padding": [1, 1]}, 11, (2, 3, 5, 6)),
+    "max pool ceil": ("MaxPool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 1, 1]}, 10, (2, 3, 8, 9)),
+    "max pool uneven": ("MaxPool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 0, 1, 1]}, 8, (2, 3, 8, 9)),
+    "average pool": ("AveragePool", [], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, 7, (2, 3, 8, 9)),
+    "average pool uneven": ("AveragePool", [], {"kernel_shape": [3, 3], "pads": [0, 0, 1, 1]}, 7, (2, 3, 8, 9)),
+    "average pool with pads": ("AveragePool", [], {"kernel_shape": [3, 3], "pads": [0, 0, 1, 1], "count_include_pad": 1}, 11, (2, 3, 8, 9)),
+    "old softmax flattens": ("Softmax", [], {"axis": 1}, 11, (2, 3, 4)),
+    "new softmax": ("Softmax", [], {"axis": 1}, 13, (2, 3, 4)),
+    "clip attributes": ("Clip", [], {"min": 0.2, "max": 0.6}, 6 + 1, (2, 5)),
+    "clip inputs": ("Clip", [np.float32(0.2), np.float32(0.6)], {}, 11, (2, 5)),
+    "old slice": ("Slice", [], {"starts": [1, -3], "ends": [9, -1], "axes": [0, 2]}, 9, (2, 3, 5)),
+    "slice backwards": ("Slice", [np.array([3], I64), np.array([-9], I64), np.array([2], I64), np.array([-2], I64)], {}, 13, (2, 3, 5)),
+    "old pad": ("Pad", [], {"pads": [0, 1, 0, 2], "value": 3.0}, 7, (2, 5)),
+    "pad reflect": ("Pad", [np.array([0, 0, 1, 2, 0, 0, 2, 1], I64)], {"mode": "reflect"}, 11, (2, 3, 5, 6)),
+    "pad edge": ("Pad", [np.array([0, 0, 1, 2, 0, 0, 2, 1], I64)], {"mode": "edge"}, 13, (2, 3, 5, 6)),
+    "upsample 9": ("Upsample", [np.array([1, 1, 2, 3], "f")], {"mode": "nearest"}, 9, (2, 3, 4, 5)),
+    "resize 10": ("Resize", [np.array([1, 1, 1.5, 0.6], "f")], {"mode": "nearest"}, 10, (2, 3, 4, 5)),
+    "resize linear": ("Resize", [None, np.array([1, 1, 2, 1.5], "f")], {"mode": "linear"}, 13, (2, 3, 4, 6)),
+    "resize asymmetric": ("Resize", [None, np.array([1, 1, 2, 1.5], "f")], {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}, 13, (2, 3, 4, 6)),
+    "resize corners": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)], {"mode": "linear", "coordinate_transformation_mode": "align_corners"}, 13, (2, 3, 4, 6)),
+    "resize cubic": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)], {"mode": "cubic"}, 13, (2, 3, 4, 6)),
+    "resize nearest": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)], {"mode": "nearest"}, 13, (2, 3, 4, 6)),
+    "resize ceil": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)], {"mode": "nearest", "nearest_mode": "ceil", "coordinate_transformation_mode": "asymmetric"}, 13, (2, 3, 4, 6)),
+    "lrn": ("LRN", [], {"size": 3, "alpha": 0.1, "beta": 0.5, "bias": 2.0}, 7, (2, 6, 4, 4)),
+    "gemm": ("Gemm", [W((5, 4), "f"), W((1, 4), "f")], {"alpha": 0.5, "beta": 2.0}, 7, (2, 5)),
+    "gemm turned": ("Gemm", [W((4, 5), "f"), W(4, "f")], {"transB": 1}, 13, (2, 5)),
+    "old reduce": ("ReduceMean", [], {"axes": [1, -1], "keepdims": 0}, 11, (2, 3, 4)),
+    "new reduce": ("ReduceMax", [np.array([1], I64)], {"keepdims": 1}, 18, (2, 3, 4)),
+    "reduce l2": ("ReduceL2", [], {"axes": [1]}, 11, (2, 3, 4)),
+    "instance norm": ("InstanceNormalization", [W(3, "f"), W(3, "f")], {"epsilon": 1e-3}, 7, (2, 3, 4, 4)),
+    "layer norm": ("LayerNormalization", [W(4, "f"), W(4, "f")], {}, 17, (2, 3, 4)),
+    "batch norm": ("BatchNormalization", [W(3, "f"), W(3, "f"), W(3, "f"), np.ones(3, "f")], {}, 9, (2, 3, 4, 4)),
+    "lp norm": ("LpNormalization", [], {"axis": 1, "p": 2}, 7, (2, 3, 4)),
+    "gather": ("Gather", [np.array([[0, -1], [1, 1]], I64)], {"axis": 1}, 11, (2, 3, 4)),
+    "gather nd": ("GatherND", [np.array([[0, 1], [1, -1]], I64)], {}, 13, (2, 3, 4)),
+    "depth dcr": ("DepthToSpace", [], {"blocksize": 2}, 11, (2, 8, 3, 4)),
+    "depth crd": ("DepthToSpace", [], {"blocksize": 2, "mode": "CRD"}, 11, (2, 8, 3, 4)),
+    "space": ("SpaceToDepth", [], {"blocksize": 2}, 7, (2, 3, 4, 6)),
+    "flatten 0": ("Flatten", [], {"axis": 0}, 9, (2, 3, 4)),
+    "reshape zero": ("Reshape", [np.array([0, -1], I64)], {}, 7, (2, 3, 4)),
+    "transpose": ("Transpose", [], {}, 7, (2, 3, 4)),
+    "expand": ("Expand", [np.array([3, 1, 1], I64)], {}, 8, (2, 4)),
+    "tile": ("Tile", [np.array([1, 2], I64)], {}, 7, (2, 4)),
+    "cumsum": ("CumSum", [np.array(1, I64)], {"exclusive": 1, "reverse": 1}, 11, (2, 4)),
+    "prelu": ("PRelu", [W((3, 1, 1), "f")], {}, 9, (2, 3, 4, 4)),
+    "selu": ("Selu", [], {}, 7, (2, 4)), "elu": ("Elu", [], {"alpha": 0.5}, 7, (2, 4)),
+    "celu": ("Celu", [], {"alpha": 0.5}, 12, (2, 4)),
+    "hard sigmoid": ("HardSigmoid", [], {}, 7, (2, 4)), "softsign": ("Softsign", [], {}, 7, (2, 4)),
+    "thresholded": ("ThresholdedRelu", [], {"alpha": 0.3}, 10, (2, 4)),
+    "gelu": ("Gelu", [], {"approximate": "tanh"}, 20, (2, 4)),
+    "hard swish": ("HardSwish", [], {}, 14, (2, 4)), "mish": ("Mish", [], {}, 18, (2, 4)),
+    "max": ("Max", [W((2, 4), "f"), W((1, 4), "f")], {}, 8, (2, 4)),
+    "mean": ("Mean", [W((2, 4), "f"), W((1, 4), "f")], {}, 8, (2, 4)),
+    "pow": ("Pow", [np.array(3, I64)], {}, 13, (2, 4)),
+    "div scalar": ("Div", [np.array([2.5], "f")], {}, 13, (2, 4)),
+    "einsum": ("Einsum", [W((4, 5), "f")], {"equation": "bij,jk->bik"}, 12, (2, 3, 4)),
+    "group norm": ("GroupNormalization", [W(2, "f"), W(2, "f")], {"num_groups": 2}, 18, (2, 4, 3, 3)),
+    "trilu": ("Trilu", [np.array(1, I64)], {"upper": 0}, 14, (2, 4, 4)),
+    "one less": ("Sub", [np.array(1, "f")], {}, 7, (2, 4)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("open_batch", [False, True])
+def test_operators_agree_with_onnxruntime(name, open_batch, tmp_path):
+    operator, others, attributes, opset, shape = OPERATORS[name]
+    names = [f"w{n}" if other is not None else "" for n, other in enumerate(others)]
+    weights = {n: w for n, w in zip(names, others, strict=True) if w is not None}
+    node = helper.make_node(operator, ["x", *names], ["y"], **attributes)
+    sizes = ["batch", *shape[1:]] if open_batch else list(shape)
+    path = made(tmp_path / "net.onnx", [node], {"x": sizes}, weights, opset)
+    loaded = FORMAT.load(path, Card())
+    x = pictures(*shape) - 0.5
+    found = loaded.module(x).detach().numpy()
+    np.testing.assert_allclose(found, oracle(path, x.numpy()), rtol=1e-4, atol=1e-5)
+
+
+def test_sizes_are_computed_where_height_and_width_are_open(tmp_path):
+    nodes = [
+        helper.make_node("Conv", ["x", "conv.weight"], ["c"], name="/conv/Conv", pads=[1, 1, 1, 1]),
+        helper.make_node("Shape", ["c"], ["s"]), helper.make_node("Gather", ["s", "zero"], ["n"]),
+        helper.make_node("Unsqueeze", ["n", "axes"], ["n1"]),
+        helper.make_node("Gather", ["s", "one"], ["k"]), helper.make_node("Unsqueeze", ["k", "axes"], ["k1"]),
+        helper.make_node("Concat", ["n1", "k1", "minus"], ["to"], axis=0),
+        helper.make_node("Reshape", ["c", "to"], ["flat"], name="/Reshape"),
+        helper.make_node("ReduceMean", ["flat"], ["y"], axes=[2], keepdims=0, name="/pool/ReduceMean"),
+    ]
+    weights = {"conv.weight": W((4, 3, 3, 3), "f"), "zero": np.array(0), "one": np.array(1),
+               "axes": np.array([0]), "minus": np.array([-1])}
+    path = made(tmp_path / "net.onnx", nodes, {"x": ["n", 3, "h", "w"]}, weights, 13)
+    for shape in ((1, 3, 20, 31), (4, 3, 50, 16)):
+        loaded = agree(path, pictures(*shape))
+    assert loaded.card.input.height is None
+    assert loaded.card.input.channels == 3
+
+
+def test_an_open_size_that_the_operators_fix_is_read_as_the_card_says(tmp_path):
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]),
+             helper.make_node("Gemm", ["f", "fc.weight"], ["y"], transB=1)]
+    path = made(tmp_path / "net.onnx", nodes, {"x": ["n", "c", "h", "w"]},
+                {"fc.weight": W((4, 1 * 28 * 28), "f")}, 13)
+    loaded = agree(path, pictures(3, 1, 28, 28))
+    assert (loaded.card.input.channels, loaded.card.input.height) == (1, 28)
+    assert any("leaves the input's size open" in note for note in loaded.notes)
+
+
+def test_channels_last_are_given_first(tmp_path):
+    nodes = [helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2], name="model/t"),
+             helper.make_node("Conv", ["t", "w"], ["y"], name="model/conv2d/Conv2D")]
+    path = made(tmp_path / "net.onnx", nodes, {"x": ["n", 9, 8, 3]}, {"w": W((4, 3, 3, 3), "f")}, 13)
+    loaded = FORMAT.load(path, Card())
+    x = pictures(2, 3, 9, 8)
+    expected = oracle(path, x.permute(0, 2, 3, 1).contiguous().numpy())
+    np.testing.assert_allclose(loaded.module(x).detach().numpy(), expected, atol=1e-5)
+    assert (loaded.card.input.height, loaded.card.input.width) == (9, 8)
+    assert any("channels last" in note for note in loaded.notes)
+
+
+def test_functions_are_unfolded(tmp_path):
+    body = [helper.make_node("LeakyRelu", ["a"], ["l"]), helper.make_node("Add", ["l", "b"], ["c"])]
+    body[0].attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="slope",
+                                                 type=onnx.AttributeProto.FLOAT))
+    function = helper.make_function("mine", "leaky", ["a", "b"], ["c"], body,
+                                    [helper.make_opsetid("", 17)], ["slope"])
+    node = helper.make_node("leaky", ["x", "x"], ["y"], name="/act/leaky", domain="mine", slope=0.3)
+    path = made(tmp_path / "net.onnx", [node], {"x": [2, 3]}, functions=[function],
+                opsets=[helper.make_opsetid("mine", 1)])
+    assert "act" in dict(agree(path, pictures(2, 3) - 0.5).module.named_modules())
+
+
+def test_functions_that_unfold_without_end_are_refused(tmp_path):
+    functions = [helper.make_function("mine", f"f{n}", ["a"], ["b"], [
+        helper.make_node(f"f{n + 1}", ["a"], ["c"], domain="mine"),
+        helper.make_node(f"f{n + 1}", ["c"], ["b"], domain="mine")], [helper.make_opsetid("mine", 1)])
+        for n in range(30)]
+    path = made(tmp_path / "net.onnx", [helper.make_node("f0", ["x"], ["y"], domain="mine")],
+                {"x": [2, 3]}, functions=functions, opsets=[helper.make_opsetid("mine", 1)])
+    with pytest.raises(UserError, match="unfold to more than"):
+        FORMAT.load(path, Card())
+
+
+def with_external(tmp_path, **entries):
+    """A file whose weight lies in weights.bin, with these entries."""
+    path = made(tmp_path / "net.onnx", [helper.make_node("Add", ["x", "w"], ["y"])], {"x": [2, 3]})
+    model = onnx.load(path)
+    tensor = TensorProto(name="w", dims=[3], data_type=FLOAT, data_location=TensorProto.EXTERNAL)
+    for key, value in entries.items():
+        tensor.external_data.add(key=key, value=value)
+    model.graph.initializer.append(tensor)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_weights_in_a_file_beside_it_are_read(tmp_path):
+    (tmp_path / "weights.bin").write_bytes(b"\0" * 8 + np.array([1, 2, 3], "f").tobytes())
+    path = with_external(tmp_path, location="weights.bin", offset="8", length="12")
+    assert torch.equal(FORMAT.load(path, Card()).module(torch.zeros(2, 3))[0], torch.tensor([1., 2, 3]))
+
+
+@pytest.mark.parametrize(("entries", "reason"), [
+    ({"location": "weights.bin", "offset": "12"}, "does not match"),
+    ({"location": "weights.bin", "length": "8"}, "does not match"),
+    ({"location": "weights.bin", "offset": "-4"}, "offset or length"),
+    ({"location": "../weights.bin"}, "outside"), ({"location": "C:weights.bin"}, "outside"),
+    ({"location": "a\\weights.bin"}, "outside"), ({"location": ".."}, "outside"), ({}, "outside"),
+    ({"location": "other.bin"}, "'other.bin', which is missing"),
+    ({"location": "link.bin"}, "missing"), ({"location": "weights.bin", "x": "y"}, "unknown key")])
+def test_other_external_data_is_refused(entries, reason, tmp_path):
+    (tmp_path / "weights.bin").write_bytes(b"\0" * 20)
+    (tmp_path / "link.bin").symlink_to("/etc/hostname")
+    with pytest.raises(UserError, match=reason) as error:
+        FORMAT.load(with_external(tmp_path, **entries), Card())
+    assert str(error.value).startswith("net.onnx: ")
+
+
+def refused(path, reason):
+    with pytest.raises(UserError, match=reason) as error:
+        FORMAT.load(path, Card())
+    assert str(error.value).startswith("net.onnx")
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize(("node", "reason", "opset"), [
+    (helper.make_node("Relu", ["x"], ["y"], domain="com.acme"), "operator 'Relu' of the domain 'com.acme' is unknown", 17),
+    (helper.make_node("NonZero", ["x"], ["y"], name="nz"), "'nz'.*'NonZero' is unknown", 17),
+    (helper.make_node("Relu", ["x"], ["y"], inplace=1), "attribute 'inplace' is unknown", 17),
+    (helper.make_node("Loop", ["x"], ["y"]), "loop or branch", 17),
+    (helper.make_node("Relu", ["z"], ["y"]), "reads 'z', which nothing", 17),
+    (helper.make_node("Relu", ["x"], ["z"]), "no node makes the output 'y'", 17),
+    (helper.make_node("Relu", ["x"], ["y"]), "opset 6 .* older than 7", 6),
+    (helper.make_node("Concat", ["x"], ["y"]), "could not be read", 17),
+    (helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[0, 0]), "could not|not supported", 17),
+    (helper.make_node("Expand", ["x", "huge"], ["y"]), "too large", 17),
+    (helper.make_node("ConstantOfShape", ["huge"], ["y"]), "too large", 17),
+    (helper.make_node("Tile", ["x", "huge"], ["y"]), "too large|could not", 17),
+])
+def test_what_cannot_be_run_is_refused_by_name(node, reason, opset, tmp_path):
+    huge = {"huge": np.array([1 << 20, 1 << 20, 1 << 20], I64)}
+    sizes = [1, 1, 3] if "huge" in node.input else [2, 3]
+    refused(made(tmp_path / "net.onnx", [node], {"x": sizes}, huge, opset), reason)
+
+
+def test_a_bomb_of_doublings_is_refused(tmp_path):
+    nodes = [helper.make_node("Concat", [f"v{n}", f"v{n}"], [f"v{n + 1}"], axis=1) for n in range(40)]
+    nodes.append(helper.make_node("Relu", ["v40"], ["y"]))
+    refused(made(tmp_path / "net.onnx", nodes, {"v0": [1, 8]}), "too large|limit")
+
+
+def test_an_upload_has_smaller_limits(tmp_path):
+    node = helper.make_node("ConstantOfShape", ["shape"], ["y"])
+    path = made(tmp_path / "net.onnx", [node], {"x": [2]}, {"shape": np.array([300_000_000], I64)})
+    with limited_to(UPLOADED), pytest.raises(UserError, match="too large"):
+        FORMAT.load(path, Card())
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_damage_is_named_or_read(share, samples, tmp_path):
+    whole = (samples / "shapes-cnn.onnx").read_bytes()
+    path = tmp_path / "net.onnx"
+    path.write_bytes(whole[:int(len(whole) * share)])
+    refused(path, "cut off|damaged|truncated")
+    generator = np.random.default_rng(int(share * 100))
+    for _ in range(30):
+        broken = bytearray(whole)
+        for place in generator.integers(0, len(whole) if share > 0.5 else 4000, 3):
+            broken[place] = generator.integers(256)
+        path.write_bytes(broken)
+        try:
+            FORMAT.load(path, Card())
+        except UserError as error:
+            assert str(error).startswith("net.onnx")
+
+
+def test_the_sample_is_the_network_it_came_from(samples):
+    mine = FORMAT.load(samples / "shapes-cnn.onnx", Card())
+    theirs = safetensors.FORMAT.load(samples / "shapes-cnn.safetensors", Card()).module
+    x = pictures(5, 3, 64, 64)
+    assert torch.allclose(mine.module(x), theirs(x), atol=1e-5)
+    assert torch.equal(mine.module.state_dict()["head.weight"], theirs.state_dict()["head.weight"])
+    assert {"stage1.conv", "stage4.conv", "head"} <= {name for name, _ in mine.module.named_modules()}
+
+
+def hostile():
+    manifest = SHARED / "hostile" / "manifest.json"
+    entries = json.loads(manifest.read_text())["entries"] if manifest.is_file() else []
+    return [entry for entry in entries if entry["kind"] == "onnx"]
+
+
+@pytest.mark.parametrize("entry", hostile(), ids=lambda entry: Path(entry["file"]).name)
+def test_hostile_files_get_their_answer(entry):
+    path = SHARED / "hostile" / entry["file"]
+    allowed = {entry["action"], *(entry.get("also_ok") or [])}
+    try:
+        loaded = FORMAT.load(path, Card()) if FORMAT.matches(path) else None
+    except UserError as error:
+        assert "reject" in allowed
+        assert any(word in str(error).lower() for word in entry["must_say"])
+        return
+    words = " ".join(loaded.notes).lower() if loaded else ""
+    told = "warn" in allowed and any(word in words for word in entry["must_say"])
+    assert loaded is None or "accept" in allowed or told
+    assert loaded is not None or "reject" in allowed
+
+
+@pytest.mark.parametrize("path", sorted((SHARED / "real" / "models").glob("*/*.onnx")),
+                         ids=lambda path: path.stem)
+def test_real_files_agree_with_onnxruntime(path):
+    loaded = FORMAT.load(path, Card())
+    given = loaded.module.inputs[0]
+    x = pictures(*given.example).to(given.dtype)
+    found = loaded.module(x).detach().float().numpy()
+    expected = oracle(path, x.numpy()).astype(np.float32)
+    loose = 5e-3 if given.dtype == torch.float16 else 1e-4
+    np.testing.assert_allclose(found, expected, atol=loose * np.abs(expected).max())
