@@ -18,7 +18,7 @@ from core.card import Card
 from core.checkpoints import read_checkpoint
 from core.errors import UserError
 from core.limits import Limits, limited_to
-from core.model_formats import keras, onnx, safetensors, torch_file, torchscript
+from core.model_formats import safetensors, torch_file, torchscript
 from core.plugins import discover
 from core.unknown_files import describe_unknown
 from core.weights_only import WeightsOnly
@@ -423,22 +423,6 @@ def test_each_file_is_one_formats_own_whatever_its_name(tmp_path, make, owner):
     assert [name for name, form in formats.items() if form.matches(renamed)] == (
         [owner] if owner else []
     )
-
-
-@pytest.mark.parametrize(
-    "make, form", [(torchscript_file, torchscript), (onnx_file, onnx), (keras_zip, keras)]
-)
-def test_kinds_that_are_not_read_yet_say_what_to_do(tmp_path, make, form):
-    with pytest.raises(UserError, match=r"torch.export"):
-        form.load(make(tmp_path), Card())
-
-
-def test_a_cut_onnx_file_is_said_to_be_cut(tmp_path):
-    path = onnx_file(tmp_path)
-    path.write_bytes(path.read_bytes()[:-10])
-    assert onnx.matches(path)
-    with pytest.raises(UserError, match="cut off"):
-        onnx.load(path, Card())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ the activation) is proposed: see chain_sizes and `proposals`.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
@@ -15,9 +14,10 @@ import torch
 
 from core.architectures import Built, Family
 from core.architectures.activation_names import ACTIVATIONS, activation_in
+from core.architectures.chain_hints import steps_of
 from core.architectures.chain_layers import ChainLayers, Link, chain_layers
-from core.architectures.chain_network import Arrangement, free_places, network
-from core.architectures.chain_sizes import Plan, Step, plans
+from core.architectures.chain_network import Arrangement, network
+from core.architectures.chain_sizes import Plan, plans
 from core.architectures.layers_from_shapes import ShapeError, same_shapes, shapes_of
 from core.card import Card, InputSpec
 from core.plugins import discover
@@ -140,51 +140,7 @@ def _plans(chain: ChainLayers, spec: InputSpec) -> list[Plan]:
     links = chain.convolutions
     first = chain.linears[0].layer if chain.linears else None
     channels = links[0].layer.size[1]
-    return plans(_steps(chain), channels, first and first.size[1], spec)
-
-
-def _steps(chain: ChainLayers) -> list[Step]:
-    """The convolutions, with what their names say of pooling after each."""
-    links = chain.links
-    pairs = [(link, links[n + 1] if n + 1 < len(links) else None)
-             for n, link in enumerate(chain.convolutions)]
-    skips = [following is not None and _skips_a_number(link, following)
-             for link, following in pairs]
-    rooms = [_room(link, following) for link, following in pairs]
-    places = any(free_places(link, following) for link, following in pairs
-                 if following and _container(link) == _container(following))
-    steps = []
-    for (link, following), skip, room in zip(pairs, skips, rooms, strict=True):
-        if room is not None and places:
-            pooled = (1.5, 0.0) if room else (0.0, 2.5)
-        elif any(skips):
-            pooled = (1.0, 0.0) if skip else (0.0, 0.5)
-        else:
-            apart = following and _container(link) != _container(following)
-            pooled = (0.3, 0.0) if apart else (0.0, 0.0)
-        steps.append(Step(tuple(link.layer.size[2:]), link.layer.out, pooled))
-    return steps
-
-
-def _container(link: Link) -> str:
-    return link.layer.name.rpartition(".")[0]
-
-
-def _skips_a_number(link: Link, following: Link) -> bool:
-    """conv2 before conv4: the third was a layer without weights."""
-    before, after = (re.fullmatch(r"(.*?)(\d+)", piece.layer.name) for piece in (link, following))
-    alike = before and after and before[1] == after[1] and link.layer.kind == following.layer.kind
-    return bool(alike) and link.layer.index is None and int(after[2]) > int(before[2]) + 1
-
-
-def _room(link: Link, following: Link | None) -> bool | None:
-    """Whether a Sequential leaves a place for pooling beside activation and flattening; None where
-    it does not tell."""
-    if following is None or not (link.layer.index and following.layer.index) \
-            or link.layer.index[0] != following.layer.index[0]:
-        return None
-    needed = 1 + (following.layer.kind == "linear") - (link.prelu is not None)
-    return len(free_places(link, following)) > needed
+    return plans(steps_of(chain), channels, first and first.size[1], spec)
 
 
 def _built(chain: ChainLayers, arrangement: Arrangement, tensors: Tensors, card: Card,
