@@ -53,8 +53,8 @@ class ParquetBytes:
                             f"{self._starts[group + 1]:,} of the Parquet file are damaged "
                             f"({str(error)[:100]}). Copy it again.") from error
         if sum(map(len, parts)) != self._starts[group + 1] - self._starts[group]:
-            raise UserError(f"{self._name}: the Parquet file is damaged, its row groups do not have "
-                            "the rows that its footer says. Copy it again.")
+            raise UserError(f"{self._name}: the Parquet file is damaged, its row groups do not "
+                            "have the rows that its footer says. Copy it again.")
         self._keep(group, parts, size)
         return parts
 

@@ -39,7 +39,8 @@ def opened_parquet(source: Source, name: str,
                         f"limit is {MOST_ROWS:,} rows and {MOST_COLUMNS:,} columns. Split it.")
     groups = file.metadata.num_row_groups
     if rows != sum(file.metadata.row_group(i).num_rows for i in range(groups)):
-        raise UserError(f"{name}: the Parquet file is damaged, its row groups do not add up. {AGAIN}")
+        raise UserError(f"{name}: the Parquet file is damaged, its row groups do not add up. "
+                        f"{AGAIN}")
     if rows == 0:
         raise UserError(f"{name} has no rows, so it holds no images. {AGAIN}")
     return file
@@ -70,10 +71,14 @@ def parquet_columns(source: Source, name: str, columns: list[str]) -> pa.Table |
         raise too_large
     try:
         table = opened_parquet(source, name, texts).read(columns, use_threads=False)
+        table.validate(full=True)  # places in a dictionary that it does not have
+        length = sum(_length(table[column]) for column in texts)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{name}: the Parquet file is damaged ({shown(error, 120)}). "
                         f"{AGAIN}") from error
-    if sum(_length(table[column]) for column in texts) > most:
+    if len(table) != file.metadata.num_rows:
+        raise UserError(f"{name}: the Parquet file is damaged, its columns differ in length. {AGAIN}")
+    if length > most:
         raise too_large
     return table
 

@@ -86,7 +86,8 @@ def made(path, nodes, inputs, weights=(), opset=17, outputs=("y",), functions=()
     """A file of these nodes. inputs: name -> sizes."""
     given = [helper.make_tensor_value_info(name, FLOAT, sizes) for name, sizes in inputs.items()]
     results = [helper.make_tensor_value_info(name, FLOAT, None) for name in outputs]
-    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in dict(weights).items()]
+    tensors = [numpy_helper.from_array(np.asarray(value), name)
+               for name, value in dict(weights).items()]
     graph = helper.make_graph(nodes, "graph", given, results, tensors)
     opsets = [helper.make_opsetid("", opset), *model.pop("opsets", [])]
     built = helper.make_model(graph, opset_imports=opsets, functions=list(functions), ir_version=8)
@@ -118,12 +119,13 @@ def agree(path, x, card=None):
     return loaded
 
 
-FORMS = [("dynamo", True, 0, True), ("dynamo-fixed", True, 0, False), ("legacy-17", False, 17, True),
-         ("legacy-11-fixed", False, 11, False), ("legacy-9", False, 9, True)]
+FORMS = [("dynamo", True, 0, True), ("dynamo-fixed", True, 0, False),
+         ("legacy-17", False, 17, True), ("legacy-11-fixed", False, 11, False), ("legacy-9", False, 9, True)]
 
 
-@pytest.mark.parametrize(("form", "dynamo", "opset", "open_batch"), FORMS, ids=[f[0] for f in FORMS])
-def test_a_small_network_is_the_same_in_every_form(form, dynamo, opset, open_batch, tmp_path):
+@pytest.mark.parametrize("form", FORMS, ids=[form[0] for form in FORMS])
+def test_a_small_network_is_the_same_in_every_form(form, tmp_path):
+    _, dynamo, opset, open_batch = form
     torch.manual_seed(0)
     net = Functional()
     path = exported(net, tmp_path / "net.onnx", pictures(2, 3, 16, 16), dynamo, opset, open_batch)
@@ -158,9 +160,9 @@ def test_merged_batch_norms_are_said(dynamo, tmp_path):
     assert torch.allclose(found[name], net.stem(x), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1",
-                                  "shufflenet_v2_x0_5", "vit"])
-@pytest.mark.parametrize("dynamo", [True, False])
+@pytest.mark.parametrize(("name", "dynamo"), [
+    ("resnet18", False), ("mobilenet_v3_small", False), ("squeezenet1_1", False), ("vit", False),
+    ("shufflenet_v2_x0_5", False), ("resnet18", True), ("squeezenet1_1", True), ("vit", True)])
 def test_torchvision_networks_agree_with_onnxruntime(name, dynamo, tmp_path):
     torch.manual_seed(0)
     net = torchvision_net(name)
@@ -206,42 +208,66 @@ W = np.random.default_rng(0).standard_normal
 I64 = np.int64
 # What it is: operator, inputs after x, attributes, opset, sizes of x.
 OPERATORS = {
-    "conv same upper": ("Conv", [W((4, 3, 3, 3), "f")], {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, 7, (2, 3, 9, 8)),
-    "conv same lower": ("Conv", [W((4, 3, 4, 4), "f")], {"auto_pad": "SAME_LOWER"}, 11, (2, 3, 9, 8)),
+    "conv same upper": ("Conv", [W((4, 3, 3, 3), "f")],
+        {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, 7, (2, 3, 9, 8)),
+    "conv same lower": ("Conv", [W((4, 3, 4, 4), "f")],
+        {"auto_pad": "SAME_LOWER"}, 11, (2, 3, 9, 8)),
     "conv uneven pads": ("Conv", [W((4, 3, 3, 3), "f")], {"pads": [0, 1, 2, 3]}, 11, (2, 3, 9, 8)),
-    "conv grouped 1d": ("Conv", [W((6, 1, 3), "f"), W(6, "f")], {"group": 3, "dilations": [2]}, 11, (2, 3, 9)),
-    "transposed conv": ("ConvTranspose", [W((3, 4, 3, 3), "f")], {"strides": [2, 2], "pads": [0, 1, 1, 0], "output_padding": [1, 1]}, 11, (2, 3, 5, 6)),
-    "max pool ceil": ("MaxPool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 1, 1]}, 10, (2, 3, 8, 9)),
-    "max pool uneven": ("MaxPool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 0, 1, 1]}, 8, (2, 3, 8, 9)),
-    "average pool": ("AveragePool", [], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, 7, (2, 3, 8, 9)),
-    "average pool uneven": ("AveragePool", [], {"kernel_shape": [3, 3], "pads": [0, 0, 1, 1]}, 7, (2, 3, 8, 9)),
-    "average pool with pads": ("AveragePool", [], {"kernel_shape": [3, 3], "pads": [0, 0, 1, 1], "count_include_pad": 1}, 11, (2, 3, 8, 9)),
+    "conv grouped 1d": ("Conv", [W((6, 1, 3), "f"), W(6, "f")],
+        {"group": 3, "dilations": [2]}, 11, (2, 3, 9)),
+    "transposed conv": ("ConvTranspose", [W((3, 4, 3, 3), "f")],
+        {"strides": [2, 2], "pads": [0, 1, 1, 0], "output_padding": [1, 1]}, 11, (2, 3, 5, 6)),
+    "max pool ceil": ("MaxPool", [],
+        {"kernel_shape": [3, 3], "strides": [2, 2],
+         "ceil_mode": 1, "pads": [1, 1, 1, 1]}, 10, (2, 3, 8, 9)),
+    "max pool uneven": ("MaxPool", [],
+        {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 0, 1, 1]}, 8, (2, 3, 8, 9)),
+    "average pool": ("AveragePool", [],
+        {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, 7, (2, 3, 8, 9)),
+    "average pool uneven": ("AveragePool", [],
+        {"kernel_shape": [3, 3], "pads": [0, 0, 1, 1]}, 7, (2, 3, 8, 9)),
+    "average pool with pads": ("AveragePool", [],
+        {"kernel_shape": [3, 3], "pads": [0, 0, 1, 1], "count_include_pad": 1}, 11, (2, 3, 8, 9)),
     "old softmax flattens": ("Softmax", [], {"axis": 1}, 11, (2, 3, 4)),
     "new softmax": ("Softmax", [], {"axis": 1}, 13, (2, 3, 4)),
     "clip attributes": ("Clip", [], {"min": 0.2, "max": 0.6}, 6 + 1, (2, 5)),
     "clip inputs": ("Clip", [np.float32(0.2), np.float32(0.6)], {}, 11, (2, 5)),
     "old slice": ("Slice", [], {"starts": [1, -3], "ends": [9, -1], "axes": [0, 2]}, 9, (2, 3, 5)),
-    "slice backwards": ("Slice", [np.array([3], I64), np.array([-9], I64), np.array([2], I64), np.array([-2], I64)], {}, 13, (2, 3, 5)),
+    "slice backwards": ("Slice",
+        [np.array([3], I64), np.array([-9], I64), np.array([2], I64), np.array([-2], I64)],
+        {}, 13, (2, 3, 5)),
     "old pad": ("Pad", [], {"pads": [0, 1, 0, 2], "value": 3.0}, 7, (2, 5)),
-    "pad reflect": ("Pad", [np.array([0, 0, 1, 2, 0, 0, 2, 1], I64)], {"mode": "reflect"}, 11, (2, 3, 5, 6)),
-    "pad edge": ("Pad", [np.array([0, 0, 1, 2, 0, 0, 2, 1], I64)], {"mode": "edge"}, 13, (2, 3, 5, 6)),
+    "pad reflect": ("Pad", [np.array([0, 0, 1, 2, 0, 0, 2, 1], I64)],
+        {"mode": "reflect"}, 11, (2, 3, 5, 6)),
+    "pad edge": ("Pad", [np.array([0, 0, 1, 2, 0, 0, 2, 1], I64)],
+        {"mode": "edge"}, 13, (2, 3, 5, 6)),
     "upsample 9": ("Upsample", [np.array([1, 1, 2, 3], "f")], {"mode": "nearest"}, 9, (2, 3, 4, 5)),
-    "resize 10": ("Resize", [np.array([1, 1, 1.5, 0.6], "f")], {"mode": "nearest"}, 10, (2, 3, 4, 5)),
-    "resize linear": ("Resize", [None, np.array([1, 1, 2, 1.5], "f")], {"mode": "linear"}, 13, (2, 3, 4, 6)),
-    "resize asymmetric": ("Resize", [None, np.array([1, 1, 2, 1.5], "f")], {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}, 13, (2, 3, 4, 6)),
-    "resize corners": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)], {"mode": "linear", "coordinate_transformation_mode": "align_corners"}, 13, (2, 3, 4, 6)),
-    "resize cubic": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)], {"mode": "cubic"}, 13, (2, 3, 4, 6)),
-    "resize nearest": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)], {"mode": "nearest"}, 13, (2, 3, 4, 6)),
-    "resize ceil": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)], {"mode": "nearest", "nearest_mode": "ceil", "coordinate_transformation_mode": "asymmetric"}, 13, (2, 3, 4, 6)),
+    "resize 10": ("Resize", [np.array([1, 1, 1.5, 0.6], "f")],
+        {"mode": "nearest"}, 10, (2, 3, 4, 5)),
+    "resize linear": ("Resize", [None, np.array([1, 1, 2, 1.5], "f")],
+        {"mode": "linear"}, 13, (2, 3, 4, 6)),
+    "resize asymmetric": ("Resize", [None, np.array([1, 1, 2, 1.5], "f")],
+        {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}, 13, (2, 3, 4, 6)),
+    "resize corners": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)],
+        {"mode": "linear", "coordinate_transformation_mode": "align_corners"}, 13, (2, 3, 4, 6)),
+    "resize cubic": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)],
+        {"mode": "cubic"}, 13, (2, 3, 4, 6)),
+    "resize nearest": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)],
+        {"mode": "nearest"}, 13, (2, 3, 4, 6)),
+    "resize ceil": ("Resize", [None, None, np.array([2, 3, 7, 9], I64)],
+        {"mode": "nearest", "nearest_mode": "ceil",
+         "coordinate_transformation_mode": "asymmetric"}, 13, (2, 3, 4, 6)),
     "lrn": ("LRN", [], {"size": 3, "alpha": 0.1, "beta": 0.5, "bias": 2.0}, 7, (2, 6, 4, 4)),
     "gemm": ("Gemm", [W((5, 4), "f"), W((1, 4), "f")], {"alpha": 0.5, "beta": 2.0}, 7, (2, 5)),
     "gemm turned": ("Gemm", [W((4, 5), "f"), W(4, "f")], {"transB": 1}, 13, (2, 5)),
     "old reduce": ("ReduceMean", [], {"axes": [1, -1], "keepdims": 0}, 11, (2, 3, 4)),
     "new reduce": ("ReduceMax", [np.array([1], I64)], {"keepdims": 1}, 18, (2, 3, 4)),
     "reduce l2": ("ReduceL2", [], {"axes": [1]}, 11, (2, 3, 4)),
-    "instance norm": ("InstanceNormalization", [W(3, "f"), W(3, "f")], {"epsilon": 1e-3}, 7, (2, 3, 4, 4)),
+    "instance norm": ("InstanceNormalization", [W(3, "f"), W(3, "f")],
+        {"epsilon": 1e-3}, 7, (2, 3, 4, 4)),
     "layer norm": ("LayerNormalization", [W(4, "f"), W(4, "f")], {}, 17, (2, 3, 4)),
-    "batch norm": ("BatchNormalization", [W(3, "f"), W(3, "f"), W(3, "f"), np.ones(3, "f")], {}, 9, (2, 3, 4, 4)),
+    "batch norm": ("BatchNormalization", [W(3, "f"), W(3, "f"), W(3, "f"), np.ones(3, "f")],
+        {}, 9, (2, 3, 4, 4)),
     "lp norm": ("LpNormalization", [], {"axis": 1, "p": 2}, 7, (2, 3, 4)),
     "gather": ("Gather", [np.array([[0, -1], [1, 1]], I64)], {"axis": 1}, 11, (2, 3, 4)),
     "gather nd": ("GatherND", [np.array([[0, 1], [1, -1]], I64)], {}, 13, (2, 3, 4)),
@@ -266,7 +292,8 @@ OPERATORS = {
     "pow": ("Pow", [np.array(3, I64)], {}, 13, (2, 4)),
     "div scalar": ("Div", [np.array([2.5], "f")], {}, 13, (2, 4)),
     "einsum": ("Einsum", [W((4, 5), "f")], {"equation": "bij,jk->bik"}, 12, (2, 3, 4)),
-    "group norm": ("GroupNormalization", [W(2, "f"), W(2, "f")], {"num_groups": 2}, 18, (2, 4, 3, 3)),
+    "group norm": ("GroupNormalization", [W(2, "f"), W(2, "f")],
+        {"num_groups": 2}, 18, (2, 4, 3, 3)),
     "trilu": ("Trilu", [np.array(1, I64)], {"upper": 0}, 14, (2, 4, 4)),
     "one less": ("Sub", [np.array(1, "f")], {}, 7, (2, 4)),
 }
@@ -292,10 +319,11 @@ def test_sizes_are_computed_where_height_and_width_are_open(tmp_path):
         helper.make_node("Conv", ["x", "conv.weight"], ["c"], name="/conv/Conv", pads=[1, 1, 1, 1]),
         helper.make_node("Shape", ["c"], ["s"]), helper.make_node("Gather", ["s", "zero"], ["n"]),
         helper.make_node("Unsqueeze", ["n", "axes"], ["n1"]),
-        helper.make_node("Gather", ["s", "one"], ["k"]), helper.make_node("Unsqueeze", ["k", "axes"], ["k1"]),
+        helper.make_node("Gather", ["s", "one"], ["k"]),
+        helper.make_node("Unsqueeze", ["k", "axes"], ["k1"]),
         helper.make_node("Concat", ["n1", "k1", "minus"], ["to"], axis=0),
         helper.make_node("Reshape", ["c", "to"], ["flat"], name="/Reshape"),
-        helper.make_node("ReduceMean", ["flat"], ["y"], axes=[2], keepdims=0, name="/pool/ReduceMean"),
+        helper.make_node("ReduceMean", ["flat"], ["y"], "/pool/ReduceMean", axes=[2], keepdims=0),
     ]
     weights = {"conv.weight": W((4, 3, 3, 3), "f"), "zero": np.array(0), "one": np.array(1),
                "axes": np.array([0]), "minus": np.array([-1])}
@@ -319,7 +347,8 @@ def test_an_open_size_that_the_operators_fix_is_read_as_the_card_says(tmp_path):
 def test_channels_last_are_given_first(tmp_path):
     nodes = [helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2], name="model/t"),
              helper.make_node("Conv", ["t", "w"], ["y"], name="model/conv2d/Conv2D")]
-    path = made(tmp_path / "net.onnx", nodes, {"x": ["n", 9, 8, 3]}, {"w": W((4, 3, 3, 3), "f")}, 13)
+    path = made(tmp_path / "net.onnx", nodes, {"x": ["n", 9, 8, 3]},
+                {"w": W((4, 3, 3, 3), "f")}, 13)
     loaded = FORMAT.load(path, Card())
     x = pictures(2, 3, 9, 8)
     expected = oracle(path, x.permute(0, 2, 3, 1).contiguous().numpy())
@@ -343,7 +372,8 @@ def test_functions_are_unfolded(tmp_path):
 def test_functions_that_unfold_without_end_are_refused(tmp_path):
     functions = [helper.make_function("mine", f"f{n}", ["a"], ["b"], [
         helper.make_node(f"f{n + 1}", ["a"], ["c"], domain="mine"),
-        helper.make_node(f"f{n + 1}", ["c"], ["b"], domain="mine")], [helper.make_opsetid("mine", 1)])
+        helper.make_node(f"f{n + 1}", ["c"], ["b"], domain="mine")],
+        [helper.make_opsetid("mine", 1)])
         for n in range(30)]
     path = made(tmp_path / "net.onnx", [helper.make_node("f0", ["x"], ["y"], domain="mine")],
                 {"x": [2, 3]}, functions=functions, opsets=[helper.make_opsetid("mine", 1)])
@@ -366,7 +396,8 @@ def with_external(tmp_path, **entries):
 def test_weights_in_a_file_beside_it_are_read(tmp_path):
     (tmp_path / "weights.bin").write_bytes(b"\0" * 8 + np.array([1, 2, 3], "f").tobytes())
     path = with_external(tmp_path, location="weights.bin", offset="8", length="12")
-    assert torch.equal(FORMAT.load(path, Card()).module(torch.zeros(2, 3))[0], torch.tensor([1., 2, 3]))
+    found = FORMAT.load(path, Card()).module(torch.zeros(2, 3))
+    assert found.tolist() == [[1, 2, 3], [1, 2, 3]]
 
 
 @pytest.mark.parametrize(("entries", "reason"), [
@@ -393,7 +424,8 @@ def refused(path, reason):
 
 
 @pytest.mark.parametrize(("node", "reason", "opset"), [
-    (helper.make_node("Relu", ["x"], ["y"], domain="com.acme"), "operator 'Relu' of the domain 'com.acme' is unknown", 17),
+    (helper.make_node("Relu", ["x"], ["y"], domain="com.acme"),
+     "operator 'Relu' of the domain 'com.acme' is unknown", 17),
     (helper.make_node("NonZero", ["x"], ["y"], name="nz"), "'nz'.*'NonZero' is unknown", 17),
     (helper.make_node("Relu", ["x"], ["y"], inplace=1), "attribute 'inplace' is unknown", 17),
     (helper.make_node("Loop", ["x"], ["y"]), "loop or branch", 17),
@@ -413,7 +445,8 @@ def test_what_cannot_be_run_is_refused_by_name(node, reason, opset, tmp_path):
 
 
 def test_a_bomb_of_doublings_is_refused(tmp_path):
-    nodes = [helper.make_node("Concat", [f"v{n}", f"v{n}"], [f"v{n + 1}"], axis=1) for n in range(40)]
+    nodes = [helper.make_node("Concat", [f"v{n}", f"v{n}"], [f"v{n + 1}"], axis=1)
+             for n in range(40)]
     nodes.append(helper.make_node("Relu", ["v40"], ["y"]))
     refused(made(tmp_path / "net.onnx", nodes, {"v0": [1, 8]}), "too large|limit")
 
@@ -449,7 +482,7 @@ def test_the_sample_is_the_network_it_came_from(samples):
     x = pictures(5, 3, 64, 64)
     assert torch.allclose(mine.module(x), theirs(x), atol=1e-5)
     assert torch.equal(mine.module.state_dict()["head.weight"], theirs.state_dict()["head.weight"])
-    assert {"stage1.conv", "stage4.conv", "head"} <= {name for name, _ in mine.module.named_modules()}
+    assert {"stage1.conv", "stage4.conv", "head"} <= set(dict(mine.module.named_modules()))
 
 
 def hostile():

@@ -6,7 +6,7 @@ computed on each run; all else is a constant.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ class Builder:
         return self._value(name)
 
     def add_weight(self, name: str, tensor: torch.Tensor, is_literal: bool = False) -> Value:
-        """A tensor of the file. is_literal: a lone number, not a parameter a person would look for."""
+        """A tensor of the file. is_literal: a lone number, no parameter to look for."""
         name = self._new_name(name)
         floating = tensor.is_floating_point()
         self.weights[name] = Weight(name, tensor, floating and not is_literal)
@@ -157,7 +157,8 @@ class Builder:
         given = tuple(part.name if isinstance(part, Size) else part for part in parts)
         return self._number(operator, "sym", values, given)
 
-    def known(self, elements: Any, dtype: torch.dtype, shape: tuple[int, ...] | None = None) -> Value:
+    def known(self, elements: Any, dtype: torch.dtype,
+              shape: tuple[int, ...] | None = None) -> Value:
         """A value whose elements are numbers and Sizes."""
         array = np.empty(np.shape(elements) if shape is None else shape, object)
         array[...] = elements
@@ -170,9 +171,10 @@ class Builder:
         if id(value) not in self._made:
             flat = list(value.known.reshape(-1))
             if any(isinstance(part, Size) for part in flat):
-                parts = [self.node("scalar_tensor.default", part, dtype=value.dtype) for part in flat]
-                made = self.node("reshape.default", self.node("stack.default", parts),
-                                 list(value.shape))
+                parts = [self.node("scalar_tensor.default", part, dtype=value.dtype)
+                         for part in flat]
+                row = self.node("stack.default", parts)
+                made = self.node("reshape.default", row, list(value.shape))
             else:
                 constant = torch.tensor(flat, dtype=value.dtype).reshape(value.shape)
                 made = self.add_weight(f"constant_{len(self.weights)}", constant, is_literal=True)
@@ -186,7 +188,7 @@ class Builder:
         return value.known.reshape(-1)[0] if alone and value.rank <= beside.rank else value
 
     def numbers(self, value: Value | None, meaning: str) -> list[Any] | None:
-        """The elements of a value that tells sizes, axes and the like; None where it is left out."""
+        """The elements of a value that tells sizes, axes and the like; None if left out."""
         if value is None:
             return None
         if value.known is None:
@@ -204,3 +206,8 @@ class Builder:
     def is_fixed(self, value: Value) -> bool:
         """Whether it follows from weights alone."""
         return value.name is None or str(value.name) in self.fixed
+
+
+def refused(builder: Builder, what: str) -> NoReturn:
+    """Raises UserError that names the node."""
+    raise UserError(f"{builder.where}: {what} is not supported. Save the network's state dict.")

@@ -1,4 +1,4 @@
-"""ONNX's operators on each element, and its reductions, by torch's.
+"""ONNX's operators on each element, by torch's.
 
 https://onnx.ai/onnx/operators. A function takes the builder, the inputs, and the attributes as
 keywords: an attribute that is no keyword is refused.
@@ -10,8 +10,7 @@ from typing import Any
 
 import torch
 
-from core.errors import UserError
-from core.graph.onnx_builder import Builder, Value
+from core.graph.onnx_builder import Builder, Value, refused
 from core.graph.onnx_tensors import DTYPES
 
 Lowering = Callable[..., Any]
@@ -81,8 +80,7 @@ def _to(b: Builder, x: Value, dtype: torch.dtype) -> Value:
 
 def _cast(b: Builder, x: Value, *, to: int, saturate: int = 1) -> Value:
     if to not in DTYPES:
-        raise UserError(f"{b.where} casts to the element type {to}, which is unsupported. Export "
-                        "the network in float32.")
+        refused(b, f"a cast to the element type {to}")
     return _to(b, x, DTYPES[to])
 
 
@@ -154,62 +152,8 @@ def _where(b: Builder, condition: Value, x: Value, y: Value) -> Value:
 
 def _shrink(b: Builder, x: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Value:
     if bias != lambd:
-        return b.node("hardshrink.default", x, lambd) if bias == 0 else _unsupported(b, "bias")
+        return b.node("hardshrink.default", x, lambd) if bias == 0 else refused(b, "this bias")
     return b.node("softshrink.default", x, lambd)
-
-
-def _unsupported(b: Builder, what: str) -> Any:
-    raise UserError(f"{b.where}: its attribute {what} has a value that is not supported. Save the "
-                    "network's state dict.")
-
-
-def axes_of(b: Builder, x: Value, axes: Value | list[int] | None) -> list[int]:
-    """Axes from an input or an attribute, from 0 on."""
-    said = b.whole(axes, "axes") if isinstance(axes, Value) else axes
-    return [axis % max(x.rank, 1) for axis in said or []]
-
-
-def _reduction(lower: Callable[[Builder, Value, list[int], bool], Value]) -> Lowering:
-    def reduce(b: Builder, x: Value, where: Value | None = None, *, axes: list[int] | None = None,
-               keepdims: int = 1, noop_with_empty_axes: int = 0) -> Value:
-        found = axes_of(b, x, axes if where is None else where)
-        if not found and noop_with_empty_axes:
-            return x
-        return lower(b, x, found or list(range(x.rank)), bool(keepdims))
-
-    return reduce
-
-
-def _reduced(operator: str) -> Lowering:
-    return _reduction(lambda b, x, axes, keep: b.node(operator, x, axes, keep))
-
-
-def _product(b: Builder, x: Value, axes: list[int], keep: bool) -> Value:
-    for axis in sorted(axes, reverse=True):
-        x = b.node("prod.dim_int", x, axis, keep)
-    return x
-
-
-def _sum_of(first: str) -> Callable[[Builder, Value, list[int], bool], Value]:
-    return lambda b, x, axes, keep: b.node("sum.dim_IntList", b.node(f"{first}.default", x), axes, keep)
-
-
-def _then(after: str, lower: Callable[..., Value]) -> Callable[..., Value]:
-    return lambda *given: given[0].node(f"{after}.default", lower(*given))
-
-
-def _sum(b: Builder, x: Value, axes: list[int], keep: bool) -> Value:
-    return b.node("sum.dim_IntList", x, axes, keep)
-
-
-def _index_of(name: str) -> Lowering:
-    def lower(b: Builder, x: Value, *, axis: int = 0, keepdims: int = 1,
-              select_last_index: int = 0) -> Value:
-        if select_last_index:
-            _unsupported(b, "select_last_index")
-        return b.node(f"{name}.default", x, axis, bool(keepdims))
-
-    return lower
 
 
 _PLAIN = {
@@ -234,11 +178,4 @@ OPERATORS: dict[str, Lowering] = {
     "Min": _of_several("minimum.default"), "LeakyRelu": _leaky, "Elu": _elu, "Celu": _celu,
     "Selu": _selu, "ThresholdedRelu": _thresholded, "HardSigmoid": _hard_sigmoid, "Gelu": _gelu,
     "Swish": _swish, "Softsign": _softsign, "PRelu": _prelu, "Where": _where, "Shrink": _shrink,
-    "ReduceMean": _reduced("mean.dim"), "ReduceSum": _reduced("sum.dim_IntList"),
-    "ReduceMax": _reduced("amax.default"), "ReduceMin": _reduced("amin.default"),
-    "ReduceProd": _reduction(_product), "ReduceLogSumExp": _reduced("logsumexp.default"),
-    "ReduceL1": _reduction(_sum_of("abs")), "ReduceSumSquare": _reduction(_sum_of("square")),
-    "ReduceL2": _reduction(_then("sqrt", _sum_of("square"))),
-    "ReduceLogSum": _reduction(_then("log", _sum)), "ArgMax": _index_of("argmax"),
-    "ArgMin": _index_of("argmin"),
 }

@@ -1,18 +1,17 @@
-"""An ONNX file as data: nodes, tensors, inputs and outputs. Nothing in it is run.
+"""Reads an ONNX file as data; nothing in it is run.
 
 Fields: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from core.errors import UserError
 from core.file_map import FileMap
 from core.graph.nodes import MOST_NODES
-from core.graph.onnx_tensors import DTYPES, ENTRY, Tensors
+from core.graph.onnx_model import Declared, Function, OnnxModel, OnnxNode, Reference
+from core.graph.onnx_tensors import DTYPES, Tensors, pairs
 from core.graph.onnx_wire import Wire, floats, numbers, signed, text
 from core.limits import current_limits
 from core.text_of_files import shown
@@ -31,65 +30,6 @@ VALUE, TYPE, TENSOR_TYPE = {1: "name", 2: "type"}, {1: "tensor"}, {1: "element",
 SHAPE, DIMENSION, OPSET = {1: "dims"}, {1: "size", 2: "name"}, {1: "domain", 2: "version"}
 OWN_DOMAINS = ("", "ai.onnx")
 KINDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
-
-
-@dataclass(frozen=True)
-class Reference:
-    """An attribute of a function's node that the caller of the function gives."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class OnnxNode:
-    """A node; "" is an input or output that is left out. unreadable: an attribute that is no
-    number, text or tensor, by name."""
-
-    operator: str
-    domain: str
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: dict[str, Any]
-    metadata: dict[str, str]
-    opset: int = 0
-    unreadable: str = ""
-
-
-@dataclass(frozen=True)
-class Declared:
-    """An input or output. sizes: a number, or None where the file leaves it open; None for all."""
-
-    name: str
-    sizes: tuple[int | None, ...] | None
-    dtype: torch.dtype = torch.float32
-
-
-@dataclass(frozen=True)
-class Function:
-    """Nodes under a name, called like an operator."""
-
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: tuple[str, ...]
-    defaults: dict[str, Any]
-    nodes: tuple[OnnxNode, ...]
-
-
-@dataclass(frozen=True)
-class OnnxModel:
-    """functions: by (domain, name, overload). tensors counts what is made of it, too."""
-
-    producer: str
-    ir_version: int
-    opset: int
-    nodes: tuple[OnnxNode, ...]
-    weights: dict[str, torch.Tensor]
-    inputs: tuple[Declared, ...]
-    outputs: tuple[Declared, ...]
-    metadata: dict[str, str]
-    functions: dict[tuple[str, str, str], Function]
-    tensors: Tensors
 
 
 def read_model(path: Path) -> OnnxModel:
@@ -127,8 +67,7 @@ class _Reading:
             dict(self._function(data, opset) for data in said["functions"]), self.tensors)
 
     def _entries(self, said: list) -> dict[str, str]:
-        entries = [self.wire.message(data, ENTRY) for data in said]
-        return {text(e["key"][-1]): text(e["value"][-1]) for e in entries if e["key"] and e["value"]}
+        return pairs(self.wire, said)
 
     def _opset(self, said: list, default: int = 1) -> int:
         """The version of ONNX's own operators."""
@@ -189,8 +128,8 @@ class _Reading:
         tensor = self.wire.message(kind["tensor"][-1], TENSOR_TYPE)
         code = tensor["element"][-1] if tensor["element"] else 1
         if code not in DTYPES:
-            raise UserError(f"the input {shown(name)} has the element type {code}, which is unknown "
-                            "or unsupported. Export it with numbers as input.")
+            raise UserError(f"the input {shown(name)} has the element type {code}, which is "
+                            "unknown or unsupported. Export it with numbers as input.")
         if not tensor["shape"]:
             return Declared(name, None, DTYPES[code])
         dims = [self.wire.message(dim, DIMENSION)["size"]

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from core.graph.onnx_builder import MOST_KNOWN, Builder, Value
-from core.graph.onnx_sizes import Size, UndecidedError
+from core.graph.onnx_numbers import divided, is_float, larger, power, root, rounded, smaller
+from core.graph.onnx_sizes import Size
 from core.graph.onnx_tensors import DTYPES
 
 
@@ -48,60 +49,12 @@ def _each(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
     return compute
 
 
-def _divided(a: Any, b: Any) -> Any:
-    if isinstance(a, float) or isinstance(b, float) or _is_float(a) or _is_float(b):
-        return a / b if isinstance(b, Size) or b else math.nan
-    quotient = a // b
-    if not isinstance(quotient, Size) and a % b and (a < 0) != (b < 0):
-        return quotient + 1  # toward zero
-    return quotient
-
-
-def _is_float(number: Any) -> bool:
-    return isinstance(number, Size) and any(isinstance(value, float) for value in number.values)
-
-
-def _root(a: Any) -> Any:
-    return a.computed("sqrt", a) if isinstance(a, Size) else math.sqrt(a) if a >= 0 else math.nan
-
-
-def _power(a: Any, b: Any) -> Any:
-    if isinstance(a, Size) or isinstance(b, Size):
-        if b == 0.5:
-            return _root(a)
-        raise UndecidedError
-    return a ** b if (abs(a) < 1 << 31 and 0 <= b <= 32) or isinstance(b, float) else _too_large()
-
-
-def _too_large() -> Any:
-    raise ValueError("a number is too large")
-
-
-def _rounded(name: str) -> Callable[[Any], Any]:
-    def compute(a: Any) -> Any:
-        if isinstance(a, Size):
-            return a.computed(name, a) if _is_float(a) else a
-        return getattr(math, name)(a)
-
-    return compute
-
-
-def _larger(a: Any, b: Any) -> Any:
-    first = next((part for part in (a, b) if isinstance(part, Size)), None)
-    return first.computed("sym_max", a, b) if first is not None else max(a, b)
-
-
-def _smaller(a: Any, b: Any) -> Any:
-    first = next((part for part in (a, b) if isinstance(part, Size)), None)
-    return first.computed("sym_min", a, b) if first is not None else min(a, b)
-
-
 def _cast(builder: Builder, x: np.ndarray, *, to: int, saturate: int = 1) -> np.ndarray:
     dtype = DTYPES[to]
 
     def one(a: Any) -> Any:
         if isinstance(a, Size):
-            name = "sym_float" if dtype.is_floating_point else "trunc" if _is_float(a) else ""
+            name = "sym_float" if dtype.is_floating_point else "trunc" if is_float(a) else ""
             return a.computed(name, a) if name else a
         return bool(a) if dtype == torch.bool else float(a) if dtype.is_floating_point else int(a)
 
@@ -140,13 +93,15 @@ def _sliced(builder: Builder, x: np.ndarray, *inputs: np.ndarray, starts: list[i
     return x[tuple(index)]
 
 
-def _reshaped(builder: Builder, x: np.ndarray, shape: np.ndarray, *, allowzero: int = 0) -> np.ndarray:
+def _reshaped(builder: Builder, x: np.ndarray, shape: np.ndarray, *,
+              allowzero: int = 0) -> np.ndarray:
     wanted = shape.reshape(-1).tolist()
     return x.reshape([x.shape[n] if size == 0 and not allowzero else size
                       for n, size in enumerate(wanted)])
 
 
-def _split(builder: Builder, x: np.ndarray, sizes: np.ndarray, *, axis: int = 0) -> list[np.ndarray]:
+def _split(builder: Builder, x: np.ndarray, sizes: np.ndarray, *,
+           axis: int = 0) -> list[np.ndarray]:
     return np.split(x, np.cumsum(sizes.reshape(-1).tolist())[:-1], axis)
 
 
@@ -164,7 +119,8 @@ def _reduced(function: Callable[[Any, Any], Any]) -> Callable[..., np.ndarray]:
     return compute
 
 
-def _filled(builder: Builder, shape: np.ndarray, *, value: torch.Tensor | None = None) -> np.ndarray:
+def _filled(builder: Builder, shape: np.ndarray, *,
+            value: torch.Tensor | None = None) -> np.ndarray:
     sizes = shape.reshape(-1).tolist()
     if any(isinstance(size, Size) for size in sizes) or math.prod(sizes) > 64:
         raise TypeError
@@ -173,7 +129,8 @@ def _filled(builder: Builder, shape: np.ndarray, *, value: torch.Tensor | None =
     return filled
 
 
-def _counted(builder: Builder, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> np.ndarray:
+def _counted(builder: Builder, start: np.ndarray, limit: np.ndarray,
+             delta: np.ndarray) -> np.ndarray:
     low, high, step = (part.reshape(-1)[0] for part in (start, limit, delta))
     if any(isinstance(part, Size) for part in (low, high, step)):
         raise TypeError
@@ -204,12 +161,13 @@ def _joined(builder: Builder, *parts: np.ndarray, axis: int) -> np.ndarray:
 _SAME, _TRUTH, _INT = None, torch.bool, torch.int64
 _FOLDED: dict[str, tuple[Callable[..., Any], torch.dtype | None]] = {
     "Add": (_each(lambda a, b: a + b), _SAME), "Sub": (_each(lambda a, b: a - b), _SAME),
-    "Mul": (_each(lambda a, b: a * b), _SAME), "Div": (_each(_divided), _SAME),
-    "Neg": (_each(lambda a: -a), _SAME), "Mod": (_remainder, _SAME), "Transpose": (_turned, _SAME), "Sqrt": (_each(_root), _SAME),
-    "Pow": (_each(_power), _SAME), "Floor": (_each(_rounded("floor")), _SAME),
-    "Ceil": (_each(_rounded("ceil")), _SAME), "Cast": (_cast, _SAME),
-    "Max": (_each(_larger), _SAME), "Min": (_each(_smaller), _SAME),
-    "Reciprocal": (_each(lambda a: _divided(1.0, a)), _SAME),
+    "Mul": (_each(lambda a, b: a * b), _SAME), "Div": (_each(divided), _SAME),
+    "Neg": (_each(lambda a: -a), _SAME), "Mod": (_remainder, _SAME), "Transpose": (_turned, _SAME),
+    "Sqrt": (_each(root), _SAME),
+    "Pow": (_each(power), _SAME), "Floor": (_each(rounded("floor")), _SAME),
+    "Ceil": (_each(rounded("ceil")), _SAME), "Cast": (_cast, _SAME),
+    "Max": (_each(larger), _SAME), "Min": (_each(smaller), _SAME),
+    "Reciprocal": (_each(lambda a: divided(1.0, a)), _SAME),
     "Equal": (_each(lambda a, b: a == b), _TRUTH), "Less": (_each(lambda a, b: a < b), _TRUTH),
     "Greater": (_each(lambda a, b: a > b), _TRUTH), "Not": (_each(lambda a: not a), _TRUTH),
     "And": (_each(lambda a, b: a and b), _TRUTH), "Or": (_each(lambda a, b: a or b), _TRUTH),
@@ -219,6 +177,6 @@ _FOLDED: dict[str, tuple[Callable[..., Any], torch.dtype | None]] = {
     "Reshape": (_reshaped, _SAME), "Split": (_split, _SAME), "Expand": (_expanded, _SAME),
     "ReduceProd": (_reduced(lambda a, b: a * b), _SAME),
     "ReduceSum": (_reduced(lambda a, b: a + b), _SAME),
-    "ReduceMax": (_reduced(_larger), _SAME), "ReduceMin": (_reduced(_smaller), _SAME),
+    "ReduceMax": (_reduced(larger), _SAME), "ReduceMin": (_reduced(smaller), _SAME),
     "ConstantOfShape": (_filled, _INT), "Range": (_counted, _SAME),
 }

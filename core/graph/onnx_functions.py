@@ -6,7 +6,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.graph.nodes import MOST_NODES
-from core.graph.onnx_file import Function, OnnxModel, OnnxNode, Reference
+from core.graph.onnx_model import Function, OnnxModel, OnnxNode, Reference
 from core.text_of_files import shown
 
 DEEPEST_CALLS = 32
@@ -32,8 +32,8 @@ class _Inlining:
             self.count += 1
             if self.count > MOST_NODES or depth > DEEPEST_CALLS:
                 raise UserError(f"its functions, such as {shown(name)}, unfold to more than "
-                                f"{MOST_NODES:,} nodes or call themselves, which is too large. Export "
-                                "the network again with a newer torch.")
+                                f"{MOST_NODES:,} nodes or call themselves, which is too large. "
+                                "Export the network again with a newer torch.")
             if function is None:
                 yield node
                 continue
@@ -58,7 +58,7 @@ class _Inlining:
 
 
 def _attributes(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """A node's attributes, those that refer to the caller's replaced; what it left out is absent."""
+    """A node's attributes, those that refer to the caller's replaced or, not given, left out."""
     found = {}
     for name, value in own.items():
         if not isinstance(value, Reference):

@@ -14,16 +14,20 @@ from core.graph.nodes import UNBOUNDED, Graph, Input
 from core.graph.onnx_arranging import OPERATORS as ARRANGING
 from core.graph.onnx_builder import Builder, Value
 from core.graph.onnx_elementwise import OPERATORS as ELEMENTWISE
-from core.graph.onnx_file import OnnxModel, OnnxNode
 from core.graph.onnx_folding import fold
+from core.graph.onnx_indexing import OPERATORS as INDEXING
 from core.graph.onnx_layers import OPERATORS as LAYERS
+from core.graph.onnx_model import OnnxModel, OnnxNode
 from core.graph.onnx_names import LayerNames
+from core.graph.onnx_reductions import OPERATORS as REDUCTIONS
 from core.graph.onnx_resizing import OPERATORS as RESIZING
 from core.graph.onnx_weight_names import with_weight_names, without_unused
+from core.graph.onnx_windows import OPERATORS as WINDOWS
 from core.graph.shapes import Shapes
 from core.text_of_files import shown
 
-OPERATORS: dict[str, Callable[..., Any]] = {**ELEMENTWISE, **LAYERS, **ARRANGING, **RESIZING}
+TABLES = (ELEMENTWISE, REDUCTIONS, WINDOWS, LAYERS, ARRANGING, INDEXING, RESIZING)
+OPERATORS: dict[str, Callable[..., Any]] = {k: v for table in TABLES for k, v in table.items()}
 FLOW = ("If", "Loop", "Scan", "SequenceMap")
 TOLD = ("outputs", "name")  # what a function is told of its node, never an attribute
 QUIET = ("Constant", "Shape", "Size", "Identity", "Dropout")  # nothing that a layer would show
@@ -56,23 +60,23 @@ class Trial:
 def check_operators(model: OnnxModel, nodes: tuple[OnnxNode, ...]) -> None:
     """Raises UserError that names the first operator that is not in the table."""
     if model.opset < OLDEST:
-        raise UserError(f"it uses opset {model.opset} of ONNX, older than {OLDEST}, which is not read. "
-                        "Convert it with onnx.version_converter, or export it again.")
+        raise UserError(f"it uses opset {model.opset} of ONNX, older than {OLDEST}, which is not "
+                        "read. Convert it with onnx.version_converter, or export it again.")
     for node in nodes:
         where = described(node)
         if node.operator in FLOW:
-            raise UserError(f"{where} is a loop or branch, which may run for a long time and is not "
-                            f"run here. {STATE_DICT}")
+            raise UserError(f"{where} is a loop or branch, which may run for a long time and is "
+                            f"not run here. {STATE_DICT}")
         if node.domain or (node.operator not in OPERATORS and node.operator != "Constant"):
             domain = f" of the domain {shown(node.domain)}" if node.domain else ""
-            raise UserError(f"{where}: the operator {shown(node.operator)}{domain} is unknown here, so "
-                            f"the network cannot run. {STATE_DICT}")
+            raise UserError(f"{where}: the operator {shown(node.operator)}{domain} is unknown "
+                            f"here, so the network cannot run. {STATE_DICT}")
         if node.unreadable:
-            raise UserError(f"{where}: its attribute {shown(node.unreadable)} is of a kind that is not "
-                            f"read. {STATE_DICT}")
+            raise UserError(f"{where}: its attribute {shown(node.unreadable)} is of a kind that is "
+                            f"not read. {STATE_DICT}")
         if unknown := node.attributes.keys() - _attributes(node.operator):
-            raise UserError(f"{where}: its attribute {shown(min(unknown))} is unknown here, and may "
-                            f"change what it gives. {STATE_DICT}")
+            raise UserError(f"{where}: its attribute {shown(min(unknown))} is unknown here, and "
+                            f"may change what it gives. {STATE_DICT}")
 
 
 def described(node: OnnxNode) -> str:
@@ -105,7 +109,8 @@ class _Lowering:
         self.nodes = nodes
         self.trials = trials
         self.builder = Builder(model.tensors, len(trials[0].shapes))
-        filled = (out for node in nodes if node.operator == "ConstantOfShape" for out in node.outputs)
+        filled = (made for node in nodes if node.operator == "ConstantOfShape"
+                  for made in node.outputs)
         self.layers = LayerNames(nodes, {*model.weights, *filled})
         self.read = {name for node in nodes for name in node.inputs}
         self.read |= {output.name for output in model.outputs}
@@ -121,8 +126,8 @@ class _Lowering:
             self._lower(count, node)
         missing = [out.name for out in self.model.outputs if out.name not in self.values]
         if missing or not self.model.outputs:
-            raise UserError(f"no node makes the output {shown(missing[0] if missing else '')}: the file "
-                            "is damaged. Export it again.")
+            raise UserError(f"no node makes the output {shown(missing[0] if missing else '')}: the "
+                            "file is damaged. Export it again.")
         outputs = [self.builder.tensor(self.values[out.name]).name for out in self.model.outputs]
         return Graph(tuple(self.builder.nodes), tuple(trial.as_input() for trial in self.trials),
                      tuple(outputs), self.builder.weights)
@@ -150,8 +155,8 @@ class _Lowering:
 
     def _given(self, name: str, node: OnnxNode) -> Value | None:
         if name and name not in self.values:
-            raise UserError(f"{described(node)} reads {shown(name)}, which nothing before it makes: the "
-                            "file is damaged. Export it again.")
+            raise UserError(f"{described(node)} reads {shown(name)}, which nothing before it "
+                            "makes: the file is damaged. Export it again.")
         return self.values[name] if name else None
 
     def _results(self, count: int, node: OnnxNode, inputs: list[Value | None]) -> tuple[Value, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from core.graph.nodes import DEEPEST, Call
-from core.graph.onnx_file import OnnxNode
+from core.graph.onnx_model import OnnxNode
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 QUOTED = re.compile(r"'([^'\\]*)'")
@@ -91,7 +91,7 @@ def _own_name(node: OnnxNode, count: int) -> str:
 
 def _without_repeats(nodes: tuple[OnnxNode, ...], paths: list[list[str]],
                      weights: set[str]) -> list[list[str]]:
-    """The paths with relu_1 named relu, where that is a layer with the same weights: it ran again."""
+    """The paths with relu_1 named relu where that layer has the same weights: it ran again."""
     held: dict[tuple[str, ...], set[str]] = {}
     for node, path in zip(nodes, paths, strict=True):
         if not node.name.startswith("/"):

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.errors import UserError
-from core.graph.onnx_builder import Builder, Value
-from core.graph.onnx_elementwise import axes_of
+from core.graph.onnx_builder import Builder, Value, refused
+from core.graph.onnx_reductions import axes_of
 from core.graph.onnx_sizes import Size, UndecidedError
 
 LARGEST_SIDE = 1 << 16
@@ -23,13 +22,13 @@ def _resize(b: Builder, x: Value, roi: Value | None = None, scales: Value | None
             sizes: Value | None = None, *, mode: str = "nearest",
             coordinate_transformation_mode: str = "half_pixel",
             nearest_mode: str = "round_prefer_floor", cubic_coeff_a: float = -0.75,
-            exclude_outside: int = 0, extrapolation_value: float = 0.0, axes: list[int] | None = None,
-            antialias: int = 0, keep_aspect_ratio_policy: str = "stretch") -> Value:
+            exclude_outside: int = 0, extrapolation_value: float = 0.0,
+            axes: list[int] | None = None, antialias: int = 0,
+            keep_aspect_ratio_policy: str = "stretch") -> Value:
     if b.opset < 11:  # Resize 10 has no region, and one way to place pixels
         return _upsample(b, x, roi, mode=mode)
     if antialias or exclude_outside or keep_aspect_ratio_policy != "stretch":
-        raise UserError(f"{b.where}: resizing with antialiasing, an aspect policy or without the "
-                        "border is not supported. Save the network's state dict.")
+        refused(b, "resizing with antialiasing, an aspect policy or without the border")
     found = axes_of(b, x, axes) or list(range(x.rank))
     wanted = b.numbers(sizes, "sizes") if sizes is not None and sizes.shape != (0,) else None
     factors = b.whole(scales, "scales") if wanted is None else None
@@ -45,7 +44,8 @@ def _upsample(b: Builder, x: Value, factors: Value | None = None, *, mode: str =
 
 
 class _Resizing:
-    def __init__(self, builder: Builder, mode: str, placing: str, rounding: str, cubic: float) -> None:
+    def __init__(self, builder: Builder, mode: str, placing: str, rounding: str,
+                 cubic: float) -> None:
         self.builder = builder
         self.mode = {"bilinear": "linear", "trilinear": "linear"}.get(mode, mode)
         self.placing = placing
@@ -54,12 +54,13 @@ class _Resizing:
 
     def resized(self, x: Value, axes: list[int], sizes: list | None, scales: list | None) -> Value:
         own = self.builder.sizes(x)
-        changed = [(axis, None if sizes is None else sizes[n], None if scales is None else scales[n])
-                   for n, axis in enumerate(axes)
-                   if (scales[n] != 1 if sizes is None else self._differs(sizes[n], own[axis]))]
+        told = zip(axes, sizes or [None] * len(axes), scales or [None] * len(axes), strict=True)
+        changed = [(axis, size, scale) for axis, size, scale in told
+                   if (scale != 1 if size is None else self._differs(size, own[axis]))]
         if not changed:
             return x
-        if self._as_torch(scales) and all(axis >= 2 for axis, *_ in changed) and x.rank in (3, 4, 5):
+        is_spatial = x.rank in (3, 4, 5) and all(axis >= 2 for axis, *_ in changed)
+        if is_spatial and self._as_torch(scales):
             return self._by_torch(x, {axis: rest for axis, *rest in changed})
         for axis, size, scale in changed:
             x = self._along(x, axis, own[axis], size, scale)
@@ -87,8 +88,7 @@ class _Resizing:
         sizes = None if any(size is None for size, _ in told) else [size for size, _ in told]
         factors = None if sizes else [scale for _, scale in told]
         if self.mode == "cubic" and spatial != 2:
-            raise UserError(f"{self.builder.where}: cubic resizing of {spatial} axes is not "
-                            "supported. Save the network's state dict.")
+            refused(self.builder, f"cubic resizing of {spatial} axes")
         corners = [] if self.mode == "nearest" else [self.placing == "align_corners"]
         return self.builder.node(f"{name}{spatial}d.vec", x, sizes, *corners, factors)
 
@@ -137,8 +137,7 @@ class _Resizing:
             return centre + (nth + 0.5) / scale - 0.5
         if self.placing == "tf_half_pixel_for_nn":
             return (nth + 0.5) / scale
-        raise UserError(f"{self.builder.where}: resizing by {self.placing[:30]!r} is not supported. "
-                        "Save the network's state dict.")
+        return refused(self.builder, f"resizing by {self.placing[:30]!r}")
 
     def _weights(self, past: np.ndarray) -> dict[int, np.ndarray]:
         """By the step from the element before: how much of it flows in."""

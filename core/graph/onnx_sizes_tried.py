@@ -1,12 +1,12 @@
-"""For which input sizes an ONNX graph is read: as declared, and by trial where it leaves them open."""
+"""For which input sizes an ONNX graph is read: as declared; by trial where it leaves them open."""
 
 from collections.abc import Iterator
 
 from core.card import InputSpec
 from core.errors import UserError
 from core.graph.nodes import Graph
-from core.graph.onnx_file import Declared, OnnxModel, OnnxNode
 from core.graph.onnx_lowering import STATE_DICT, Trial, lowered
+from core.graph.onnx_model import Declared, OnnxModel, OnnxNode
 from core.graph.onnx_sizes import UndecidedError
 
 SIDES = (224, 64, 32, 28, 299, 128, 96, 256, 384)  # what pictures are usually scaled to
@@ -56,8 +56,7 @@ def _larger(size: int, place: int) -> int:
 def _is_nhwc(name: str, sizes: tuple[int | None, ...], nodes: tuple[OnnxNode, ...]) -> bool:
     """Whether channels come last, as TensorFlow has them."""
     readers = [node for node in nodes if name in node.inputs]
-    turned = bool(readers) and all(node.operator == "Transpose"
-                                   and node.attributes.get("perm") == [0, 3, 1, 2] for node in readers)
+    turned = bool(readers) and all(node.attributes.get("perm") == [0, 3, 1, 2] for node in readers)
     looks_so = sizes[3] in (1, 3, 4) and all(size is None or size > 4 for size in sizes[1:3])
     return turned or (looks_so and all(node.operator not in PLANAR for node in readers))
 

@@ -23,7 +23,7 @@ FIELDS = {1: "dims", 2: "type", 3: "segment", 4: "floats", 5: "int32s", 6: "stri
 ENTRY = {1: "key", 2: "value"}
 EXTERNAL_KEYS = {"location", "offset", "length", "checksum"}
 AS_BITS = {torch.float16: np.int16, torch.bfloat16: np.int16}  # how int32_data holds them
-ONE_FILE = "Export it as one file: torch.onnx.export(..., external_data=False)."
+ONE_FILE = "export it as one file: torch.onnx.export(..., external_data=False)"
 
 
 class Tensors:
@@ -75,8 +75,7 @@ class Tensors:
 
     def _external(self, said: Message, size: int) -> memoryview:
         """The bytes of a tensor kept in a file beside this one, never in another folder."""
-        entries = [self._wire.message(entry, ENTRY) for entry in said["external"]]
-        values = {text(e["key"][-1]): text(e["value"][-1]) for e in entries if e["key"] and e["value"]}
+        values = pairs(self._wire, said["external"])
         if unknown := values.keys() - EXTERNAL_KEYS:
             raise ValueError(f"its external data has the unknown key {shown(min(unknown))}")
         name = values.get("location", "")
@@ -95,12 +94,20 @@ class Tensors:
         if name not in self._files:
             path = self._folder / name
             if path.is_symlink() or not path.is_file():
-                raise ValueError(f"its values are in a separate file (external data), {shown(name)}, "
-                                 f"which is missing here. Put it into the same folder. {ONE_FILE}")
+                raise ValueError(f"its values are in a separate file (external data), "
+                                 f"{shown(name)}, which is missing here. Put it into the same "
+                                 f"folder, or {ONE_FILE}")
             if not path.stat().st_size:
                 raise ValueError(f"the separate file {shown(name)} is empty")
             self._files[name] = FileMap(path)
         return self._files[name]
+
+
+def pairs(wire: Wire, said: list[memoryview]) -> dict[str, str]:
+    """Entries of a key and a value."""
+    entries = [wire.message(data, ENTRY) for data in said]
+    return {text(entry["key"][-1]): text(entry["value"][-1]) for entry in entries
+            if entry["key"] and entry["value"]}
 
 
 def _whole(said: str | None, default: int) -> int:

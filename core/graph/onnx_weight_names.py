@@ -1,4 +1,4 @@
-"""What the tensors of an ONNX graph are called: as the file says, or by the layer that uses them."""
+"""What the tensors of an ONNX graph are called: as the file says, or by the layer they serve."""
 
 import re
 from collections.abc import Iterator
@@ -102,5 +102,3 @@ def without_unused(graph: Graph) -> Graph:
         wanted |= set(map(str, used_by(node)))
         kept.append(node)
     return replace(graph, nodes=tuple(reversed(kept)))
-
-

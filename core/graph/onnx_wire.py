@@ -78,8 +78,8 @@ def text(data: memoryview | int) -> str:
 
 def numbers(values: list[int | memoryview]) -> np.ndarray:
     """Repeated whole numbers as int64, packed or not."""
-    parts = [_packed(value) if isinstance(value, memoryview) else np.array([signed(value)], np.int64)
-             for value in values]
+    parts = [_packed(value) if isinstance(value, memoryview)
+             else np.array([signed(value)], np.int64) for value in values]
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from core.errors import UserError
 from core.graph.checked_operators import SYMBOLIC
-from core.graph.nodes import DEEPEST, MOST_NODES, Call, Node, Number, Ref, Weight
+from core.graph.nodes import DEEPEST, Call, Node, Number, Ref, Weight
 from core.graph.operators import resolve
 from core.graph.running import State, computed
 from core.graph.script_values import (
@@ -23,6 +23,7 @@ from core.graph.script_values import (
 from core.text_of_files import shown
 
 MOST_STEPS = 200_000  # the largest real network that was met takes 7,000
+MOST_OPERATORS = 10_000  # that network has 4,200; so many are followed within seconds
 LONGEST_LIST = 10_000
 
 
@@ -169,8 +170,8 @@ class Recorder:
             self.detached = detached
 
     def _record(self, node: Node, value: Any) -> None:
-        if len(self.nodes) >= MOST_NODES:
-            raise UserError(f"the program takes more than {MOST_NODES:,} operators, the limit; it "
+        if len(self.nodes) >= MOST_OPERATORS:
+            raise UserError(f"the program takes more than {MOST_OPERATORS:,} operators, the limit; it "
                             "may never end, so it was stopped. Save the network's state dict.")
         object.__setattr__(node, "outputs", _output_names(value))
         self.nodes.append(node)

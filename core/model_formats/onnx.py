@@ -16,9 +16,10 @@ from core.graph.accepted_batches import measured, with_any_batch
 from core.graph.evaluation import in_evaluation_mode
 from core.graph.module import GraphModule
 from core.graph.nodes import Graph
-from core.graph.onnx_file import OnnxModel, read_model
+from core.graph.onnx_file import read_model
 from core.graph.onnx_functions import without_functions
 from core.graph.onnx_lowering import Trial, check_operators
+from core.graph.onnx_model import OnnxModel
 from core.graph.onnx_sizes_tried import read_graph
 from core.graph.onnx_weight_names import folded_layers
 from core.graph.outputs import output_meaning
@@ -69,12 +70,13 @@ def _loaded(model: OnnxModel, card: Card) -> LoadedModel:
         f"Written by {by}, opset {model.opset}: {len(nodes):,} nodes.",
         len(trials) > 1 and f"The network takes {len(trials)} inputs, so only its structure can be "
                             "shown.",
-        trials[0].is_nhwc and "The file wants channels last; pictures are given to it channels first "
-                              "and turned inside.",
+        trials[0].is_nhwc and "The file wants channels last; pictures are given to it channels "
+                              "first and turned inside.",
         _sizes_note(model, trials[0]),
-        training and f"Exported in training mode: {training} batch norms were set to evaluation mode.",
-        folded and f"The exporter merged batch norms into convolutions: {len(folded)} layers give what "
-                   f"the batch norm gave, with weights of both: {_some(folded)}.",
+        training and f"Exported in training mode: {training} batch norms were set to evaluation "
+                     "mode.",
+        folded and f"The exporter merged batch norms into convolutions: {len(folded)} layers give "
+                   f"what the batch norm gave, with weights of both: {_some(folded)}.",
         _non_finite(graph),
         _same_names(model),
         batch_note,
@@ -95,8 +97,8 @@ def _sizes_note(model: OnnxModel, trial: Trial) -> str | None:
     if len(declared) != 4 or None not in declared[1:] or not fixed:
         return None
     sizes = " × ".join(map(str, trial.shapes[0][1:]))
-    return (f"The file leaves the input's size open, but what it does depends on it: read for {sizes}. "
-            "Set another in the model card.")
+    return ("The file leaves the input's size open, but what it does depends on it: read for "
+            f"{sizes}. Set another in the model card.")
 
 
 def _non_finite(graph: Graph) -> str | None:

@@ -1,0 +1,67 @@
+"""An ONNX file as data: nodes, tensors, inputs and outputs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from core.graph.onnx_tensors import Tensors
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An attribute of a function's node that the caller of the function gives."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """A node; "" is an input or output that is left out. unreadable: an attribute that is no
+    number, text or tensor, by name."""
+
+    operator: str
+    domain: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any]
+    metadata: dict[str, str]
+    opset: int = 0
+    unreadable: str = ""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An input or output. sizes: a number, or None where the file leaves it open; None for all."""
+
+    name: str
+    sizes: tuple[int | None, ...] | None
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True)
+class Function:
+    """Nodes under a name, called like an operator."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: tuple[str, ...]
+    defaults: dict[str, Any]
+    nodes: tuple[OnnxNode, ...]
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """functions: by (domain, name, overload). tensors counts what is made of it, too."""
+
+    producer: str
+    ir_version: int
+    opset: int
+    nodes: tuple[OnnxNode, ...]
+    weights: dict[str, torch.Tensor]
+    inputs: tuple[Declared, ...]
+    outputs: tuple[Declared, ...]
+    metadata: dict[str, str]
+    functions: dict[tuple[str, str, str], Function]
+    tensors: Tensors
