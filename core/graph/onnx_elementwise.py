@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from core.graph.onnx_builder import Builder, Value, refused
-from core.graph.onnx_tensors import DTYPES
+from core.graph.onnx_tensors import WORKING
 
 Lowering = Callable[..., Any]
 
@@ -79,9 +79,9 @@ def _to(b: Builder, x: Value, dtype: torch.dtype) -> Value:
 
 
 def _cast(b: Builder, x: Value, *, to: int, saturate: int = 1) -> Value:
-    if to not in DTYPES:
+    if to not in WORKING:
         refused(b, f"a cast to the element type {to}")
-    return _to(b, x, DTYPES[to])
+    return _to(b, x, WORKING[to])
 
 
 def _cast_like(b: Builder, x: Value, y: Value, *, saturate: int = 1) -> Value:

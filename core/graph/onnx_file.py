@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.file_map import FileMap
 from core.graph.nodes import MOST_NODES
 from core.graph.onnx_model import Declared, Function, OnnxModel, OnnxNode, Reference
-from core.graph.onnx_tensors import DTYPES, Tensors, pairs
+from core.graph.onnx_tensors import WORKING, Tensors, pairs
 from core.graph.onnx_wire import Wire, floats, numbers, signed, text
 from core.limits import current_limits
 from core.text_of_files import shown
@@ -127,15 +127,15 @@ class _Reading:
             return Declared(name, None)
         tensor = self.wire.message(kind["tensor"][-1], TENSOR_TYPE)
         code = tensor["element"][-1] if tensor["element"] else 1
-        if code not in DTYPES:
+        if code not in WORKING:
             raise UserError(f"the input {shown(name)} has the element type {code}, which is "
                             "unknown or unsupported. Export it with numbers as input.")
         if not tensor["shape"]:
-            return Declared(name, None, DTYPES[code])
+            return Declared(name, None, WORKING[code])
         dims = [self.wire.message(dim, DIMENSION)["size"]
                 for dim in self.wire.message(tensor["shape"][-1], SHAPE)["dims"]]
         sizes = tuple(signed(dim[-1]) if dim and signed(dim[-1]) > 0 else None for dim in dims)
-        return Declared(name, sizes, DTYPES[code])
+        return Declared(name, sizes, WORKING[code])
 
     def _function(self, data: memoryview, opset: int) -> tuple[tuple[str, str, str], Function]:
         said = self.wire.message(data, FUNCTION)

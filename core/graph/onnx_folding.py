@@ -13,7 +13,7 @@ import torch
 from core.graph.onnx_builder import MOST_KNOWN, Builder, Value
 from core.graph.onnx_numbers import divided, is_float, larger, power, root, rounded, smaller
 from core.graph.onnx_sizes import Size
-from core.graph.onnx_tensors import DTYPES
+from core.graph.onnx_tensors import WORKING
 
 
 def fold(builder: Builder, name: str, inputs: list[Value | None],
@@ -24,7 +24,7 @@ def fold(builder: Builder, name: str, inputs: list[Value | None],
     function, dtype = _FOLDED[name]
     result_type = dtype or inputs[1 if name == "Where" else 0].dtype
     if name == "Cast":
-        result_type = DTYPES.get(attributes["to"])
+        result_type = WORKING.get(attributes["to"])
     elif name == "ConstantOfShape":
         result_type = attributes["value"].dtype if "value" in attributes else torch.float32
     try:
@@ -50,7 +50,7 @@ def _each(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
 
 
 def _cast(builder: Builder, x: np.ndarray, *, to: int, saturate: int = 1) -> np.ndarray:
-    dtype = DTYPES[to]
+    dtype = WORKING[to]
 
     def one(a: Any) -> Any:
         if isinstance(a, Size):

@@ -18,6 +18,8 @@ DTYPES = {
     6: torch.int32, 7: torch.int64, 9: torch.bool, 10: torch.float16, 11: torch.float64,
     12: torch.uint32, 13: torch.uint64, 16: torch.bfloat16,
 }
+HALF = (torch.float16, torch.bfloat16)  # slow on a CPU, so they become float32
+WORKING = {code: torch.float32 if dtype in HALF else dtype for code, dtype in DTYPES.items()}
 FIELDS = {1: "dims", 2: "type", 3: "segment", 4: "floats", 5: "int32s", 6: "strings", 7: "int64s",
           8: "name", 9: "raw", 10: "doubles", 11: "uint64s", 13: "external", 14: "location"}
 ENTRY = {1: "key", 2: "value"}
@@ -34,6 +36,7 @@ class Tensors:
         self._folder = folder
         self._files: dict[str, FileMap] = {}
         self._elements = 0
+        self.has_half = False
 
     def read(self, data: memoryview) -> tuple[str, torch.Tensor]:
         """A tensor and its name. Raises UserError that names it."""
@@ -71,7 +74,8 @@ class Tensors:
         if len(flat) != count:
             raise ValueError(f"its shape {shape[:8]} has {count:,} elements, which does not match "
                              f"the {len(flat):,} in the file")
-        return flat.reshape(shape)
+        self.has_half |= dtype in HALF
+        return flat.reshape(shape).to(WORKING[code])
 
     def _external(self, said: Message, size: int) -> memoryview:
         """The bytes of a tensor kept in a file beside this one, never in another folder."""

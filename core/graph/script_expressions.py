@@ -95,7 +95,9 @@ class Expressions(ABC):
         if isinstance(owner, Record) and name in owner.names:
             return owner[owner.names.index(name)]
         if isinstance(owner, TensorValue):
-            return asked(self.recorder, name, [owner])
+            answer = asked(self.recorder, name, [owner])
+            if answer is not NotImplemented:
+                return answer
         raise UserError(f"the program asks for {shown(name)} of a {type(owner).__name__}, "
                         f"{self.recorder.where}, which Netlens does not read. {AGAIN}")
 

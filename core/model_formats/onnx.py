@@ -77,6 +77,7 @@ def _loaded(model: OnnxModel, card: Card) -> LoadedModel:
                      "mode.",
         folded and f"The exporter merged batch norms into convolutions: {len(folded)} layers give "
                    f"what the batch norm gave, with weights of both: {_some(folded)}.",
+        model.tensors.has_half and "Stored in half precision, computed in single.",
         _non_finite(graph),
         _same_names(model),
         batch_note,

@@ -113,13 +113,13 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def ready(page: Page) -> None:
-    """Waits until the script has run, all work is done, and nothing is drawn any more."""
+    """Waits until the script has run, all work is done, and that has held for a while."""
+    calm = 0
     for _ in range(400):
         page.wait_for_selector(READY)
-        page.wait_for_timeout(250)
-        if (
-            page.locator(READY).count()
-            and not page.get_by_role("button", name="Stop", exact=True).count()
-        ):
+        page.wait_for_timeout(200)
+        working = page.get_by_role("button", name="Stop", exact=True).count()
+        calm = calm + 1 if page.locator(READY).count() and not working else 0
+        if calm == 4:
             return
     raise AssertionError("the page did not become ready")
