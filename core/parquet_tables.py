@@ -77,7 +77,7 @@ def parquet_columns(source: Source, name: str, columns: list[str]) -> pa.Table |
         raise UserError(f"{name}: the Parquet file is damaged ({shown(error, 120)}). "
                         f"{AGAIN}") from error
     if len(table) != file.metadata.num_rows:
-        raise UserError(f"{name}: the Parquet file is damaged, its columns differ in length. "
+        raise UserError(f"{name}: the Parquet file is damaged, columns differ in length. "
                         f"{AGAIN}")
     if length > most:
         raise too_large

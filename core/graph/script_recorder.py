@@ -171,7 +171,7 @@ class Recorder:
 
     def _record(self, node: Node, value: Any) -> None:
         if len(self.nodes) >= MOST_OPERATORS:
-            raise UserError(f"the program takes more than {MOST_OPERATORS:,} operators, the limit; "
+            raise UserError(f"the program takes over {MOST_OPERATORS:,} operators, the limit; "
                             "it may never end, so it was stopped. Save the network's state dict.")
         object.__setattr__(node, "outputs", _output_names(value))
         self.nodes.append(node)
