@@ -143,17 +143,19 @@ def _is_model(path: Path, size: int, changed: int) -> bool:
 
 def _data_sets(root: Path) -> list[Path]:
     """Data sets at the root or below it; what lies inside a data set is not listed."""
-    formats = discover("core.dataset_formats", "FORMAT").values()
-    if root.is_file() or any(f.matches(root) for f in formats):
+    every = discover("core.dataset_formats", "FORMAT").values()
+    if root.is_file() or any(form.matches(root) for form in every):
         return [root]
+    listed = [form for form in every if form.listed]  # a loose picture is none
     found: list[Path] = []
     for place, names in _walk(root):
         if any(parent in found for parent in (place, *place.parents)):
             continue
-        if place != root and any(f.matches(place) for f in formats):
+        if place != root and any(form.matches(place) for form in listed):
             found.append(place)
             continue
-        found += [place / name for name in names if any(f.matches(place / name) for f in formats)]
+        files = [place / name for name in names]
+        found += [path for path in files if any(form.matches(path) for form in listed)]
     return found
 
 
