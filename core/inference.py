@@ -182,6 +182,10 @@ def batches(
         try:
             with plan.timed(size):
                 outputs = _forward(model, inputs.to(place, kind, memory_format=plan.layout), pools)
+        except UserError as error:  # a frozen graph says by itself what failed
+            if plan.recovers(error):
+                continue
+            raise
         except FAULTS as error:
             if plan.recovers(error):
                 continue

@@ -229,11 +229,22 @@ class NoChannelsLast(torch.nn.Module):
         self.conv = torch.nn.Conv2d(1, 4, 1)
 
     def forward(self, x):
-        return self.conv(x).view(len(x), -1)  # refuses channels-last outputs
+        return self.conv(x).view(x.shape[0], -1)  # refuses channels-last outputs
 
 
-def test_a_network_that_cannot_take_channels_last_is_run_as_usual():
+def exported(model, path):
+    """The network as a frozen graph, which raises errors of its own kind."""
+    program = torch.export.export(
+        model, (torch.zeros(2, 1, 2, 2),), dynamic_shapes=({0: torch.export.Dim("n", max=4096)},)
+    )
+    torch.export.save(program, path)
+    return library.open_model(library.model_id(path)).module
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_network_that_cannot_take_channels_last_is_run_as_usual(frozen, tmp_path):
     model = NoChannelsLast().eval().requires_grad_(False)
+    model = exported(model, tmp_path / "net.pt2") if frozen else model
     pictures = Pictures()
     found = list(inference.batches(model, pictures, 3000, {}, lambda done, total: None))
     assert sum(len(outputs[""]) for _, outputs in found) == 3000
