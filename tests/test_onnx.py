@@ -445,6 +445,22 @@ def test_what_cannot_be_run_is_refused_by_name(node, reason, opset, tmp_path):
     refused(made(tmp_path / "net.onnx", [node], {"x": sizes}, huge, opset), reason)
 
 
+@pytest.mark.parametrize(("nodes", "reason"), [
+    ([helper.make_node("Constant", [], ["n0"], value_int=1 << 40),
+      *[helper.make_node("Mul", [f"n{n}", f"n{n}"], [f"n{n + 1}"]) for n in range(30)],
+      helper.make_node("Add", ["x", "n30"], ["y"])], "64 bits"),
+    ([helper.make_node("Split", ["x"], ["y"], num_outputs=1 << 40)], "parts, the limit"),
+    ([helper.make_node("Constant", [], ["same"], value_floats=[0.0] * 100)] * 5000
+     + [helper.make_node("Relu", ["x"], ["y"])], None),
+], ids=["number", "list", "names"])
+def test_small_files_cannot_cost_much(nodes, reason, tmp_path):
+    path = made(tmp_path / "net.onnx", nodes, {"x": [2, 3]}, opset=18)
+    if reason:
+        refused(path, reason)
+    else:
+        assert FORMAT.load(path, Card()).module(torch.ones(2, 3)).sum() == 6
+
+
 def test_a_bomb_of_doublings_is_refused(tmp_path):
     nodes = [helper.make_node("Concat", [f"v{n}", f"v{n}"], [f"v{n + 1}"], axis=1)
              for n in range(40)]

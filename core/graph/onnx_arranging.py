@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from core.graph.onnx_builder import Builder, Value, refused
+from core.graph.onnx_builder import MOST_KNOWN, Builder, Value, refused
 from core.graph.onnx_reductions import axes_of
 from core.graph.onnx_sizes import Size, UndecidedError
 from core.graph.onnx_windows import torch_pads
 
 Ints = list[int] | None
+LONGEST = 1 << 16  # of an axis that is turned around
 _PADDED = {"edge": "replicate", "reflect": "reflect", "wrap": "circular"}
 
 
@@ -80,6 +81,8 @@ def _split(b: Builder, x: Value, sizes: Value | None = None, *, axis: int = 0, s
         whole, count = b.sizes(x)[axis], num_outputs or outputs
         if isinstance(whole, Size):
             raise UndecidedError
+        if not 0 < count <= MOST_KNOWN:
+            raise ValueError(f"it splits into {count:,} parts, the limit is {MOST_KNOWN:,}")
         each = -(-whole // count)
         parts = [each] * (count - 1) + [whole - each * (count - 1)]
     return b.nodes_of_list("split_with_sizes.default", len(parts), x, parts, axis)
@@ -99,6 +102,8 @@ def _slice(b: Builder, x: Value, first: Value | None = None, last: Value | None 
         if any(isinstance(part, Size) for part in (size, start, end)):
             raise UndecidedError
         chosen = range(size)[slice(start, None if end < -size else end, step)]
+        if len(chosen) > LONGEST:
+            raise ValueError(f"it picks {len(chosen):,} elements, the limit is {LONGEST:,}")
         x = b.node("index_select.default", x, axis, b.known(list(chosen), torch.int64))
     return x
 

@@ -6,6 +6,7 @@ computed on each run; all else is a constant.
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -50,6 +51,7 @@ class Builder:
         self.fixed: set[str] = set()  # values that follow from weights alone
         self._tensors = tensors
         self._runs = [({}, State(META)) for _ in range(runs)]
+        self._count = 0
         self._numbers: dict[tuple, Size] = {}
         self._made: dict[int, Value] = {}
 
@@ -76,8 +78,9 @@ class Builder:
 
     def add_filled(self, name: str, shape: list[int], fill: float, dtype: torch.dtype) -> Value:
         """A tensor of one number, as files without trained weights have them."""
-        self._tensors.count(int(np.prod(shape, dtype=object)))
-        return self.add_weight(name, torch.full(shape, fill, dtype=dtype))
+        self._tensors.count(prod(shape))
+        one = torch.full((), fill, dtype=dtype)
+        return self.add_weight(name, one.expand(shape))  # a large one takes no memory
 
     def node(self, operator: str, *arguments: Any, **keywords: Any) -> Value:
         """One node with one result."""
@@ -85,7 +88,7 @@ class Builder:
 
     def nodes_of_list(self, operator: str, count: int, *arguments: Any) -> tuple[Value, ...]:
         """One node that gives several tensors."""
-        names = [self._new_name(str(n)) for n in range(count)]
+        names = [self._new_name() for _ in range(count)]
         self._emit(operator, arguments, {}, names)
         return tuple(map(self._value, names))
 
@@ -114,11 +117,12 @@ class Builder:
             return [self._argument(part) for part in argument]
         return argument
 
-    def _new_name(self, wanted: str = "") -> str:
-        name = wanted or f"v{len(self.nodes)}"
-        values = self._runs[0][0]
-        while name in values:
-            name += "'"
+    def _new_name(self, wanted: str = "value") -> str:
+        """A name of its own; the count only grows, so that files cannot make this slow."""
+        name = wanted
+        while name in self._runs[0][0] or name == "value":
+            self._count += 1
+            name = f"{wanted}~{self._count}"
         return name
 
     def _value(self, name: str) -> Value:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.graph.checked_operators import LARGEST_NUMBER
 from core.graph.onnx_builder import MOST_KNOWN, Builder, Value
 from core.graph.onnx_numbers import divided, is_float, larger, power, root, rounded, smaller
 from core.graph.onnx_sizes import Size
@@ -32,6 +33,9 @@ def fold(builder: Builder, name: str, inputs: list[Value | None],
     except TypeError:
         return None  # attributes of another kind: the operator itself says which
     several = results if isinstance(results, list) else [results]
+    if any(isinstance(number, int) and abs(number) >= LARGEST_NUMBER
+           for part in several for number in np.ravel(part)):
+        raise ValueError("a number has more than 64 bits")
     if result_type is None or sum(np.size(part) for part in several) > MOST_KNOWN:
         return None
     return tuple(builder.known(part, result_type, np.shape(part)) for part in several)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from core.graph.onnx_builder import Builder, Value, refused
+from core.graph.onnx_builder import MOST_KNOWN, Builder, Value, refused
 from core.graph.onnx_sizes import Size
 
 
@@ -64,7 +64,9 @@ def _scatter(b: Builder, x: Value, index: Value, updates: Value, *, axis: int = 
 
 
 def _one_hot(b: Builder, index: Value, depth: Value, values: Value, *, axis: int = -1) -> Value:
-    count = b.whole(depth, "depth")[0]
+    count = int(b.whole(depth, "depth")[0])
+    if not 0 < count <= MOST_KNOWN:
+        raise ValueError(f"its depth is {count:,}, the limit is {MOST_KNOWN:,}")
     places = b.known(list(range(count)), torch.int64)
     spread = b.node("unsqueeze.default", _from_start(b, index, count), -1)
     off, on = (b.node("select.int", values, 0, n) for n in (0, 1))

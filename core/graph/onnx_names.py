@@ -18,6 +18,7 @@ WEIGHT = re.compile(r"(.+?)(?:[._/](?:weight|bias|kernel|gamma|beta|running_mean
                     r"|_(?:w|b|s|rm|riv)_0|[._/](?:w|b|W|B))(?:$|[_/:].*)")
 REPEATED = re.compile(r"(.+)_\d+$")
 TAKEN = {"programs", "type_name", "inputs", "batch", "results", "pieces", "training"}
+LONGEST = 1000  # letters of a name that are looked at
 WRAPPERS = ("StatefulPartitionedCall", "PartitionedCall", "main_graph", "torch_jit", "")
 TYPES = {
     ("Conv",): "Conv2d", ("Gemm",): "Linear", ("MatMul",): "Linear", ("Add", "MatMul"): "Linear",
@@ -69,7 +70,7 @@ def _scope(node: OnnxNode) -> list[str] | None:
         return None
     path: list[str] = []
     last = ""
-    for part in node.name.split(";")[0].split("/")[:-1]:
+    for part in node.name[:LONGEST].split(";")[0].split("/")[:-1]:
         if part in WRAPPERS:
             continue
         extends = last and part.startswith(f"{last}.")
@@ -80,13 +81,13 @@ def _scope(node: OnnxNode) -> list[str] | None:
 
 def _weight_owner(node: OnnxNode, weights: set[str]) -> list[str]:
     for name in node.inputs[1:]:
-        if name in weights and "::" not in name and (found := WEIGHT.match(name)):
+        if name in weights and "::" not in name and (found := WEIGHT.match(name[:LONGEST])):
             return re.split(r"[./]", found[1])
     return []
 
 
 def _own_name(node: OnnxNode, count: int) -> str:
-    return re.sub(r"[./]", "_", node.name.removeprefix("node_")) or f"{node.operator}_{count}"
+    return re.sub(r"[./]", "_", node.name[:LONGEST].removeprefix("node_")) or f"{node.operator}_{count}"
 
 
 def _without_repeats(nodes: tuple[OnnxNode, ...], paths: list[list[str]],

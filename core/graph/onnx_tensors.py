@@ -44,7 +44,7 @@ class Tensors:
         name = text(said["name"][-1]) if said["name"] else ""
         try:
             return name, self._tensor(said)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             raise UserError(f"the tensor {shown(name)}: {error}. Export it again.") from error
 
     def count(self, elements: int) -> None:

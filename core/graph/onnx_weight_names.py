@@ -28,17 +28,18 @@ def with_weight_names(graph: Graph) -> Graph:
     """The graph with each tensor named for the state dict, without those that nothing uses."""
     named: dict[str, str] = {}
     owners: dict[str, torch.Tensor] = {}
+    counts: dict[str, int] = {}
     layers = {call.path for node in graph.nodes for call in node.calls}
     for node in graph.nodes:
         for value, slot in _tensors(node, graph):
             if value in named:
                 continue
             wanted = _wanted(value, slot, node)
-            name, count = wanted, 1
+            name = wanted
             tensor = graph.weights[value].tensor
             while name in layers or owners.get(name, tensor) is not tensor:
-                count += 1
-                name = f"{wanted}_{count}"
+                counts[wanted] = counts.get(wanted, 1) + 1
+                name = f"{wanted}_{counts[wanted]}"
             named[value], owners[name] = name, tensor
     for output in graph.outputs:
         if output in graph.weights:
