@@ -87,7 +87,7 @@ def _weight_owner(node: OnnxNode, weights: set[str]) -> list[str]:
 
 
 def _own_name(node: OnnxNode, count: int) -> str:
-    return re.sub(r"[./]", "_", node.name[:LONGEST].removeprefix("node_")) or f"{node.operator}_{count}"
+    return re.sub(r"[./]", "_", node.name[:LONGEST].removeprefix("node_")) or f"{node.operator}_{count}"  # noqa: E501
 
 
 def _without_repeats(nodes: tuple[OnnxNode, ...], paths: list[list[str]],
