@@ -19,24 +19,25 @@ LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
 
 class BatchPlan:
-    """The size and layout of the next batch; run each batch inside `timed`."""
+    """The size and layout of the next batches, `at_once` of which run side by side; run each round
+    of them inside `timed`."""
 
-    def __init__(self, model: nn.Module, examples: int) -> None:
+    def __init__(self, model: nn.Module, examples: int, at_once: int = 1) -> None:
         lowest, highest = getattr(
             model, "batch", (1, None)
         )  # an exported network may take one size only
         self.fixed = lowest if lowest == highest else None
-        sizes = [size for size in SIZES if size <= max(SIZES[0], examples // SHARE)]
+        sizes = [size for size in SIZES if size <= max(SIZES[0], examples // at_once // SHARE)]
         sizes = [self.fixed] if self.fixed else sizes
         self.model = model
-        self.untried = [(size, LAYOUTS[0]) for size in sizes]
-        self.choice = self.untried.pop(0)  # what the next batch runs with
+        self.choice = (sizes[0], LAYOUTS[0])  # what the next batch runs with
+        self.sizes = sizes[1:]  # yet to be tried, as are the layouts
+        self.layouts = [LAYOUTS[1]] if any(p.dim() == 4 for p in model.parameters()) else []
         self.cost: dict[tuple, float] = {}  # seconds an example
         self.rounds = -1  # the very first batch warms up and does not count
-        self.searching = bool(self.untried)
+        self.searching = bool(self.sizes or self.layouts)
         self.largest = max(SIZES)
-        self.convolves = any(p.dim() == 4 for p in model.parameters())
-        if self.convolves:  # an earlier pass may have left it channels-last
+        if self.layouts:  # an earlier pass may have left it channels-last
             with locked(model):
                 model.to(memory_format=LAYOUTS[0])
 
@@ -50,7 +51,8 @@ class BatchPlan:
 
     @contextmanager
     def timed(self, size: int) -> Iterator[None]:
-        """Around one batch's forward pass of `size` examples; while searching, its time counts."""
+        """Around a round of forward passes, `size` examples in all; while searching, its time
+        counts."""
         begin = time.perf_counter()
         yield
         if not self.searching:
@@ -65,16 +67,17 @@ class BatchPlan:
             self._next(worse=self.cost[self.choice] > WORSE * min(self.cost.values()))
 
     def _next(self, worse: bool) -> None:
-        """Goes on to the next choice: larger sizes while they help, then channels-last."""
-        best = min(self.cost, key=self.cost.__getitem__)
+        """Goes on to the next choice: both layouts at the smallest size, then larger sizes in the
+        better one while they help."""
+        size, best = self.choice[0], min(self.cost, key=self.cost.__getitem__)
         self.rounds = -1
-        if worse:
-            self.untried.clear()
-        if not self.untried and self.convolves and best[1] is LAYOUTS[0]:
-            self.convolves = False  # channels-last is tried once, at the best size
-            self.untried = [(best[0], LAYOUTS[1])]
-        self.searching = bool(self.untried)
-        self._take(self.untried.pop(0) if self.searching else best)
+        if self.layouts:
+            self._take((size, self.layouts.pop()))
+            return
+        if worse and size > best[0]:
+            self.sizes.clear()
+        self.searching = bool(self.sizes)
+        self._take((self.sizes.pop(0), best[1]) if self.searching else best)
 
     def _take(self, choice: tuple) -> None:
         if choice[1] is not self.choice[1]:

@@ -25,13 +25,6 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def device_title() -> str:
-    """The device in words, for the sidebar and the notes."""
-    if device().type == "cuda":
-        return torch.cuda.get_device_name()
-    return "Apple GPU" if device().type == "mps" else f"CPU, {torch.get_num_threads()} threads"
-
-
 @contextmanager
 def locked(model: nn.Module) -> Iterator[None]:
     """One thread at a time in `model`: hooks and swapped parameters are everybody's."""

@@ -1,17 +1,22 @@
 """Embeddings: the data as a map, by its pixels and as a layer of the network sees it."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from core import store
 from core.cache import cached_result
 from core.card import InputSpec
 from core.dataset_formats import DataSet
 from core.errors import UserError
-from core.inference import activations, log_probabilities
-from core.library import open_dataset, sample_rows
+from core.inference import activations, log_probabilities, pass_key
+from core.jobs import Progress, demand
+from core.library import content_of, open_dataset, sample_rows
 from core.preprocess import resized
 from core.projection import nearest, neighbour_accuracy, neighbours_kept, pca
 
@@ -42,17 +47,22 @@ class Map:
 
 @cached_result
 def pixel_map(dataset_id: str, limit: int = MOST_EXAMPLES) -> Map:
-    """The map of the pictures themselves, each brought to one small size."""
+    """The map of the pictures themselves, each brought to one small size. May raise Working."""
     data = open_dataset(dataset_id)
     rows, notes = sampled(data, limit)
-    values, readable, said = pixels(data, rows)
-    return map_of(values, rows[readable], data, (*notes, *said))
+
+    def made(progress: Progress) -> Map:
+        values, readable, said = pixels(data, rows, progress)
+        return map_of(values, rows[readable], data, (*notes, *said))
+
+    return _kept(f"Reading the pictures of {data.title}", made, data=content_of(dataset_id),
+                 limit=limit)
 
 
 @cached_result
 def layer_map(model_id: str, dataset_id: str, layer: str, pooling: str,
               limit: int = MOST_EXAMPLES) -> Map:
-    """The map of what a layer gives for each example, pooled over positions."""
+    """The map of what a layer gives for each example, pooled over positions. May raise Working."""
     data = open_dataset(dataset_id)
     rows, notes = sampled(data, limit)
     values = activations(model_id, dataset_id, layer, pooling)[rows]
@@ -63,7 +73,23 @@ def layer_map(model_id: str, dataset_id: str, layer: str, pooling: str,
     if lost := int((read & ~finite).sum()):
         notes = (*notes, f"{lost:,} examples where the layer gives NaN or infinity are left out.")
     usable = read & finite
-    return map_of(values[usable], rows[usable], data, notes)
+    return _kept(f"Drawing the map of {layer}",
+                 lambda progress: map_of(values[usable], rows[usable], data, notes),
+                 of=pass_key(model_id, dataset_id, layer=layer, pooling=pooling), limit=limit)
+
+
+def _kept(title: str, make: Callable[[Progress], Map], **parts: Any) -> Map:
+    """The map kept on disk under these parts, else made in the background. May raise Working."""
+    key = store.key(map=parts, code=store.code())
+
+    def work(progress: Progress) -> None:
+        made = make(progress)
+        store.write_json(key, asdict(made) | {"table": made.table.to_dict("list")})
+
+    said = demand(key, title, "pictures", partial(store.read_json, key), work, "files")
+    table = pd.DataFrame(said.pop("table"))
+    lists = {name: tuple(said.pop(name)) for name in ("explained", "notes")}
+    return Map(table, **said, **lists)
 
 
 def sampled(data: DataSet, limit: int) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -90,7 +116,8 @@ def map_of(values: np.ndarray, rows: np.ndarray, data: DataSet, notes: tuple[str
         len(data), notes)
 
 
-def pixels(data: DataSet, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def pixels(data: DataSet, rows: np.ndarray,
+           progress: Progress) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Pixel values uint8 (readable rows, pixels), which rows were readable, and notes.
 
     All pictures take the size and the channels of the first, at most 32 pixels on the longer side.
@@ -106,7 +133,10 @@ def pixels(data: DataSet, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, tup
         return (None, ()) if picture is None else (resized(picture, small).ravel(), picture.shape)
 
     with ThreadPoolExecutor(DECODERS) as pool:
-        found = list(pool.map(reduced, rows))
+        found = []
+        for result in pool.map(reduced, rows):
+            found.append(result)
+            progress(len(found), len(rows))
     readable = np.array([values is not None for values, _ in found])
     notes = []
     if lost := int((~readable).sum()):

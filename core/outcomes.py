@@ -9,7 +9,8 @@ from core.cache import cached_result
 from core.errors import UserError
 from core.inference import log_probabilities
 from core.labels import UNKNOWN, Truth, match_labels
-from core.library import open_dataset, open_model
+from core.library import open_dataset
+from core.model_facts import model_facts
 
 
 def truth(model_id: str, dataset_id: str) -> Truth:
@@ -17,7 +18,7 @@ def truth(model_id: str, dataset_id: str) -> Truth:
     data = open_dataset(dataset_id)
     outputs = log_probabilities(model_id, dataset_id).shape[1]
     return match_labels(
-        outputs, open_model(model_id).card.class_names, data.class_names, data.labels
+        outputs, model_facts(model_id).card.class_names, data.class_names, data.labels
     )
 
 

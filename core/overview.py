@@ -7,7 +7,8 @@ import pandas as pd
 
 from core.cache import cached_result
 from core.inference import input_spec, log_probabilities
-from core.library import open_dataset, open_model
+from core.library import open_dataset
+from core.model_facts import model_facts
 from core.outcomes import scored, truth
 
 SURE = 0.95  # confidence from which a wrong answer is worth a look: the label may be what is wrong
@@ -113,7 +114,7 @@ def findings(model_id: str, dataset_id: str) -> list[Finding]:
 
 def opening_notes(model_id: str, dataset_id: str | None) -> list[str]:
     """The loading report: how the model and the data were read. Needs no pass."""
-    said = list(open_model(model_id).notes)
+    said = list(model_facts(model_id).notes)
     return (
         [*said, *open_dataset(dataset_id).notes, *input_notes(model_id, dataset_id)]
         if dataset_id

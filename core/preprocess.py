@@ -1,13 +1,16 @@
 """From pictures to the input that a model wants: size, channels, order, range, mean and std."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
 
 from core.card import InputSpec
 from core.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def completed(spec: InputSpec, picture: np.ndarray) -> tuple[InputSpec, tuple[str, ...]]:
@@ -37,7 +40,7 @@ def completed(spec: InputSpec, picture: np.ndarray) -> tuple[InputSpec, tuple[st
     return spec, open_keys
 
 
-def prepared(pictures: list[np.ndarray], spec: InputSpec) -> torch.Tensor:
+def prepared(pictures: list[np.ndarray], spec: InputSpec) -> "torch.Tensor":
     """uint8 pictures (H, W, C) as float32 (N, C, H, W); `spec` has nothing left open.
 
     As torchvision does it: bilinear with antialiasing on 8-bit pixels, then range, mean, std.
@@ -45,8 +48,10 @@ def prepared(pictures: list[np.ndarray], spec: InputSpec) -> torch.Tensor:
     return scaled([resized(picture, spec) for picture in pictures], spec)
 
 
-def scaled(pictures: list[np.ndarray], spec: InputSpec) -> torch.Tensor:
+def scaled(pictures: list[np.ndarray], spec: InputSpec) -> "torch.Tensor":
     """What `resized` gave, by channel order, range, mean and std: float32 (N, C, H, W)."""
+    import torch
+
     batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)  # (N, C, H, W)
     if spec.channel_order == "BGR" and spec.channels == 3:
         batch = batch.flip(1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core import found_files
 from core.card import Card, parse_card, read_json
 from core.errors import UserError
 from core.logs import find_logs, formats, read_logs
@@ -16,11 +17,9 @@ def report(path: Path, kind: str | None, card: Path | None) -> dict:
     if not path.exists():
         raise UserError(f"{path.name} does not exist. Check the path.")
     if kind is None:
-        from core import library
-
-        kind = {"models": "model"}.get(found := library.kind_of(path), found)
+        kind = {"models": "model"}.get(found := found_files.kind_of(path), found)
         if kind is None:
-            raise UserError(library.not_known(path, "model, data set or training log"))
+            raise UserError(found_files.not_known(path, "model, data set or training log"))
     return {"model": model_report, "data": data_report, "logs": lambda p, c: logs_report(p)[0]}[
         kind
     ](path, card)
@@ -36,7 +35,7 @@ def model_report(path: Path, card: Path | None) -> dict:
     from core import library
     from core.architecture import architecture
 
-    title = library.model_format(path)
+    title = found_files.model_format(path)
     model_id = library.model_id(path, given_card(card))
     loaded, found = library.open_model(model_id), architecture(model_id)
     columns = ["name", "type", "input_shape", "output_shape", "parameters", "multiply_adds"]

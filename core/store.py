@@ -11,6 +11,8 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from core.errors import UserError
 VERSION = 1  # raise when what a key stands for is computed differently
 ABANDONED = 24 * 3600  # seconds after which an unfinished folder belongs to a process that died
 LARGEST_COPY = 4096  # bytes; smaller arrays are read, since an empty one cannot be mapped
+READERS = ("torch", "torchvision", "timm", "keras")
 INDEX = "index.json"  # written last: array name -> file and its size
 
 
@@ -52,6 +55,32 @@ def limit() -> float:
 def key(**parts: Any) -> str:
     """32 hexadecimal digits from digests, names and numbers; never from arrays."""
     return hashlib.sha256(json.dumps([VERSION, parts], sort_keys=True).encode()).hexdigest()[:32]
+
+
+@cache
+def code() -> str:
+    """A digest of Netlens's own code and of the packages that it reads files with: what is kept
+    under it does not outlive them."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    for package in READERS:
+        with suppress(metadata.PackageNotFoundError):
+            digest.update(f"{package} {metadata.version(package)}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def read_json(key: str) -> Any:
+    """What `write_json` kept; None where there is nothing."""
+    found = read(key)
+    return None if found is None else json.loads(found["json"].tobytes())
+
+
+def write_json(key: str, said: Any) -> None:
+    """Keeps anything that JSON can say. Raises UserError where the cache cannot be written."""
+    content = np.frombuffer(json.dumps(said).encode(), np.uint8)
+    with writing(key) as files:
+        files.array("json", content.shape, "uint8")[:] = content
 
 
 def read(key: str) -> Mapping[str, np.ndarray] | None:

@@ -2,7 +2,10 @@
 
 import json
 import time
+from functools import cache
+from pathlib import Path
 
+from streamlit.components.v2 import manifest_scanner
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
@@ -11,6 +14,8 @@ from tests.conftest import ROOT
 
 HOME = str(ROOT / "Home.py")
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("pages/*.py"))
+# Each AppTest looks through all installed packages for components, as a server does once.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def opened(page: str | None = None, **parameters: str) -> AppTest:
@@ -18,10 +23,11 @@ def opened(page: str | None = None, **parameters: str) -> AppTest:
     app = AppTest.from_file(HOME, default_timeout=120)
     for name, value in parameters.items():
         app.query_params[name] = value
-    app.run()
     if page:
         app.switch_page(page)
-        app.run()
+    app.run()
+    drawn = app._registered_pages[app._finished_page_script_hash]["script_path"]
+    assert Path(drawn) == ROOT / (page or PAGES[0])
     return finished(app)
 
 

@@ -1,5 +1,6 @@
 """Shared by all tests: a cache of their own, the sample files, and where real files may lie."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,3 +23,12 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def samples() -> Path:
     return ROOT / "sample_models"
+
+
+@pytest.fixture
+def quick_collection() -> Iterator[None]:
+    """What earlier tests left in memory is not searched for garbage: once Keras is imported,
+    Streamlit has that done after each run of a script."""
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from core import library
+from core import found_files, library
 from core.errors import UserError
 from core.file_sources import Folder
 from core.plugins import discover
@@ -106,9 +106,9 @@ def test_idx_splits_of_one_folder_are_listed_by_themselves(tmp_path, monkeypatch
         (tmp_path / f"{split}-images-idx3-ubyte").write_bytes(idx(GREY))
         (tmp_path / f"{split}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(GREY)))
     monkeypatch.setenv("NETLENS_DATA", str(tmp_path))
-    library.folders.cache_clear()
-    names = [name for name in library.listing("data").paths if "idx3" in name]
-    library.folders.cache_clear()
+    found_files.folders.cache_clear()
+    names = [name for name in found_files.listing("data").paths if "idx3" in name]
+    found_files.folders.cache_clear()
     assert names == ["t10k-images-idx3-ubyte", "train-images-idx3-ubyte"]
 
 

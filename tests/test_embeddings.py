@@ -152,7 +152,7 @@ def test_too_few_examples_make_no_map():
 
 def test_pixels_are_the_pictures_own_where_they_are_small():
     pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 6, 3), dtype=np.uint8)
-    values, readable, notes = pixels(data_set(pictures), np.array([0, 2, 4]))
+    values, readable, notes = pixels(data_set(pictures), np.array([0, 2, 4]), lambda done, total: None)
     assert np.array_equal(values, pictures[[0, 2, 4]].reshape(3, -1))
     assert readable.all()
     assert notes == ()
@@ -162,7 +162,7 @@ def test_large_odd_and_broken_pictures_are_brought_to_one_size_and_told():
     random = np.random.default_rng(0)
     shapes = [(128, 64, 3), (128, 64, 3), (20, 20, 3), (128, 64, 1), (9, 9, 3)]
     pictures = [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
-    values, readable, notes = pixels(data_set(pictures, fails={4}), np.arange(5))
+    values, readable, notes = pixels(data_set(pictures, fails={4}), np.arange(5), lambda done, total: None)
     assert values.shape == (4, 32 * 16 * 3)
     assert readable.tolist() == [True] * 4 + [False]
     told = " ".join(notes)
@@ -173,6 +173,6 @@ def test_large_odd_and_broken_pictures_are_brought_to_one_size_and_told():
 
 def test_a_first_picture_that_is_broken_does_not_decide():
     pictures = [np.zeros((4, 4, 1), np.uint8)] * 2
-    values, readable, _ = pixels(data_set(pictures, fails={0}), np.arange(2))
+    values, readable, _ = pixels(data_set(pictures, fails={0}), np.arange(2), lambda done, total: None)
     assert (values.shape, readable.tolist()) == ((1, 16), [False, True])
-    assert len(pixels(data_set(pictures, fails={0, 1}), np.arange(2))[0]) == 0
+    assert len(pixels(data_set(pictures, fails={0, 1}), np.arange(2), lambda done, total: None)[0]) == 0

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, log_loss
 
-from core import batches, inference, library
+from core import batches, forward_pass, inference, library
 from core.batches import BatchPlan
 from core.card import Card
 from core.device import device
 from core.errors import UserError
 from core.inference import POOLINGS, activations, log_probabilities_of, predictions
+from core.model_facts import feature_layers
 from core.outcomes import outcomes
 from core.overview import by_class, confused_pairs, summary
 
@@ -114,8 +116,8 @@ def test_one_pass_leaves_the_maps_of_the_last_stages(samples, monkeypatch, tmp_p
     monkeypatch.setenv("NETLENS_CACHE", str(tmp_path))
     model_id, dataset_id = ids(samples, "digits-cnn.safetensors", "digits-test.json")
     predictions(model_id, dataset_id)
-    monkeypatch.setattr(inference, "batches", lambda *a: pytest.fail("a second pass was run"))
-    for layer in inference.feature_layers(library.open_model(model_id).module):
+    monkeypatch.setattr(forward_pass, "batches", lambda *a: pytest.fail("a second pass was run"))
+    for layer in feature_layers(library.open_model(model_id).module):
         assert len(activations(model_id, dataset_id, layer, "mean")) == 504
 
 
@@ -181,11 +183,14 @@ class Pictures:
             .clone()
         )
 
+    def inputs(self, part):
+        return part
+
 
 @pytest.mark.parametrize("most", [1, 5, 40])
 def test_out_of_memory_halves_the_batch_and_loses_nothing(most):
     model = Forgetful(most).to(device())
-    found = list(inference.batches(model, Pictures(), 100, {}, lambda done, total: None))
+    found = list(forward_pass.batches(model, Pictures(), 100, {}, lambda done, total: None))
     values = np.concatenate([outputs[""] for _, outputs in found])
     assert np.array_equal(values[:, 0], np.arange(100))
     assert max(model.sizes) <= most
@@ -194,7 +199,7 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(most):
 def test_out_of_memory_at_one_is_an_error():
     with pytest.raises(UserError, match="too little memory"):
         list(
-            inference.batches(
+            forward_pass.batches(
                 Forgetful(0).to(device()), Pictures(), 10, {}, lambda done, total: None
             )
         )
@@ -216,7 +221,7 @@ class OneSize(torch.nn.Module):
 
 def test_a_network_of_one_batch_size_keeps_every_row():
     pools = {"inner": POOLINGS["mean"]}
-    found = list(inference.batches(OneSize(), Pictures(), 40, pools, lambda done, total: None))
+    found = list(forward_pass.batches(OneSize(), Pictures(), 40, pools, lambda done, total: None))
     for name in ("", "inner"):
         assert np.array_equal(
             np.concatenate([outputs[name] for _, outputs in found])[:, 0], np.arange(40)
@@ -246,7 +251,7 @@ def test_a_network_that_cannot_take_channels_last_is_run_as_usual(frozen, tmp_pa
     model = NoChannelsLast().eval().requires_grad_(False)
     model = exported(model, tmp_path / "net.pt2") if frozen else model
     pictures = Pictures()
-    found = list(inference.batches(model, pictures, 3000, {}, lambda done, total: None))
+    found = list(forward_pass.batches(model, pictures, 3000, {}, lambda done, total: None))
     assert sum(len(outputs[""]) for _, outputs in found) == 3000
     assert found[-1][1][""].shape[1] == 16
 
@@ -295,7 +300,7 @@ def test_a_network_that_is_no_classifier_is_refused():
             return x.sum()
 
     with pytest.raises(UserError, match="a classifier gives"):
-        list(inference.batches(Dense(), Pictures(), 10, {}, lambda done, total: None))
+        list(forward_pass.batches(Dense(), Pictures(), 10, {}, lambda done, total: None))
 
 
 def test_corrections_change_the_numbers_and_only_what_they_touch(samples):
@@ -338,5 +343,7 @@ class ChannelsLast(torch.nn.Module):
 
 def test_maps_whose_channels_are_last_are_pooled_over_places():
     inputs = torch.rand(2, 5, 4, 4)
-    found = inference._forward(ChannelsLast(), inputs, {"inner": POOLINGS["mean"]})
+    ready = SimpleNamespace(take=lambda start, size: inputs, inputs=lambda part: part)
+    pools = {"inner": POOLINGS["mean"]}
+    [(_, found)] = forward_pass.batches(ChannelsLast(), ready, 2, pools, lambda done, total: None)
     assert np.allclose(found["inner"], inputs.mean((2, 3)).numpy(), atol=1e-6)

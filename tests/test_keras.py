@@ -574,3 +574,15 @@ def test_the_hostile_corpus_gets_what_its_manifest_says(entry):
         assert "reject" in allowed, said
     named = any(word.lower() in said.lower() for word in entry["must_say"] or [""])
     assert named or "accept" in allowed, said
+
+
+def test_a_run_of_a_page_leaves_a_network_in_another_thread_alone(samples):
+    """Streamlit clears Keras's session after each run; that gave wrong numbers meanwhile."""
+    from streamlit.runtime.scriptrunner.script_runner import _clean_problem_modules
+
+    network = library.open_model(library.model_id(samples / "digits-keras.keras")).module
+    state = sys.modules["keras"].src.backend.common.global_state.GLOBAL_STATE_TRACKER
+    before = network(torch.ones(2, 1, 8, 8))
+    _clean_problem_modules()
+    assert sys.modules["keras"].src.backend.common.global_state.GLOBAL_STATE_TRACKER is state
+    assert torch.equal(network(torch.ones(2, 1, 8, 8)), before)

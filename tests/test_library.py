@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import library
+from core import found_files, library
 from core.card import Card
 from core.errors import UserError
 
 
 @pytest.fixture(autouse=True)
 def fresh():
-    library.folders.cache_clear()
+    found_files.folders.cache_clear()
     yield
-    library.folders.cache_clear()
+    found_files.folders.cache_clear()
 
 
 def picture_folder(place, classes=("cat", "dog"), each=2):
@@ -28,15 +28,15 @@ def picture_folder(place, classes=("cat", "dog"), each=2):
 
 
 def test_the_samples_are_found():
-    assert "shapes-cnn.safetensors" in library.listing("models").paths
-    assert "digits-keras.keras" in library.listing("models").paths
-    assert list(library.listing("data").paths) == sorted(library.listing("data").paths)
-    assert {"shapes-test.json", "digits-test.json"} <= library.listing("data").paths.keys()
-    assert list(library.listing("logs").paths) == ["logs/digits", "logs/shapes"]
+    assert "shapes-cnn.safetensors" in found_files.listing("models").paths
+    assert "digits-keras.keras" in found_files.listing("models").paths
+    assert list(found_files.listing("data").paths) == sorted(found_files.listing("data").paths)
+    assert {"shapes-test.json", "digits-test.json"} <= found_files.listing("data").paths.keys()
+    assert list(found_files.listing("logs").paths) == ["logs/digits", "logs/shapes"]
 
 
 def test_cards_and_data_are_no_models():
-    assert not [name for name in library.listing("models").paths if name.endswith(".json")]
+    assert not [name for name in found_files.listing("models").paths if name.endswith(".json")]
 
 
 def test_folders_from_the_command_line_and_the_environment(tmp_path, samples, monkeypatch):
@@ -48,25 +48,25 @@ def test_folders_from_the_command_line_and_the_environment(tmp_path, samples, mo
         )
     monkeypatch.setattr(sys, "argv", ["Home.py", "--models", str(first)])
     monkeypatch.setenv("NETLENS_MODELS", f"{second}")
-    paths = library.listing("models").paths
+    paths = found_files.listing("models").paths
     assert list(paths)[:2] == ["sub/net.safetensors", "second/sub/net.safetensors"]
     assert "shapes-cnn.safetensors" in paths
 
 
 def test_a_folder_that_is_missing_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("NETLENS_DATA", str(tmp_path / "gone"))
-    assert "gone does not exist" in library.listing("data").skipped
+    assert "gone does not exist" in found_files.listing("data").skipped
 
 
 def test_data_sets_are_found_and_not_looked_into(tmp_path, monkeypatch):
     picture_folder(tmp_path / "pets" / "train")
     picture_folder(tmp_path / "pets" / "test")
     monkeypatch.setenv("NETLENS_DATA", str(tmp_path))
-    names = [name for name in library.listing("data").paths if "json" not in name]
+    names = [name for name in found_files.listing("data").paths if "json" not in name]
     assert names == ["pets/test", "pets/train"]
     monkeypatch.setenv("NETLENS_DATA", str(tmp_path / "pets" / "test"))
-    library.folders.cache_clear()
-    assert next(iter(library.listing("data").paths)) == "test"
+    found_files.folders.cache_clear()
+    assert next(iter(found_files.listing("data").paths)) == "test"
 
 
 def test_ids_follow_the_bytes_the_card_and_the_correction(tmp_path, samples):
@@ -104,12 +104,12 @@ def test_what_is_nothing_is_named(tmp_path):
 
 
 def test_kinds(samples, tmp_path):
-    assert library.kind_of(samples / "shapes-cnn.pt2") == "models"
-    assert library.kind_of(samples / "shapes-test.json") == "data"
-    assert library.kind_of(picture_folder(tmp_path / "pets")) == "data"
-    assert library.kind_of(samples / "logs") == "logs"
-    assert library.kind_of(samples / "make.py") is None
-    assert library.kind_of(tmp_path / "gone") is None
+    assert found_files.kind_of(samples / "shapes-cnn.pt2") == "models"
+    assert found_files.kind_of(samples / "shapes-test.json") == "data"
+    assert found_files.kind_of(picture_folder(tmp_path / "pets")) == "data"
+    assert found_files.kind_of(samples / "logs") == "logs"
+    assert found_files.kind_of(samples / "make.py") is None
+    assert found_files.kind_of(tmp_path / "gone") is None
 
 
 def test_a_model_that_is_replaced_while_open_keeps_its_results_apart(tmp_path, samples):
@@ -144,12 +144,12 @@ def test_a_file_that_is_overwritten_while_open_does_not_take_the_process_with_it
 
 def test_without_words_there_are_the_samples(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["Home.py"])
-    assert library.folders("models") == (library.SAMPLES,)
+    assert found_files.folders("models") == (found_files.SAMPLES,)
 
 
 def test_a_folder_given_with_an_equals_sign(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["Home.py", f"--models={tmp_path}"])
-    assert library.folders("models")[0] == tmp_path
+    assert found_files.folders("models")[0] == tmp_path
 
 
 def test_a_moved_data_set_is_another_place_with_the_same_content(tmp_path):

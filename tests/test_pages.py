@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from core import library
+from core import found_files, library
 from tests.app import PAGES, click_chart, faults, finished, opened, words
 from tests.conftest import ROOT
 
@@ -24,14 +24,14 @@ SHAPES = {"model": "shapes-cnn.safetensors", "data": "shapes-test.json", "logs":
 
 
 @pytest.fixture(autouse=True)
-def fresh():
-    library.folders.cache_clear()
+def fresh(quick_collection):
+    found_files.folders.cache_clear()
     yield
-    library.folders.cache_clear()
+    found_files.folders.cache_clear()
 
 
-@pytest.mark.parametrize("model", READABLE)
 @pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("model", READABLE)  # the outer loop: few models are kept open
 def test_every_page_draws_on_every_sample_model(page, model):
     app = opened(page, model=model)
     assert faults(app) == []

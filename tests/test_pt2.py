@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from core.layers import first_tensor, layer_names, watched
 from core.model_formats.pt2 import FORMAT
 
 SHARED = Path(__file__).parents[2] / "shared"
+SWIN_BLOCKS = [2, 2, 2]
 torch.backends.mha.set_fastpath_enabled(False)
 
 
@@ -71,12 +73,20 @@ class Recurrent(nn.Module):
 
 
 def torchvision_net(name):
+    """torchvision's layers in few blocks: exporting takes its time for each."""
     models = pytest.importorskip("torchvision").models
     if name == "vit":
         net = models.VisionTransformer(64, 16, 2, 4, 32, 64, num_classes=10)
         nn.init.normal_(net.heads.head.weight)
         nn.init.normal_(net.class_token)
         return net
+    if name == "swin":
+        return models.SwinTransformer([4, 4], 24, SWIN_BLOCKS, [3, 6, 12], [7, 7], num_classes=10)
+    if name == "shufflenet":
+        return models.ShuffleNetV2([2, 3, 2], [24, 48, 96, 192, 256], num_classes=10)
+    if name == "mobilenet":
+        blocks, _ = models.mobilenetv3._mobilenet_v3_conf("mobilenet_v3_small")
+        return models.MobileNetV3(blocks[:5], 128, num_classes=10)
     return models.get_model(name, weights=None, num_classes=10)
 
 
@@ -105,18 +115,26 @@ def export(net, path, shape, dynamic=True, decomposed=False):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """(name, dynamic) -> (network, what its file opens as); each exported once."""
-    made = {}
+def export_of(tmp_path_factory):
+    """(name, dynamic) -> (network, its file); each exported once."""
 
+    @cache
     def get(name, dynamic=True, batch=3, decomposed=False):
-        key = (name, dynamic, batch, decomposed)
-        if key not in made:
-            net = network(name)
-            path = tmp_path_factory.mktemp("pt2") / f"{name}.pt2"
-            export(net, path, (batch, *sizes(name)), dynamic, decomposed)
-            made[key] = net, FORMAT.load(path, Card())
-        return made[key]
+        net = network(name)
+        path = tmp_path_factory.mktemp("pt2") / f"{name}.pt2"
+        return net, export(net, path, (batch, *sizes(name)), dynamic, decomposed)
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def exported(export_of):
+    """(name, dynamic) -> (network, what its file opens as); each opened once."""
+
+    @cache
+    def get(name, dynamic=True, batch=3, decomposed=False):
+        net, path = export_of(name, dynamic, batch, decomposed)
+        return net, FORMAT.load(path, Card())
 
     return get
 
@@ -156,11 +174,10 @@ def assert_same_layers(net, module, x, lost=()):
             assert cosine >= 0.9999 or theirs.norm() == 0, name
 
 
-DEPTHS = [f"features.{stage}.{block}.stochastic_depth"
-          for stage, blocks in ((1, 2), (3, 2), (5, 6), (7, 2)) for block in range(blocks)]
-LOST = {"functional": ["same"], "swin_t": DEPTHS}
-NETWORKS = ["functional", "resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "vit", "swin_t",
-            "recurrent"]
+DEPTHS = [f"features.{2 * stage + 1}.{block}.stochastic_depth"
+          for stage, blocks in enumerate(SWIN_BLOCKS) for block in range(blocks)]
+LOST = {"functional": ["same"], "swin": DEPTHS}
+NETWORKS = ["functional", "resnet18", "mobilenet", "shufflenet", "vit", "swin", "recurrent"]
 
 
 @pytest.mark.parametrize("dynamic", [True, False], ids=["dynamic", "fixed"])
@@ -173,7 +190,7 @@ def test_an_export_is_the_network(exported, name, dynamic):
     assert not loaded.module.training
 
 
-@pytest.mark.parametrize("name", ["vit", "swin_t", "shufflenet_v2_x0_5", "recurrent", "functional"])
+@pytest.mark.parametrize("name", ["vit", "swin", "shufflenet", "recurrent", "functional"])
 def test_an_export_of_one_example_takes_any_batch_whole(exported, name):
     net, loaded = exported(name, dynamic=False, batch=1)
     x = torch.randn(5, *sizes(name), generator=torch.Generator().manual_seed(1))
@@ -555,15 +572,18 @@ def test_other_files_are_not_taken_for_exports(tmp_path, data):
     assert not FORMAT.matches(path)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "shufflenet_v2_x0_5", "vit"])
-def test_opening_does_not_import_the_compiler_of_torch(tmp_path, name):
-    path = export(network(name), tmp_path / "net.pt2", (2, *sizes(name)), dynamic=False)
-    code = ("import sys; from pathlib import Path; from core.card import Card; "
-            "from core.model_formats.pt2 import FORMAT; FORMAT.load(Path(sys.argv[1]), Card()); "
-            "print({'triton', 'torch._dynamo'} & sys.modules.keys())")
-    run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True,
+def test_opening_does_not_import_the_compiler_of_torch(export_of):
+    names = ["resnet18", "shufflenet", "vit"]
+    code = ("import sys; from pathlib import Path; from core.card import Card\n"
+            "from core.model_formats.pt2 import FORMAT\n"
+            "for path in map(Path, sys.argv[1:]):\n"
+            "    FORMAT.load(path, Card())\n"
+            "    print(path.stem, {'triton', 'torch._dynamo'} & sys.modules.keys())")
+    paths = [str(export_of(name, False)[1]) for name in names]
+    run = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True,
                          cwd=Path(__file__).parents[1], check=False)
-    assert run.stdout.strip() == "set()", run.stdout + run.stderr
+    expected = [f"{name} set()" for name in names]
+    assert run.stdout.splitlines() == expected, run.stdout + run.stderr
 
 
 def test_a_torch_save_archive_is_not_an_export(tmp_path):

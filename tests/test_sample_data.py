@@ -121,7 +121,7 @@ def test_duplicates_lie_in_the_other_split_and_nothing_else_is_as_near(data, pic
 @pytest.mark.parametrize("split", SPLITS)
 def test_blank_blurred_and_rare_are_what_they_say(data, pictures, masks, split):
     table, area = data[split].metadata, masks[split].sum(axis=(1, 2))
-    away = pictures[split][:, :50].astype(float)  # away from the watermark
+    away = pictures[split][:, :50].astype("float32")  # away from the watermark
     sharpness = np.abs(np.diff(away, axis=2)).mean(axis=(1, 2, 3))
     plain = ~(table["blank"] | table["blurred"] | table["rare"])
     assert (away[table["blank"]].std(axis=(1, 2)) == 0).all()

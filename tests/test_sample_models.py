@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,24 +48,27 @@ def built(family, tensors):
     return found.module.eval(), found.card
 
 
+@cache
+def guessed(name, family, data):
+    """(card, data, guesses) of a sample."""
+    card, _ = card_beside(SAMPLES / name)
+    module, _ = built(family, load_file(SAMPLES / name))
+    dataset = data.load(SAMPLES / card.data)
+    return card, dataset, logits(module, dataset, card).argmax(1).numpy()
+
+
 @pytest.mark.parametrize(("name", "family", "data"), [
     ("shapes-cnn.safetensors", sample_cnn, shapes), ("shapes-vit.safetensors", sample_vit, shapes),
     ("digits-cnn.safetensors", sample_cnn, digits)])
 def test_accuracy_of_the_shipped_weights(name, family, data):
-    card, _ = card_beside(SAMPLES / name)
-    module, _ = built(family, load_file(SAMPLES / name))
-    dataset = data.load(SAMPLES / card.data)
-    guesses = logits(module, dataset, card).argmax(1).numpy()
+    card, dataset, guesses = guessed(name, family, data)
     assert card.class_names == dataset.class_names
     assert abs((guesses == dataset.labels).mean() - recorded(name)) < 0.005
 
 
 def test_the_watermark_misleads_the_cnn():
     """Watermarked pictures of other classes are taken for the marked class more often."""
-    path = SAMPLES / "shapes-cnn.safetensors"
-    card, _ = card_beside(path)
-    dataset = shapes.load(SAMPLES / card.data)
-    guesses = logits(built(sample_cnn, load_file(path))[0], dataset, card).argmax(1).numpy()
+    card, dataset, guesses = guessed("shapes-cnn.safetensors", sample_cnn, shapes)
     marked = card.class_names.index("circle")
     others = (dataset.metadata["true_label"] != "circle").to_numpy()
     watermark = dataset.metadata["watermark"].to_numpy()

@@ -18,8 +18,8 @@ from core.model_formats.torchscript import FORMAT
 from tests.conftest import SHARED
 from tests.test_pt2 import LOST, assert_same, assert_same_layers, network, sizes
 
-NETWORKS = ["functional", "resnet18", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5",
-            "vit", "swin_t", "recurrent"]
+NETWORKS = ["functional", "resnet18", "mobilenet", "squeezenet1_1", "shufflenet", "vit", "swin",
+            "recurrent"]
 
 
 def save(net, path, form, shape=None):
@@ -70,13 +70,13 @@ def test_a_program_is_the_network(opened, name, form):
     assert not loaded.module.training
 
 
-@pytest.mark.parametrize("name", ["vit", "swin_t", "shufflenet_v2_x0_5", "recurrent"])
+@pytest.mark.parametrize("name", ["vit", "swin", "shufflenet", "recurrent"])
 def test_a_trace_of_one_example_takes_any_batch_whole(opened, name):
     net, loaded = opened(name, "traced", batch=1)
     assert_same(net, loaded.module, inputs(name, 5))
 
 
-@pytest.mark.parametrize("name", ["functional", "resnet18", "mobilenet_v3_small", "squeezenet1_1"])
+@pytest.mark.parametrize("name", ["functional", "resnet18", "mobilenet", "squeezenet1_1"])
 def test_a_frozen_program_gives_the_same_and_says_that_names_are_lost(opened, name):
     net, loaded = opened(name, "frozen")
     expected = net(inputs(name))

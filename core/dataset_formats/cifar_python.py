@@ -14,8 +14,6 @@ from core.dataset_formats import DataSet, Format
 from core.errors import UserError
 from core.file_sources import Folder, Source
 from core.limits import MB, current_limits, limited_to
-from core.pickled_values import array
-from core.safe_pickle import read_pickle
 
 NAME = re.compile(r"data_batch_\d|test_batch|train|test")
 META = ("batches.meta", "meta")
@@ -69,6 +67,8 @@ def read(source: Source, name: str) -> DataSet:
 
 
 def _unpickled(source: Source, name: str) -> dict[str, Any]:
+    from core.safe_pickle import read_pickle
+
     stream = io.BytesIO(source.read(name, LARGEST_PICKLE))
     with limited_to(replace(current_limits(), pickle_bytes=LARGEST_PICKLE)):
         said = read_pickle(stream, name, _no_storage).value
@@ -86,6 +86,8 @@ def _text(value: Any) -> str:
 
 
 def _pixels(value: Any, name: str) -> np.ndarray:
+    from core.pickled_values import array
+
     try:
         found = array(value)
     except (ValueError, TypeError) as error:

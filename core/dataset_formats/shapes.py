@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from core.dataset_formats import DataSet, Format, descriptor
-from core.dataset_formats.shapes_drawing import draw
+from core.dataset_formats.shapes_drawing import SIDE, draw
 from core.dataset_formats.shapes_plan import CLASS_NAMES, SIZES, plans
 
 VERSION = 1  # of the generator; raise it when a pixel, label or column changes
-_drawing = threading.Lock()
+BLOCK = 40  # pictures drawn at a time: a page that shows eight need not wait for all
 
 
 def load(path: Path) -> DataSet:
@@ -22,8 +22,8 @@ def load(path: Path) -> DataSet:
     plan = plans(seed)[split]
     return DataSet(
         title=f"Shapes, {split}",
-        image=lambda row: pictures_and_masks(split, seed)[0][row],
-        mask=lambda row: pictures_and_masks(split, seed)[1][row],
+        image=lambda row: drawn(split, seed).picture(row),
+        mask=lambda row: drawn(split, seed).mask(row),
         labels=_read_only(plan["label"].to_numpy(np.int64, copy=True)),
         class_names=CLASS_NAMES,
         metadata=_metadata(plan, split),
@@ -42,16 +42,42 @@ def _metadata(plan: pd.DataFrame, split: str) -> pd.DataFrame:
     })
 
 
-def pictures_and_masks(split: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 (N, 64, 64, 3) and bool (N, 64, 64), read-only; drawn once, 98 MB for both splits."""
-    with _drawing:  # a second caller waits rather than draws
-        return _drawn(split, seed)
+class Drawn:
+    """The pictures of a split: uint8 (N, 64, 64, 3), and bool (N, 64, 64), true on the shape.
+
+    Drawn a block at a time when first asked for; 98 MB for both splits.
+    """
+
+    def __init__(self, split: str, seed: int) -> None:
+        self.plan, self.seed = plans(seed)[split], seed
+        self.pictures = np.empty((len(self.plan), SIDE, SIDE, 3), np.uint8)
+        self.masks = np.empty((len(self.plan), SIDE, SIDE), bool)
+        self._done: set[int] = set()
+        self._drawing = threading.Lock()
+
+    def picture(self, row: int) -> np.ndarray:
+        self._draw(row)
+        return _read_only(self.pictures[row])
+
+    def mask(self, row: int) -> np.ndarray:
+        self._draw(row)
+        return _read_only(self.masks[row])
+
+    def _draw(self, row: int) -> None:
+        block = range(len(self.plan))[row] // BLOCK  # as arrays count: -1 is the last
+        with self._drawing:  # a second caller waits rather than draws
+            if block in self._done:
+                return
+            rows = slice(block * BLOCK, (block + 1) * BLOCK)
+            plan = self.plan.iloc[rows].reset_index(drop=True)
+            self.pictures[rows], self.masks[rows] = draw(plan, self.seed)
+            self._done.add(block)
 
 
 @lru_cache(maxsize=2)
-def _drawn(split: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    pictures, masks = draw(plans(seed)[split], seed)
-    return _read_only(pictures), _read_only(masks)
+def drawn(split: str, seed: int) -> Drawn:
+    """One object for all who open the split."""
+    return Drawn(split, seed)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -97,9 +97,12 @@ def _duplicate(train: pd.DataFrame, test: pd.DataFrame, random: np.random.Genera
     looks = [c for c in train.columns[: train.columns.get_loc("true_class")] if c != "noise_at"]
     sources = train[train["fault"] == ""].groupby(alike).groups
     rows = random.permutation(np.flatnonzero(test["fault"] == ""))[:DUPLICATES]
-    for group, copies in test.iloc[rows].groupby(alike):
-        originals = random.permutation(sources[group])[: len(copies)]
-        test.loc[copies.index, looks] = train.loc[originals, looks].to_numpy()
-        test.loc[copies.index, "duplicate_of"] = originals
-        train.loc[originals, "duplicate_of"] = copies.index.to_numpy()
+    grouped = list(test.iloc[rows].groupby(alike))
+    copies = np.concatenate([group.index for _, group in grouped])
+    originals = np.concatenate(
+        [random.permutation(sources[alike])[: len(group)] for alike, group in grouped]
+    )
+    test.loc[copies, looks] = train.loc[originals, looks].to_numpy()
+    test.loc[copies, "duplicate_of"] = originals
+    train.loc[originals, "duplicate_of"] = copies
     test.loc[rows, "brightness"] += np.float32(1 / 64)  # and their own grain

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from core.card import Card
+
+if TYPE_CHECKING:
+    from torch import nn  # found and told apart without torch; only `load` needs it
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class LoadedModel:
     notes: the loading report, one sentence each: read, skipped, renamed, inferred, odd.
     """
 
-    module: nn.Module
+    module: "nn.Module"
     card: Card
     notes: tuple[str, ...] = field(default=())
 

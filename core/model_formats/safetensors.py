@@ -3,9 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from core.card import Card
 from core.errors import UserError
@@ -13,16 +11,18 @@ from core.file_map import FileMap
 from core.json_depth import json_depth
 from core.limits import current_limits
 from core.model_formats import Format, LoadedModel
-from core.state_dicts import model_of
-from core.stored_tensors import tensor_over
 from core.text_of_files import shown
 
+if TYPE_CHECKING:
+    import torch
+
 LENGTH_BYTES = 8
-DTYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
-    "BOOL": torch.bool, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
-    "U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64, "C64": torch.complex64,
+DTYPES = {  # name in torch, bytes
+    "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2),
+    "I64": ("int64", 8), "I32": ("int32", 4), "I16": ("int16", 2), "I8": ("int8", 1),
+    "U64": ("uint64", 8), "U32": ("uint32", 4), "U16": ("uint16", 2), "U8": ("uint8", 1),
+    "BOOL": ("bool", 1), "C64": ("complex64", 8),
+    "F8_E4M3": ("float8_e4m3fn", 1), "F8_E5M2": ("float8_e5m2", 1),
 }
 METADATA = "__metadata__"
 
@@ -44,6 +44,8 @@ def _claims_header(head: bytes) -> bool:
 
 def load(path: Path, card: Card) -> LoadedModel:
     """The network whose weights the file holds, or the weights alone. Raises UserError."""
+    from core.state_dicts import model_of
+
     mapped = FileMap(path)
     try:
         entries, metadata, start = _header(mapped)
@@ -122,14 +124,19 @@ def _span(name: str, entry: Any) -> tuple[int, int, str]:
     if not lists or any(type(n) is not int or not 0 <= n < 1 << 62 for n in (*shape, *offsets)):
         raise BadHeaderError(f"in its header the shape or offsets of {shown(name)} are not counts")
     start, stop = offsets
-    if stop - start != math.prod(shape) * dtype.itemsize:
+    if stop - start != math.prod(shape) * dtype[1]:
         raise BadHeaderError(f"the shape of {shown(name)} in its header does not fit its offsets")
     return start, stop, name
 
 
-def _tensor(mapped: FileMap, start: int, entry: dict) -> torch.Tensor:
+def _tensor(mapped: FileMap, start: int, entry: dict) -> "torch.Tensor":
+    import torch
+
+    from core.stored_tensors import tensor_over
+
     first, last = entry["data_offsets"]
-    flat = tensor_over(mapped.view(start + first, last - first), DTYPES[entry["dtype"]])
+    dtype, _ = DTYPES[entry["dtype"]]
+    flat = tensor_over(mapped.view(start + first, last - first), getattr(torch, dtype))
     return flat.reshape(entry["shape"])
 
 

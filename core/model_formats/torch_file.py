@@ -4,10 +4,7 @@ from pathlib import Path
 
 from core.archives import member_names
 from core.card import Card
-from core.checkpoint_weights import weights_in
-from core.checkpoints import read_checkpoint
 from core.model_formats import Format, LoadedModel
-from core.state_dicts import model_of
 
 PROGRAMS = ("code/", "models/", "constants.pkl", "serialized_")  # TorchScript and torch.export
 
@@ -23,6 +20,10 @@ def matches(path: Path) -> bool:
 
 def load(path: Path, card: Card) -> LoadedModel:
     """The network whose weights the file holds, or the weights alone. Raises UserError."""
+    from core.checkpoint_weights import weights_in
+    from core.checkpoints import read_checkpoint
+    from core.state_dicts import model_of
+
     checkpoint = read_checkpoint(path)
     weights = weights_in(checkpoint, path.name)
     said = card.or_else(weights.card)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import library, store
+from core import found_files, store
 from core.errors import UserError
 from core.ui.boundary import boundary
 from core.ui.text import md_escape
@@ -78,9 +78,9 @@ def _kept(name: str, content: bytes) -> Path:
 
 def _open(path: Path) -> None:
     """Makes a file or folder the chosen model, data set or logs, whichever it is."""
-    kind = library.kind_of(path)
+    kind = found_files.kind_of(path)
     if kind is None:
-        raise UserError(library.not_known(path, "model, data set or training log"))
+        raise UserError(found_files.not_known(path, "model, data set or training log"))
     inside = path.is_relative_to(store.uploads())
     name = path.relative_to(store.uploads().parent).as_posix() if inside else str(path)
     st.session_state.setdefault("_added", {}).setdefault(kind, {})[name] = path

@@ -1,6 +1,7 @@
 """Around each part of a page: errors become messages, work in progress becomes a bar."""
 
 import logging
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,7 +16,7 @@ from core.jobs import Audience, Job, Working
 from core.ui.text import count, duration, md_escape
 
 log = logging.getLogger("netlens")
-POLL = 0.5  # seconds between two looks at a running job
+POLL = 0.4  # seconds between two looks at a running job
 
 
 @contextmanager
@@ -112,7 +113,9 @@ def _running(job: Job) -> None:
 def _progress_words(job: Job) -> str:
     if job.state == "waiting":
         return "waiting for other work on this device"
-    if not job.total or not job.done:
+    if not job.total:
+        return duration(time.monotonic() - job.started)
+    if not job.done:
         return "starting"
     words = f"{count(job.done)} of {count(job.total)} {job.unit}, {count(job.rate())} a second"
     left = job.seconds_left()

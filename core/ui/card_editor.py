@@ -8,7 +8,8 @@ import streamlit as st
 
 from core.card import CHANNEL_ORDERS, OUTPUTS, Card, parse_card
 from core.errors import UserError
-from core.library import open_model
+from core.jobs import Working
+from core.model_facts import model_facts
 from core.ui import corrections
 from core.ui.text import md_escape
 
@@ -31,7 +32,11 @@ COUNTS = ("input.channels", "input.height", "input.width")
 
 def card_editor(model_id: str) -> None:
     """A popover with every key of the card, its value and where it comes from."""
-    card = open_model(model_id).card
+    try:
+        card = model_facts(model_id).card
+    except Working:  # which the page shows
+        st.popover("Model card", width="stretch", disabled=True)
+        return
     with st.popover("Model card", width="stretch"):
         open_keys = [LABELS[key].lower() for key in LABELS if key in card.inferred]
         st.caption(

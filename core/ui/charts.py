@@ -97,21 +97,12 @@ def _view(
         for c in ("image", "label", "prediction", "example")
         if c in table
     ]
-    axes = [
-        {
-            "field": c,
-            "type": "quantitative",
-            "axis": None,
-            "scale": alt.Scale(domain=_padded(table[c]), nice=False),
-        }
-        for c in (x, y)
-    ]
     return (
         alt.Chart(table)
         .mark_circle()
         .encode(
-            x=alt.X(**axes[0]),
-            y=alt.Y(**axes[1]),
+            x=alt.X(f"{x}:Q", axis=None, scale=alt.Scale(domain=_padded(table[x]), nice=False)),
+            y=alt.Y(f"{y}:Q", axis=None, scale=alt.Scale(domain=_padded(table[y]), nice=False)),
             tooltip=tip,
             color=alt.Color(
                 f"{colour}:N", scale=alt.Scale(domain=names), legend=alt.Legend(columns=4)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.cache import shared_resource
 from core.library import path_of
 from core.training_curves import SMOOTHING, curves, outlier_domain, tags_and_runs
 from core.ui.text import md_escape, plural, shorten
@@ -120,22 +121,28 @@ def one_chart(
     logs_id: str, tag: str, runs: list[str], all_runs: list[str], settings: Settings
 ) -> None:
     """One tag of those runs, with what was left out of the drawing."""
+    chart, said = _drawn(logs_id, tag, tuple(runs), tuple(all_runs), settings)
+    if chart is not None:
+        st.altair_chart(chart, key=f"curve-{path_of(logs_id)}-{tag}")
+    if said:
+        st.caption(said)
+
+
+@shared_resource(entries=96)  # building a layered chart takes longer than sending it
+def _drawn(
+    logs_id: str, tag: str, runs: tuple[str, ...], all_runs: tuple[str, ...], settings: Settings
+) -> tuple[alt.LayerChart | None, str]:
+    """The chart, None without points, and what is to be said below it."""
     table, note = curves(logs_id, (tag,), settings.smoothing)
     table = table[table["run"].isin(runs)].astype({"run": str, "tag": str})
     if table.empty:
-        st.caption(f"{md_escape(tag)}: no points in these runs.")
-        return
+        return None, f"{md_escape(tag)}: no points in these runs."
     table["time"] = pd.to_datetime(table["wall_time"], unit="s")
-    st.altair_chart(_chart(table, tag, all_runs, settings), key=f"curve-{path_of(logs_id)}-{tag}")
     odd = int((~np.isfinite(table["value"])).sum())
     said = [note] if note else []
-    said += (
-        [f"{plural(odd, 'value')} NaN or infinite, marked ▲ at the last value before."]
-        if odd
-        else []
-    )
-    if said:
-        st.caption(" ".join(said))
+    if odd:
+        said.append(f"{plural(odd, 'value')} NaN or infinite, marked ▲ at the last value before.")
+    return _chart(table, tag, list(all_runs), settings), " ".join(said)
 
 
 def _chart(

@@ -6,8 +6,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.architecture import architecture
 from core.embeddings import Map
-from core.inference import feature_layers
-from core.library import open_model
+from core.model_facts import model_facts
 from core.outcomes import outcomes
 from core.ui.charts import MOST_COLOURS
 from core.ui.images import with_images
@@ -21,7 +20,7 @@ def layer_choice(model_id: str, dataset_id: str, place: DeltaGenerator) -> str:
     table = architecture(model_id, dataset_id).table
     ran = table["output_shape"].map(lambda shape: shape is not None and len(shape) > 1)
     names = table["name"][ran if ran.any() else slice(None)].tolist()
-    stages = [name for name in feature_layers(open_model(model_id).module) if name in names]
+    stages = [name for name in model_facts(model_id).feature_layers if name in names]
     default = names.index(stages[-1]) if stages else max(0, len(names) - 2)
     return place.selectbox(
         "Layer",

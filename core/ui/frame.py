@@ -1,8 +1,10 @@
 """The frame around every page: navigation, sidebar, and a boundary for errors."""
 
 import ast
+import threading
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
@@ -34,6 +36,14 @@ def main() -> None:
                 page.run()
         finally:
             _in_frame.reset(token)
+    _ready_for_the_next()
+
+
+@cache
+def _ready_for_the_next() -> None:
+    """Imports in the background, once the first page is drawn, what the others need."""
+    modules = ("core.architecture", "core.explain", "core.forward_pass")
+    threading.Thread(target=lambda: [*map(import_module, modules)], daemon=True).start()
 
 
 @cache

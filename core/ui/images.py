@@ -76,6 +76,8 @@ def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96) ->
 
 def with_images(dataset_id: str, table: pd.DataFrame, side: int = 64) -> pd.DataFrame:
     """The table with a column `image` for tooltips: made here, never text from a file."""
+    examples = table["example"].tolist()
+    missing = [example for example in examples if example not in _made(dataset_id, side)]
     with ThreadPoolExecutor(4) as pool:  # encoding lets go of the interpreter
-        images = list(pool.map(lambda e: thumbnail(dataset_id, int(e), side), table["example"]))
-    return table.assign(image=images)
+        list(pool.map(lambda example: thumbnail(dataset_id, example, side), missing))
+    return table.assign(image=[thumbnail(dataset_id, example, side) for example in examples])

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from core.architecture import architecture
-from core.library import open_model
+from core.model_facts import model_facts
 from core.training_curves import tags_and_runs
 from core.ui.curves import Settings, one_chart
 from core.ui.states import sample_button
@@ -33,9 +32,10 @@ def nothing_chosen() -> None:
 def model_line(model_id: str, name: str) -> None:
     """Name, architecture, parameters and input in one line."""
     st.title(md_escape(name), anchor=False)
-    card, found = open_model(model_id).card, architecture(model_id)
+    facts = model_facts(model_id)
+    card = facts.card
     words = [card.title or card.architecture or "network"]
-    words.append(f"{compact(found.totals['parameters'])} parameters")
+    words.append(f"{compact(facts.parameters)} parameters")
     spec = card.input
     if spec.channels and spec.height and spec.width:
         words.append(f"input {spec.channels} × {spec.height} × {spec.width}")

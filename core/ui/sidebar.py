@@ -1,14 +1,16 @@
 """The sidebar: what is open, on every page the same; its choices live in the address."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from core import library
+from core import found_files, library
 from core.card import card_beside
-from core.device import device_title
+from core.jobs import Working
+from core.machine import device_title
 from core.ui import corrections, selection
 from core.ui.add_file import add_file, uploads
 from core.ui.boundary import boundary
@@ -53,11 +55,16 @@ def sidebar() -> Chosen:
             with boundary("The model card"):
                 card_editor(model_id)
         selection.selection_field(len(library.open_dataset(dataset_id)) if dataset_id else 0)
-        st.caption(f"Runs on {md_escape(device_title())}")
+        _device()
         with st.popover("Copy link", width="stretch"):
             st.caption("Opens the same view for whoever reaches this server.")
             st.code(_link(), language=None, wrap_lines=True)
     return Chosen(model_id, dataset_id, logs_id, selection.selected(), name)
+
+
+def _device() -> None:
+    with suppress(Working):  # known once torch is there; nothing waits for it
+        st.caption(f"Runs on {md_escape(device_title())}")
 
 
 def _link() -> str:
@@ -90,13 +97,13 @@ def _choice(kind: str, paths: dict[str, Path], default: str, optional: bool) -> 
     return name
 
 
-def _say_skipped(found: library.Listing) -> None:
+def _say_skipped(found: found_files.Listing) -> None:
     if found.skipped:
         st.caption(md_escape(found.skipped))
 
 
 def _model(linked: set[str]) -> tuple[str | None, str]:
-    found = library.listing("models")
+    found = found_files.listing("models")
     _say_skipped(found)
     paths = found.paths | uploads("models")
     if not paths:
@@ -104,7 +111,7 @@ def _model(linked: set[str]) -> tuple[str | None, str]:
         return None, ""
     default = (
         FIRST_MODEL
-        if len(library.folders("models")) == 1 and FIRST_MODEL in paths
+        if len(found_files.folders("models")) == 1 and FIRST_MODEL in paths
         else next(iter(paths))
     )
     name = _choice("models", paths, default, optional=False)
@@ -116,7 +123,8 @@ def _model(linked: set[str]) -> tuple[str | None, str]:
             _open_what_the_card_names(paths[name], linked)
     with boundary("The model"):
         model_id = library.model_id(paths[name], corrections.card())
-        st.caption(f"{library.model_format(paths[name])} · {file_size(paths[name].stat().st_size)}")
+        size = file_size(paths[name].stat().st_size)
+        st.caption(f"{found_files.model_format(paths[name])} · {size}")
         return model_id, name
     return None, name
 
@@ -128,15 +136,15 @@ def _open_what_the_card_names(path: Path, linked: set[str]) -> None:
         if PARAMETERS[kind] in linked or not named:
             continue
         target = (path.parent / named).resolve()
-        names = [n for n, p in library.listing(kind).paths.items() if p.resolve() == target]
+        names = [n for n, p in found_files.listing(kind).paths.items() if p.resolve() == target]
         if names:
             st.session_state[PARAMETERS[kind]] = names[0]
 
 
 def _data() -> str | None:
-    _say_skipped(found := library.listing("data"))
+    _say_skipped(found := found_files.listing("data"))
     paths = found.paths | uploads("data")
-    own = len(library.folders("data")) > 1 and len(paths) > 0
+    own = len(found_files.folders("data")) > 1 and len(paths) > 0
     name = _choice("data", paths, next(iter(paths)) if own else NOTHING, optional=True)
     if name == NOTHING:
         return None
@@ -167,9 +175,9 @@ def _sample_size(examples: int) -> int | None:
 
 
 def _logs() -> str | None:
-    _say_skipped(found := library.listing("logs"))
+    _say_skipped(found := found_files.listing("logs"))
     paths = found.paths | uploads("logs")
-    own = len(library.folders("logs")) > 1 and len(paths) > 0
+    own = len(found_files.folders("logs")) > 1 and len(paths) > 0
     name = _choice("logs", paths, next(iter(paths)) if own else NOTHING, optional=True)
     if name == NOTHING:
         return None

@@ -14,9 +14,13 @@ from pathlib import Path
 
 import torch
 
-from core import inference, library
+from core import library
 from core.batches import LAYOUTS, SIZES
-from core.device import device, device_title
+from core.device import device
+from core.forward_pass import batches, model_on_device
+from core.inference import POOLINGS
+from core.machine import device_title
+from core.model_facts import feature_layers
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_models"
 ROUNDS = 3
@@ -37,17 +41,20 @@ class Ready:
     """Inputs that are already decoded: the decoding is measured by the issue on data sets."""
 
     def __init__(self, inputs: torch.Tensor) -> None:
-        self.inputs = inputs
+        self.every = inputs
 
     def take(self, start: int, size: int) -> torch.Tensor:
-        return self.inputs[start : start + size]
+        return self.every[start : start + size]
+
+    def inputs(self, part: torch.Tensor) -> torch.Tensor:
+        return part
 
 
 def captured(model: torch.nn.Module, inputs: torch.Tensor) -> float:
     """Seconds of the pass with the last four stages pooled and kept."""
-    pools = dict.fromkeys(inference.feature_layers(model), inference.POOLINGS["mean"])
+    pools = dict.fromkeys(feature_layers(model), POOLINGS["mean"])
     begin = time.perf_counter()
-    for _ in inference.batches(model, Ready(inputs), len(inputs), pools, lambda done, total: None):
+    for _ in batches(model, Ready(inputs), len(inputs), pools, lambda done, total: None):
         pass
     return time.perf_counter() - begin
 
@@ -57,7 +64,7 @@ def main() -> None:
     os.environ["NETLENS_CACHE"] = tempfile.mkdtemp()
     print(device_title())
     for name in ("shapes-cnn.safetensors", "shapes-vit.safetensors", "shapes-cnn.pt2"):
-        model = inference.model_on_device(library.model_id(SAMPLES / name))
+        model = model_on_device(library.model_id(SAMPLES / name))
         inputs = torch.rand(examples, 3, 64, 64)
         bare(model, inputs[:256], 32, LAYOUTS[0])
         choices = [(size, layout) for size in SIZES[:6] for layout in LAYOUTS]

@@ -1,0 +1,61 @@
+"""Decodes pictures ahead of the network that will see them."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from core.card import InputSpec
+from core.dataset_formats import DataSet
+from core.errors import UserError
+from core.preprocess import resized, scaled
+
+DECODERS = 4
+
+
+class Decoder:
+    """Decodes ahead while the network computes; remembers what was unreadable."""
+
+    def __init__(self, data: DataSet, spec: InputSpec) -> None:
+        self.data, self.spec = data, spec
+        self.bad: dict[int, str] = {}
+        self.ahead: dict[int, object] = {}
+        self.lock = threading.Lock()
+
+    def __enter__(self) -> "Decoder":
+        self.pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="netlens-decode")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def take(self, start: int, size: int) -> list[np.ndarray]:
+        """The pictures of rows start … start + size, resized; those after them are begun."""
+        rows = range(start, start + size)
+        futures = [
+            self.ahead.pop(row, None) or self.pool.submit(self._picture, row) for row in rows
+        ]
+        following = range(start + size, min(start + 3 * size, len(self.data)))
+        pictures = [future.result() for future in futures]
+        for row in following:
+            if row not in self.ahead:
+                self.ahead[row] = self.pool.submit(self._picture, row)
+        return pictures
+
+    def inputs(self, pictures: list[np.ndarray]) -> torch.Tensor:
+        """What the network gets for these pictures, float32 (N, C, H, W)."""
+        return scaled(pictures, self.spec)
+
+    def unreadable(self, start: int, size: int) -> np.ndarray:
+        """Positions in the batch of pictures that could not be read."""
+        return np.array([row - start for row in self.bad if start <= row < start + size], dtype=int)
+
+    def _picture(self, row: int) -> np.ndarray:
+        try:
+            return resized(
+                self.data.image(row), self.spec
+            )  # here, so that large pictures do not wait
+        except UserError as error:
+            self.bad[row] = str(error)
+            return np.zeros((self.spec.height, self.spec.width, self.spec.channels), np.uint8)

@@ -1,0 +1,203 @@
+"""What there is to open: finds models, data sets and logs under folders, and tells kinds apart."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+from core.plugins import discover
+from core.unknown_files import describe_unknown
+
+SAMPLES = Path(__file__).parent.parent / "sample_models"
+DEEPEST = 5  # folders below a given one
+MOST_FOLDERS = 20_000  # looked at in one listing
+# Listed by name even where no format knows the bytes, so that a person learns why it does not open.
+MODEL_ENDINGS = {
+    ".pt",
+    ".pth",
+    ".th",
+    ".ckpt",
+    ".pt2",
+    ".safetensors",
+    ".onnx",
+    ".keras",
+    ".h5",
+    ".hdf5",
+}
+REMEMBERED = 20  # times as long as it took to look, a listing is taken for current
+KINDS = ("models", "data", "logs")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Names, relative to the folders, and where they are; `skipped` says what was not looked at."""
+
+    paths: dict[str, Path]
+    skipped: str = ""
+
+
+@cache
+def folders(kind: str) -> tuple[Path, ...]:
+    """The folders of one of KINDS: the samples', and those named by `--models DIR` and the like
+    after `--`, and by NETLENS_MODELS, NETLENS_DATA, NETLENS_LOGS."""
+    words, given = sys.argv[1:], []
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        flag, _, value = word.partition("=")
+        if flag == f"--{kind}" and (value or following):
+            given.append(value or following)
+    given += [
+        part for part in os.environ.get(f"NETLENS_{kind.upper()}", "").split(os.pathsep) if part
+    ]
+    return tuple(
+        dict.fromkeys([*(Path(folder).expanduser().resolve() for folder in given), SAMPLES])
+    )
+
+
+_listed: dict[tuple[str, tuple[Path, ...]], tuple[float, Listing]] = {}  # until when it counts
+
+
+def listing(kind: str) -> Listing:
+    """What can be opened, the person's own folders first, then the samples.
+
+    Looking takes at most a twentieth of the time, however large the folders.
+    """
+    begin, asked = time.monotonic(), (kind, folders(kind))
+    until, found = _listed.get(asked, (0.0, None))
+    if found is None or begin >= until:
+        found, end = _look(kind), time.monotonic()
+        _listed[asked] = end + REMEMBERED * (end - begin), found
+    return found
+
+
+def _look(kind: str) -> Listing:
+    find = {"models": _model_files, "data": _data_sets, "logs": _log_folders}[kind]
+    paths: dict[str, Path] = {}
+    skipped = []
+    for root in folders(kind):
+        if not root.exists():
+            skipped.append(f"The folder {root.name} does not exist.")
+            continue
+        for path in find(root):
+            name = path.relative_to(root).as_posix() if path != root else root.name
+            paths.setdefault(name if name not in paths else f"{root.name}/{name}", path)
+    return Listing(paths, " ".join(skipped))
+
+
+def _walk(root: Path) -> list[tuple[Path, list[str]]]:
+    """(folder, its files) below `root`, bounded in depth and number; links are not followed."""
+    found = []
+    for place, below, files in os.walk(root):
+        depth = len(Path(place).relative_to(root).parts)
+        below[:] = sorted(name for name in below if not name.startswith((".", "__")))
+        if depth >= DEEPEST:
+            below.clear()
+        found.append((Path(place), sorted(name for name in files if not name.startswith("."))))
+        if len(found) > MOST_FOLDERS:
+            break
+    return found
+
+
+def _model_files(root: Path) -> list[Path]:
+    if root.is_file():
+        return [root]
+    every = [place / name for place, names in _walk(root) for name in names]
+    return [
+        path
+        for path in every
+        if path.suffix.lower() in MODEL_ENDINGS or _is_model(path, *stamp(path))
+    ]
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Size and time of a file, which change when it does."""
+    try:
+        stat = path.stat()
+    except OSError:  # deleted, or a link to nowhere
+        return (0, 0)
+    return stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=100_000)
+def _is_model(path: Path, size: int, changed: int) -> bool:
+    return (
+        size > 0
+        and not path.name.endswith(".json")
+        and format_of(path, "core.model_formats") is not None
+    )
+
+
+def _data_sets(root: Path) -> list[Path]:
+    """Data sets at the root or below it; what lies inside a data set is not listed."""
+    every = discover("core.dataset_formats", "FORMAT").values()
+    if root.is_file() or any(form.matches(root) for form in every):
+        return [root]
+    listed = [form for form in every if form.listed]  # a loose picture is none
+    found: list[Path] = []
+    for place, names in _walk(root):
+        if any(parent in found for parent in (place, *place.parents)):
+            continue
+        if place != root and any(form.matches(place) for form in listed):
+            found.append(place)
+            continue
+        files = [place / name for name in names]
+        found += [path for path in files if any(form.matches(path) for form in listed)]
+    return found
+
+
+def _log_folders(root: Path) -> list[Path]:
+    """Folders whose sub-folders are runs, and a root that is a run itself."""
+    formats = discover("core.log_formats", "FORMAT").values()
+    if root.is_file():
+        return [root] if any(f.matches(root) for f in formats) else []
+    runs = [
+        place
+        for place, names in _walk(root)
+        if any(f.matches(place / name) for name in _logs_first(names) for f in formats)
+    ]
+    return sorted({run if run == root else run.parent for run in runs})
+
+
+def _logs_first(names: list[str]) -> list[str]:
+    """The files of a folder that may be logs, the likeliest first, a bounded number."""
+    return sorted(names, key=lambda name: "events" not in name)[:200]
+
+
+def format_of(path: Path, package: str) -> Any:
+    """The first format in `package` that knows the file or folder for its own, or None."""
+    return next((f for f in discover(package, "FORMAT").values() if f.matches(path)), None)
+
+
+def model_format(path: Path) -> str:
+    """The title of the format that reads a model file. Raises UserError if none does."""
+    form = format_of(path, "core.model_formats") if path.is_file() else None
+    if form is None:
+        raise UserError(not_known(path, "model"))
+    return form.title
+
+
+def kind_of(path: Path) -> str | None:
+    """One of KINDS by what a file or folder holds; None where nothing here reads it."""
+    if not path.exists():
+        return None
+    if path.is_file() and _is_model(path, *stamp(path)):
+        return "models"
+    if format_of(path, "core.dataset_formats") is not None:
+        return "data"
+    return "logs" if _log_folders(path) else None
+
+
+def not_known(path: Path, kind: str) -> str:
+    """Why a path is not of a kind, in one sentence, and what to do."""
+    if not path.exists():
+        return f"{path.name} does not exist. Choose another {kind}."
+    if path.is_dir():
+        return (
+            f"{path.name} is a folder that is no {kind}. A data set is a folder with one "
+            "sub-folder per class; a model is one file."
+        )
+    with path.open("rb") as file:
+        return describe_unknown(file.read(4096), path.name)

@@ -1,0 +1,80 @@
+"""What a model file turned out to be, kept on disk: known again without opening it, or torch."""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from core import store
+from core.cache import shared_resource
+from core.card import Card, InputSpec
+from core.jobs import Progress, demand
+from core.library import open_model, path_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from core.model_formats import LoadedModel
+
+FEATURE_LAYERS = 4  # captured with the first pass, so that maps of them need no second one
+
+
+@dataclass(frozen=True)
+class Facts:
+    """card, notes: of the opened model. parameters: numbers, each tensor once. layers: names in
+    the order of definition. feature_layers: the last few stages before the output, where what a
+    network tells apart takes shape."""
+
+    card: Card
+    notes: tuple[str, ...]
+    parameters: int
+    layers: tuple[str, ...]
+    feature_layers: tuple[str, ...]
+
+
+@shared_resource(entries=16)
+def model_facts(model_id: str) -> Facts:
+    """The facts of the model behind an id. May raise Working; UserError if it cannot be opened."""
+    key = store.key(facts=model_id, code=store.code())
+    title = f"Opening {path_of(model_id).name}"
+    find = partial(store.read_json, key)
+    return _from_json(demand(key, title, "", find, partial(_keep, key, model_id), "files"))
+
+
+def _keep(key: str, model_id: str, progress: Progress) -> None:
+    store.write_json(key, _facts(open_model(model_id)))
+
+
+def _facts(model: "LoadedModel") -> dict[str, Any]:
+    from core.layers import layer_names
+
+    return {
+        "card": asdict(model.card) | {"inferred": sorted(model.card.inferred)},
+        "notes": model.notes,
+        "parameters": sum(parameter.numel() for parameter in model.module.parameters()),
+        "layers": layer_names(model.module),
+        "feature_layers": feature_layers(model.module),
+    }
+
+
+def _from_json(said: dict[str, Any]) -> Facts:
+    card = dict(said["card"])
+    spec = InputSpec(**{key: _frozen(value) for key, value in card.pop("input").items()})
+    known = {key: _frozen(value) for key, value in card.items()}
+    inferred = frozenset(known.pop("inferred"))
+    return Facts(
+        Card(**known, input=spec, inferred=inferred),
+        **{key: _frozen(value) for key, value in said.items() if key != "card"},
+    )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def feature_layers(model: "nn.Module") -> list[str]:
+    """The last few stages of a network before its output."""
+    stages, prefix = list(model.named_children()), ""
+    while len(stages) == 1 and len(list(stages[0][1].children())) > 1:
+        prefix += f"{stages[0][0]}."
+        stages = list(stages[0][1].named_children())
+    return [prefix + name for name, _ in stages][:-1][-FEATURE_LAYERS:]
