@@ -84,11 +84,13 @@ def _print(record: dict) -> None:
 
 def _inspect(options: argparse.Namespace) -> int:
     """One line of JSON a path; a refused one does not keep the others from answering."""
+    import torch  # noqa: F401  (at once, so that each path costs what it takes itself)
+
+    from core.reports import report
+
     status = 0
     for path in options.paths:
         try:
-            from core.reports import report
-
             _print({"path": str(path)} | report(path.absolute(), options.kind, options.card))
         except UserError as error:
             _print({"path": str(path), "error": _one_line(error)})

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from core.card import Card
 from core.errors import UserError
+from core.graph import onnx_file, onnx_lowering, onnx_sizes_tried
 from core.layers import capture
 from core.limits import UPLOADED, limited_to
 from core.model_formats import safetensors
@@ -450,7 +451,7 @@ def test_what_cannot_be_run_is_refused_by_name(node, reason, opset, tmp_path):
       *[helper.make_node("Mul", [f"n{n}", f"n{n}"], [f"n{n + 1}"]) for n in range(30)],
       helper.make_node("Add", ["x", "n30"], ["y"])], "64 bits"),
     ([helper.make_node("Split", ["x"], ["y"], num_outputs=1 << 40)], "parts, the limit"),
-    ([helper.make_node("Constant", [], ["same"], value_floats=[0.0] * 100)] * 5000
+    ([helper.make_node("Constant", [], ["same"], value_floats=[0.0] * 100)] * 4000
      + [helper.make_node("Relu", ["x"], ["y"])], None),
 ], ids=["number", "list", "names"])
 def test_small_files_cannot_cost_much(nodes, reason, tmp_path):
@@ -466,6 +467,280 @@ def test_a_bomb_of_doublings_is_refused(tmp_path):
              for n in range(40)]
     nodes.append(helper.make_node("Relu", ["v40"], ["y"]))
     refused(made(tmp_path / "net.onnx", nodes, {"v0": [1, 8]}), "too large|limit")
+
+
+def with_bytes(path, part, repeats=1, nodes=None, **options):
+    """A file whose graph ends in `part`, `repeats` times, that no library would write."""
+    made(path, nodes or [helper.make_node("Relu", ["x"], ["y"])], {"x": [2, 3]}, **options)
+    model = onnx.load(path)
+    graph = model.graph.SerializeToString() + part * repeats
+    model.ClearField("graph")
+    path.write_bytes(model.SerializeToString() + field(7, graph))
+    return path
+
+
+def varint(number):
+    low, number = number & 127, number >> 7
+    return bytes([low | 128]) + varint(number) if number else bytes([low])
+
+
+def field(number, content):
+    """A field of bytes, or of a whole number."""
+    if isinstance(content, int):
+        return varint(number << 3) + varint(content)
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def constant(kind, code, place, content):
+    attribute = field(1, kind) + field(20, code) + field(place, content)
+    return field(1, field(2, b"c") + field(4, b"Constant") + field(5, attribute))
+
+
+def weight(dims, code, *fields):
+    return field(5, field(8, b"w") + field(1, dims) + field(2, code) + b"".join(fields))
+
+
+def metadata(key, text):
+    return field(9, field(1, key) + field(2, text))
+
+
+@pytest.mark.parametrize(("part", "repeats", "reason"), [
+    (field(99, b""), 1_000_001, "more than 1,000,000 fields"),
+    (field(1, b""), 5_001, "more than 5,000 nodes"),
+    (field(12, field(1, b"y")), 1_001, "1,002 outputs, the limit"),
+    (field(11, field(1, b"x")), 1_001, "1,002 inputs, the limit"),
+    (field(11, field(1, b"x")), 1, "input 'x' 2 times .*duplicate"),
+    (constant(b"value_ints", 7, 8, b"\1" * 1_000_001), 1, "'value_ints': .*more than 1,000,000"),
+    (constant(b"value_ints", 7, 8, b"\1" * 600_000), 2, "'value_ints': .*more than 400,000"),
+    (constant(b"value_floats", 6, 7, b"\1" * 4_000_004), 1, "'value_floats': .*too large"),
+    (field(1, field(3, b"a" * 17_000_000)), 1, "names and texts are too large"),
+    (weight(b"\1" * 33, 1, field(9, b"\0" * 4)), 1, "33 dimensions, the limit is 32"),
+    (weight(varint((1 << 63) - 1) * 500, 1), 1, "too large"),
+    (weight(varint(1 << 40), 1, field(9, b"\0" * 4)), 1, "too large"),
+    (weight(varint(40_000_000), 7, field(7, b"\1" * 40_000_000)), 1, "one by one would take"),
+    (weight(b"\3", 7, field(7, b"\1" * 4)), 1, "more than 3 numbers"),
+    (weight(b"\3", 1, field(4, b"\0" * 12), field(9, b"\0" * 12)), 1, "in the file twice"),
+    (weight(b"\3", 1, field(9, b"\0" * 12)), 2, "the tensor 'w' 2 times .*duplicate"),
+    (field(15, b""), 1, "sparse"), (field(1, 5), 1, "another kind"), (field(5, 7), 1, "another"),
+    (field(11, field(1, b"z") + field(2, field(1, field(2, field(1, b"") * 33)))), 1,
+     "33 dimensions of the input 'z'"),
+    (field(11, field(1, b"z") + field(2, field(1, field(2, field(1, field(1, 1 << 62)))))), 1,
+     "input 'z' has .*too large"),
+    (constant(b"value_float", 1, 2, 7), 1, "another kind"),
+    (constant(b"value_float", 1, 2, b"ab"), 1, "four bytes"),
+    (constant(b"value_int", 2, 3, b"ab"), 1, "another kind"),
+    (constant(b"sparse_value", 11, 22, b""), 1, "'sparse_value' is of a kind"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_fields_that_cost_much_or_lie_are_refused(part, repeats, reason, tmp_path):
+    refused(with_bytes(tmp_path / "net.onnx", part, repeats), reason)
+
+
+def test_a_second_graph_is_refused(tmp_path):
+    path = made(tmp_path / "net.onnx", [helper.make_node("Relu", ["x"], ["y"])], {"x": [2, 3]})
+    path.write_bytes(path.read_bytes() + field(7, onnx.load(path).graph.SerializeToString()))
+    refused(path, "several graphs")
+
+
+def chain(operator, count, first, *others, **attributes):
+    """Nodes v0, v1 …, each of the one before."""
+    return [helper.make_node(operator, [first if n == 0 else f"v{n - 1}", *others], [f"v{n}"],
+                             **attributes) for n in range(count)]
+
+
+def each(operator, count, *inputs, **attributes):
+    return [helper.make_node(operator, inputs, [f"v{n}"], **attributes) for n in range(count)]
+
+
+MANY, ONES = np.arange(4096) + (1 << 40), np.ones(4096, I64)
+NUMBERS = "more than 1,000,000 numbers"
+
+
+@pytest.mark.parametrize(("nodes", "weights", "reason"), [
+    (chain("Add", 300, "w", "o"), {"w": MANY, "o": np.array(1)}, NUMBERS),
+    (each("Concat", 300, *["w"] * 300, axis=0), {"w": MANY}, NUMBERS),
+    (each("Concat", 2, *["w"] * 60_000, axis=0), {"w": MANY}, "read more than 100,000 values"),
+    (each("Gather", 300, "w", "i", axis=0), {"w": MANY[None], "i": ONES * 0}, NUMBERS),
+    (each("Split", 300, "w", "o", axis=0), {"w": MANY, "o": ONES}, "more than 50,000 tensors"),
+    (each("Expand", 300, "o", "s"), {"o": np.array([1 << 50]), "s": np.array([4096])}, NUMBERS),
+    (each("Range", 300, "z", "s", "o"),
+     {"z": np.array(0), "s": np.array(4096), "o": np.array(1)}, NUMBERS),
+    (each("ReduceProd", 1, "w"), {"w": np.array([1 << 62] * 4000 + [0])}, "64 bits"),
+    (each("Pow", 1, "o", "p"), {"o": np.array([1 << 30]), "p": np.array(32)}, "64 bits"),
+    (chain("Tile", 40, "w", "t"), {"w": np.arange(8), "t": np.array([16])}, "could not"),
+    (each("Split", 20, "long", axis=1, num_outputs=4096), {"long": np.ones((2, 4096), "f")},
+     "more than 50,000 tensors"),
+    (each("Slice", 40, "long", "a", "b", "c", "a"), {"long": np.ones((1, 65536), "f"),
+     "a": np.array([-1]), "b": np.array([-1 << 60]), "c": np.array([1])}, NUMBERS),
+    (each("ConstantOfShape", 3, "s"), {"s": np.array([100_000_000])}, "300,000,000 elements"),
+    (each("Reshape", 1, "x", "s"), {"s": np.array([2, 3] + [1] * 31)}, "33 dimensions"),
+    ([helper.make_node("Relu", ["v1"], ["v0"]), helper.make_node("Relu", ["v0"], ["v1"])], {},
+     "reads 'v1', which nothing before"),
+], ids=lambda value: value[0].op_type if isinstance(value, list) else "")
+def test_lists_and_numbers_that_grow_are_refused(nodes, weights, reason, tmp_path):
+    nodes = [*nodes, helper.make_node("Relu", ["x"], ["y"])]
+    refused(made(tmp_path / "net.onnx", nodes, {"x": [2, 3]}, weights, 18), reason)
+
+
+def test_sizes_that_are_left_open_cannot_grow_either(tmp_path):
+    nodes = [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Gather", ["s", "z"], ["n"]),
+             *chain("Mul", 8, "w", "n"), helper.make_node("Relu", ["x"], ["y"])]
+    path = made(tmp_path / "net.onnx", nodes, {"x": ["n", 3]}, {"z": np.array(0),
+                                                               "w": np.arange(2, 3002)})
+    module = agree(path, pictures(2, 3)).module
+    assert len(module.programs[0].program.steps) == 1  # a batch of 2 leaves nothing to compute
+
+
+def test_sizes_are_not_tried_without_end(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(onnx_sizes_tried, "lowered",
+                        lambda *given: tried.append(given) or onnx_lowering.lowered(*given))
+    nodes = [*chain("Relu", 1500, "x"), helper.make_node("Flatten", ["v1499"], ["f"]),
+             helper.make_node("Gemm", ["f", "w"], ["y"])]
+    path = made(tmp_path / "net.onnx", nodes, {"x": ["n", "c", "h", "w"]}, {"w": W((7, 5), "f")})
+    refused(path, "Gemm")
+    assert 1 < len(tried) < 10
+
+
+@pytest.mark.parametrize(("names", "reason"), [
+    ([f"/{'/'.join(['a'] * 63)}/b{n}/R" for n in range(2500)], "too many layers inside layers"),
+    ([f"/{'/'.join(f'a{n}x{depth}' for depth in range(30))}/R" for n in range(400)],
+     "more than 10,000 layers"),
+])
+def test_too_many_layers_are_refused(names, reason, tmp_path):
+    nodes = [helper.make_node("Relu", ["x"], [f"v{n}"], name) for n, name in enumerate(names)]
+    nodes.append(helper.make_node("Relu", ["v0"], ["y"]))
+    refused(made(tmp_path / "net.onnx", nodes, {"x": [2, 3]}), reason)
+
+
+@pytest.mark.parametrize("name", [".".join("a" * 20_000), "a" * 100_000, "_1" * 20_000])
+def test_long_names_of_tensors_are_replaced(name, tmp_path):
+    path = made(tmp_path / "net.onnx", [helper.make_node("Add", ["x", name], ["y"])], {"x": [2, 3]},
+                {name: np.ones(3, "f")})
+    module = agree(path, pictures(2, 3)).module
+    assert max(map(len, module.state_dict())) < 100
+
+
+def test_tensors_named_alike_are_all_kept(tmp_path):
+    names = [f"val_{n}" for n in range(1500)]
+    nodes = [helper.make_node("Add", ["x" if n == 0 else f"v{n - 1}", name], [f"v{n}"],
+                              f"/a/m{n}") for n, name in enumerate(names)]
+    nodes[-1].output[0] = "y"
+    path = made(tmp_path / "net.onnx", nodes, {"x": [2, 3]},
+                {name: np.full(3, n / 1000, "f") for n, name in enumerate(names)})
+    assert len(agree(path, pictures(2, 3)).module.state_dict()) == len(names)
+
+
+@pytest.mark.parametrize("name", ["n0~", "value", "value~1"])
+def test_tensors_named_like_ours_are_told_apart(name, tmp_path):
+    nodes = [helper.make_node("Shape", ["x"], ["s"]),
+             helper.make_node("Slice", ["s", "zero", "one"], ["b"]),
+             helper.make_node("Concat", ["b", "minus"], ["to"], axis=0),
+             helper.make_node("Add", ["x", name], ["sum"]),
+             helper.make_node("Reshape", ["sum", "to"], ["y"])]
+    weights = {"zero": np.array([0]), "one": np.array([1]), "minus": np.array([-1]),
+               name: W(3, "f")}
+    agree(made(tmp_path / "net.onnx", nodes, {"x": ["n", 3]}, weights), pictures(4, 3))
+
+
+def calls_of(function, count):
+    return [helper.make_node(function, ["x" if n == 0 else f"v{n - 1}"], [f"v{n}"], domain="mine")
+            for n in range(count)]
+
+
+def body_of(name, *nodes, inputs=("a",)):
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mine", 1)]
+    return helper.make_function("mine", name, inputs, ["b"], nodes, opsets)
+
+
+@pytest.mark.parametrize(("function", "reason"), [
+    (body_of("f", helper.make_node("f", ["a"], ["b"], domain="mine")), "unfold|call themselves"),
+    (body_of("f", helper.make_node("Relu", ["a"], ["q" * 1_000_000]),
+             helper.make_node("Relu", ["q" * 1_000_000], ["b"])), "unfold to more than"),
+    (body_of("f", helper.make_node("Relu", ["a"], ["b"], **{f"a{n}": n for n in range(2000)})),
+     "unfold to more than"),
+    (body_of("f", helper.make_node("Relu", ["a"], ["b"]),
+             inputs=["a", *(f"i{n}" for n in range(60_000))]), "unfold to more than"),
+    (body_of("f", helper.make_node("Concat", ["a"] * 1000, ["b"], axis=0)),
+     "read more than 100,000 values"),
+    (body_of("f", *[helper.make_node("Relu", ["a"], ["b"])] * 30), "unfold to more than"),
+], ids=["cycle", "names", "attributes", "inputs", "reads", "nodes"])
+def test_functions_that_unfold_to_much_are_refused(function, reason, tmp_path):
+    nodes = [*calls_of("f", 300), helper.make_node("Relu", ["v299"], ["y"])]
+    refused(made(tmp_path / "net.onnx", nodes, {"x": [2, 3]}, functions=[function],
+                 opsets=[helper.make_opsetid("mine", 1)]), reason)
+
+
+def test_branches_inside_branches_are_refused_unread(tmp_path):
+    graph = helper.make_graph([], "g", [], [])
+    for _ in range(10):
+        branch = helper.make_node("If", ["c"], ["y"], then_branch=graph, else_branch=graph)
+        graph = helper.make_graph([branch], "g", [], [])
+    path = made(tmp_path / "net.onnx", [helper.make_node("Loop", ["x"], ["y"], body=graph)],
+                {"x": [2, 3]})
+    refused(path, "loop or branch")
+
+
+def with_places(path, code, places, count=1000):
+    """A file whose tensors lie at these offsets of weights.bin, each `count` elements."""
+    made(path, [helper.make_node("Relu", ["x"], ["y"])], {"x": [2, 3]})
+    model = onnx.load(path)
+    for n, (name, offset) in enumerate(places):
+        tensor = model.graph.initializer.add(name=f"w{n}", dims=[count], data_type=code,
+                                             data_location=TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value=name)
+        tensor.external_data.add(key="offset", value=str(offset))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_external_data_that_overlaps_or_is_spread_out_is_refused(tmp_path):
+    (tmp_path / "weights.bin").write_bytes(bytes(8000))
+    overlapping = [("weights.bin", 0), ("weights.bin", 4)]
+    refused(with_places(tmp_path / "net.onnx", FLOAT, overlapping), "overlaps")
+    spread = [(f"w{n}.bin", 0) for n in range(257)]
+    for name, _ in spread:
+        (tmp_path / name).write_bytes(bytes(4))
+    refused(with_places(tmp_path / "net.onnx", FLOAT, spread, 1), "more than 256 separate files")
+    refused(with_places(tmp_path / "net.onnx", FLOAT, [("a" * 300, 0)]), "missing")
+    with (tmp_path / "sparse.bin").open("wb") as file:
+        file.truncate(UPLOADED.unpacked_bytes + 1)  # a hole, which takes no room on disk
+    path = with_places(tmp_path / "net.onnx", FLOAT, [("sparse.bin", 0)])
+    with limited_to(UPLOADED):
+        refused(path, "'sparse.bin' is too large")
+
+
+def test_external_data_that_is_the_same_is_read_once(tmp_path):
+    (tmp_path / "weights.bin").write_bytes(bytes(2001))
+    path = with_places(tmp_path / "net.onnx", TensorProto.FLOAT16, [("weights.bin", 1)] * 50)
+    tensors = onnx_file.read_model(path).weights.values()
+    assert len(tensors) == 50
+    assert len({tensor.data_ptr() for tensor in tensors}) == 1
+
+
+def test_text_that_is_not_needed_is_not_read(tmp_path):
+    path = with_bytes(tmp_path / "net.onnx", field(1, field(1, b"x") + field(2, b"z") + field(
+        4, b"Relu") + metadata(b"stack", b"a" * 17_000_000)))
+    assert FORMAT.load(path, Card()).module(torch.ones(2, 3)).sum() == 6
+
+
+@pytest.mark.parametrize("names", ["[" * 1_000_000, f"[{'9' * 1_000_000}]", "[[]]", "{}"])
+def test_class_names_that_are_none_are_left_out(names, tmp_path):
+    path = made(tmp_path / "net.onnx", [helper.make_node("Relu", ["x"], ["y"])], {"x": [2, 3]},
+                names=names)
+    assert FORMAT.load(path, Card()).card.class_names is None
+
+
+def test_a_check_of_a_larger_batch_computes_nothing_large(tmp_path):
+    nodes = [helper.make_node("Reshape", ["x", "t"], ["r"]),
+             helper.make_node("Expand", ["r", "e"], ["b"]), helper.make_node("Relu", ["b"], ["c"]),
+             helper.make_node("ReduceMean", ["c"], ["m"], axes=[2], keepdims=0),
+             helper.make_node("Reshape", ["m", "u"], ["y"])]
+    weights = {"t": np.array([2, 3, 1]), "u": np.array([2, 3])}
+    for length, is_freed in ((100, True), (80_000_000, False)):
+        path = made(tmp_path / "net.onnx", nodes, {"x": [2, 3, 1, 1]},
+                    weights | {"e": np.array([1, 1, length])})
+        notes = FORMAT.load(path, Card()).notes
+        assert any("were freed" in note for note in notes) == is_freed
 
 
 def test_an_upload_has_smaller_limits(tmp_path):

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from core.graph.onnx_builder import MOST_KNOWN, Builder, Value, refused
+from core.graph.onnx_builder import MOST_KNOWN, Builder, refused
 from core.graph.onnx_reductions import axes_of
 from core.graph.onnx_sizes import Size, UndecidedError
+from core.graph.onnx_values import Value
 from core.graph.onnx_windows import torch_pads
 
 Ints = list[int] | None

@@ -5,7 +5,6 @@ on smaller and on larger inputs: what differs follows from the input, and become
 computed on each run; all else is a constant.
 """
 
-from dataclasses import dataclass
 from math import prod
 from typing import Any, NoReturn
 
@@ -13,30 +12,19 @@ import numpy as np
 import torch
 
 from core.errors import UserError
-from core.graph.nodes import MOST_NODES, Call, Node, Ref, Weight, output_names
+from core.graph.nodes import Call, Node, Ref, Weight, output_names
 from core.graph.onnx_sizes import Size, UndecidedError
-from core.graph.onnx_tensors import Tensors
+from core.graph.onnx_tensors import MOST_AXES, Tensors
+from core.graph.onnx_values import Value
 from core.graph.operators import resolve
 from core.graph.running import State, bind, computed
 
 MOST_KNOWN = 4096  # elements of a tensor that is computed while the file is read
+MOST_NUMBERS = 1_000_000  # such elements of all values together
+MOST_NODES = 8_000  # with those that compute sizes; ONNX's operators are up to ten of torch's
+MOST_RESULTS = 50_000  # tensors that nodes give
+MOST_FILLED = 250_000_000  # elements of tensors of one number, which files state in a few bytes
 META = torch.device("meta")
-
-
-@dataclass(frozen=True, eq=False)
-class Value:
-    """A tensor of the graph. known: its elements (numbers, Sizes), where reading the file tells
-    them; name: None for what is known and has not been needed as a tensor."""
-
-    name: Ref | None
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    known: np.ndarray | None = None
-    is_literal: bool = True
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape)
 
 
 class Builder:
@@ -51,7 +39,8 @@ class Builder:
         self.fixed: set[str] = set()  # values that follow from weights alone
         self._tensors = tensors
         self._runs = [({}, State(META)) for _ in range(runs)]
-        self._count = 0
+        self._count = self._results = self._filled = 0
+        self._numbers_left = MOST_NUMBERS
         self._numbers: dict[tuple, Size] = {}
         self._made: dict[int, Value] = {}
 
@@ -69,16 +58,16 @@ class Builder:
         self.fixed.add(name)
         for values, _ in self._runs:
             values[name] = torch.empty_like(tensor, device=META)
-        known = None
-        if tensor.numel() <= (64 if floating else MOST_KNOWN):
-            known = np.empty(tensor.numel(), object)
-            known[:] = tensor.reshape(-1).tolist()
-            known = known.reshape(tuple(tensor.shape))
-        return Value(Ref(name), tuple(tensor.shape), tensor.dtype, known, is_literal)
+        told = tensor if tensor.numel() <= (64 if floating else MOST_KNOWN) else None
+        return Value(Ref(name), tuple(tensor.shape), tensor.dtype, told, is_literal)
 
     def add_filled(self, name: str, shape: list[int], fill: float, dtype: torch.dtype) -> Value:
         """A tensor of one number, as files without trained weights have them."""
-        self._tensors.count(prod(shape))
+        self._filled += prod(shape)
+        self._tensors.check(self._filled)
+        if self._filled > MOST_FILLED:
+            raise ValueError(f"too large: tensors of one number have {self._filled:,} elements, "
+                             f"the limit is {MOST_FILLED:,}")
         one = torch.full((), fill, dtype=dtype)
         return self.add_weight(name, one.expand(shape))  # a large one takes no memory
 
@@ -93,9 +82,6 @@ class Builder:
         return tuple(map(self._value, names))
 
     def _emit(self, operator: str, arguments: tuple, keywords: dict, outputs: Any) -> Any:
-        if len(self.nodes) >= MOST_NODES:
-            raise UserError(f"the graph has more than {MOST_NODES:,} nodes, the limit. Save the "
-                            "network's state dict.")
         given = tuple(self._argument(argument) for argument in arguments)
         keywords = {key: self._argument(value) for key, value in keywords.items()}
         node = Node(f"aten.{operator}", given, keywords, outputs, self.calls, self.where)
@@ -105,8 +91,27 @@ class Builder:
         read = [part for part in (*given, *keywords.values()) if isinstance(part, Ref)]
         if read and all(name in self.fixed for name in read):
             self.fixed.update(output_names(outputs))
-        self.nodes.append(node)
+        self._append(node)
         return outputs
+
+    def _append(self, node: Node) -> None:
+        if len(self.nodes) >= MOST_NODES:
+            raise UserError(f"it takes more than {MOST_NODES:,} nodes of ours, the limit. Save the "
+                            "network's state dict.")
+        self.nodes.append(node)
+
+    @property
+    def effort(self) -> int:
+        """What was done so far, in nodes that ran; numbers take a fiftieth of that."""
+        return len(self.nodes) * len(self._runs) + (MOST_NUMBERS - self._numbers_left) // 50
+
+    def spend(self, numbers: int) -> None:
+        """Raises UserError where too many numbers are computed while the file is read."""
+        self._numbers_left -= numbers
+        if self._numbers_left < 0:
+            raise UserError(f"{self.where}: with it more than {MOST_NUMBERS:,} numbers would be "
+                            "computed while the file is read, the limit. Save the network's state "
+                            "dict.")
 
     def _argument(self, argument: Any) -> Any:
         if isinstance(argument, Value):
@@ -120,7 +125,7 @@ class Builder:
     def _new_name(self, wanted: str = "value") -> str:
         """A name of its own; the count only grows, so that files cannot make this slow."""
         name = wanted
-        while name in self._runs[0][0] or name == "value":
+        while name in self._runs[0][0] or name == "value" or name.endswith("~"):  # as numbers are
             self._count += 1
             name = f"{wanted}~{self._count}"
         return name
@@ -129,6 +134,12 @@ class Builder:
         tensor = self._runs[0][0][name]
         if not isinstance(tensor, torch.Tensor):
             raise TypeError("its result is no tensor")
+        if tensor.dim() > MOST_AXES:
+            raise ValueError(f"its result has {tensor.dim()} dimensions, the limit is {MOST_AXES}")
+        self._results += 1
+        if self._results > MOST_RESULTS:
+            raise UserError(f"its nodes give more than {MOST_RESULTS:,} tensors, the limit. Save "
+                            "the network's state dict.")
         return Value(Ref(name), tuple(tensor.shape), tensor.dtype)
 
     def sizes(self, value: Value) -> list[int | Size]:
@@ -144,7 +155,7 @@ class Builder:
         key = (operator, *((type(part), part) for part in arguments))
         if key not in self._numbers:
             name = f"n{len(self._numbers)}~"
-            self.nodes.append(Node(f"{kind}.{operator}", arguments, {}, name, (), self.where))
+            self._append(Node(f"{kind}.{operator}", arguments, {}, name, (), self.where))
             for (_, state), value in zip(self._runs, values, strict=True):
                 state.numbers[name] = value
             self._numbers[key] = Size(name, values, self.arithmetic)
@@ -165,6 +176,7 @@ class Builder:
               shape: tuple[int, ...] | None = None) -> Value:
         """A value whose elements are numbers and Sizes."""
         array = np.empty(np.shape(elements) if shape is None else shape, object)
+        self.spend(array.size)
         array[...] = elements
         return Value(None, array.shape, dtype, array)
 
@@ -188,16 +200,17 @@ class Builder:
 
     def operand(self, value: Value, beside: Value) -> Any:
         """The value, or its number where it is one that only broadcasts."""
-        alone = value.known is not None and value.known.size == 1 and value.is_literal
+        alone = value.is_known and value.size == 1 and value.is_literal
         return value.known.reshape(-1)[0] if alone and value.rank <= beside.rank else value
 
     def numbers(self, value: Value | None, meaning: str) -> list[Any] | None:
         """The elements of a value that tells sizes, axes and the like; None if left out."""
         if value is None:
             return None
-        if value.known is None:
+        if not value.is_known:
             raise UserError(f"{self.where}: its {meaning} depend on values that the network "
                             "computes, which is not supported. Export it with fixed sizes.")
+        self.spend(value.size)
         return list(value.known.reshape(-1))
 
     def whole(self, value: Value | None, meaning: str) -> list[int] | None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from core.graph.onnx_builder import Builder, Value, refused
+from core.graph.onnx_builder import Builder, refused
 from core.graph.onnx_tensors import WORKING
+from core.graph.onnx_values import Value
 
 Lowering = Callable[..., Any]
 
@@ -27,7 +28,7 @@ def _binary(name: str) -> Lowering:
     """The second operand may be a plain number; the first only where the order does not matter."""
 
     def lower(b: Builder, x: Value, y: Value) -> Value:
-        if name in ("add", "mul") and x.known is not None:
+        if name in ("add", "mul") and x.is_known:
             x, y = y, x
         other = b.operand(y, x)
         return b.node(f"{name}.{'Tensor' if isinstance(other, Value) else 'Scalar'}", x, other)

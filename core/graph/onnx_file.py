@@ -3,16 +3,21 @@
 Fields: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.errors import UserError
 from core.file_map import FileMap
-from core.graph.nodes import MOST_NODES
-from core.graph.onnx_model import Declared, Function, OnnxModel, OnnxNode, Reference
-from core.graph.onnx_tensors import WORKING, Tensors, pairs
-from core.graph.onnx_wire import Wire, floats, numbers, signed, text
+from core.graph.onnx_model import MOST_NODES, Declared, Function, OnnxModel, OnnxNode, Reference
+from core.graph.onnx_names import READ
+from core.graph.onnx_tensors import MOST_AXES, WORKING, Tensors, pairs
+from core.graph.onnx_wire import STATE_DICT, Wire, floats, numbers, signed, single
 from core.limits import current_limits
 from core.text_of_files import shown
 
@@ -26,10 +31,13 @@ ATTRIBUTE = {1: "name", 2: "f", 3: "i", 4: "s", 5: "t", 6: "graph", 7: "floats",
              21: "reference", 22: "sparse", 23: "sparses"}
 FUNCTION = {1: "name", 4: "inputs", 5: "outputs", 6: "attributes", 7: "nodes", 9: "opsets",
             10: "domain", 11: "defaults", 13: "overload"}
-VALUE, TYPE, TENSOR_TYPE = {1: "name", 2: "type"}, {1: "tensor"}, {1: "element", 2: "shape"}
+VALUE, TYPE, TENSOR_TYPE = {1: "name", 2: "kind"}, {1: "tensor"}, {1: "element", 2: "shape"}
 SHAPE, DIMENSION, OPSET = {1: "dims"}, {1: "size", 2: "name"}, {1: "domain", 2: "version"}
 OWN_DOMAINS = ("", "ai.onnx")
 KINDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
+MOST_NUMBERS = 1_000_000  # in lists among the nodes' attributes
+MOST_ENDS = 1_000  # inputs, and outputs
+LONGEST_SIDE = 1 << 30
 
 
 def read_model(path: Path) -> OnnxModel:
@@ -43,28 +51,39 @@ class _Reading:
         self.wire = wire
         self.tensors = tensors
         self.nodes_left = MOST_NODES
+        self.numbers_left = MOST_NUMBERS
 
     def model(self, file: FileMap) -> OnnxModel:
         said = self.wire.message(file.view(0, len(file)), MODEL)
         if not said["graph"]:
             raise ValueError("it holds no graph")
-        graph = self.wire.message(said["graph"][-1], GRAPH)
+        if len(said["graph"]) > 1:
+            raise ValueError("it holds several graphs")
+        graph = self.wire.message(said["graph"][0], GRAPH)
         if graph["sparse"]:
             raise UserError("it has sparse weights, which are not read. Export it with dense ones.")
-        if len(graph["tensors"]) > (limit := current_limits().tensors):
-            raise UserError(f"it has {len(graph['tensors']):,} tensors, the limit is {limit:,}. "
-                            "Save the network's state dict.")
+        _check_count(graph["tensors"], current_limits().tensors, "tensors")
+        _check_count(graph["outputs"], MOST_ENDS, "outputs")
         opset = self._opset(said["opsets"])
-        weights = dict(self.tensors.read(data) for data in graph["tensors"])
-        inputs = [self._declared(data) for data in graph["inputs"]]  # older files list weights too
-        producer = " ".join(text(part) for key in ("producer", "producer_version")
-                            for part in said[key][-1:])
+        weights = _once([self.tensors.read(data) for data in graph["tensors"]], "tensor")
+        producer = " ".join(self._text(said[key]) for key in ("producer", "producer_version")
+                            if said[key])
         return OnnxModel(
-            producer, int(said["ir"][-1]) if said["ir"] else 0, opset,
-            self._nodes(graph["nodes"], opset), weights,
-            tuple(given for given in inputs if given.name not in weights),
-            tuple(map(self._declared, graph["outputs"])), self._entries(said["metadata"]),
-            dict(self._function(data, opset) for data in said["functions"]), self.tensors)
+            producer, said["ir"][-1] if said["ir"] else 0, opset,
+            self._nodes(graph["nodes"], opset), weights, self._inputs(graph["inputs"], weights),
+            tuple(Declared(self._text(self.wire.message(data, VALUE)["name"]), None)
+                  for data in graph["outputs"]), self._entries(said["metadata"]),
+            self._functions(said["functions"], opset), self.tensors)
+
+    def _text(self, said: list) -> str:
+        return self.wire.text(said[-1]) if said else ""
+
+    def _inputs(self, said: list, weights: dict[str, Any]) -> tuple[Declared, ...]:
+        """Those that are given; older files list weights, too."""
+        _check_count(said, MOST_ENDS + len(weights), "inputs")
+        inputs = [given for given in map(self._declared, said) if given.name not in weights]
+        _check_count(inputs, MOST_ENDS, "inputs")
+        return tuple(_once([(given.name, given) for given in inputs], "input").values())
 
     def _entries(self, said: list) -> dict[str, str]:
         return pairs(self.wire, said)
@@ -73,26 +92,24 @@ class _Reading:
         """The version of ONNX's own operators."""
         for data in said:
             found = self.wire.message(data, OPSET)
-            if (text(found["domain"][-1]) if found["domain"] else "") in OWN_DOMAINS:
+            if self._text(found["domain"]) in OWN_DOMAINS:
                 default = found["version"][-1] if found["version"] else default
         return default
 
     def _nodes(self, said: list, opset: int) -> tuple[OnnxNode, ...]:
         self.nodes_left -= len(said)
         if self.nodes_left < 0:
-            raise UserError(f"it has more than {MOST_NODES:,} nodes, the limit. Save the network's "
-                            "state dict.")
+            raise UserError(f"it has more than {MOST_NODES:,} nodes, the limit. {STATE_DICT}")
         return tuple(self._node(data, opset) for data in said)
 
     def _node(self, data: memoryview, opset: int) -> OnnxNode:
         said = self.wire.message(data, NODE)
-        name, operator, domain = (text(said[key][-1]) if said[key] else ""
-                                  for key in ("name", "operator", "domain"))
+        name, operator, domain = (self._text(said[key]) for key in ("name", "operator", "domain"))
+        inputs, outputs = (tuple(map(self.wire.text, said[key])) for key in ("inputs", "outputs"))
         node = OnnxNode(operator, "" if domain in OWN_DOMAINS else domain, name,
-                        tuple(map(text, said["inputs"])), tuple(map(text, said["outputs"])), {},
-                        self._entries(said["metadata"]), opset)
+                        inputs, outputs, {}, pairs(self.wire, said["metadata"], READ), opset)
         if said["overload"]:
-            node = replace(node, operator=f"{operator}:{text(said['overload'][-1])}")
+            node = replace(node, operator=f"{operator}:{self._text(said['overload'])}")
         attributes = [self._attribute(attribute) for attribute in said["attributes"]]
         unreadable = next((key for key, value in attributes if value is None), "")
         return replace(node, attributes=dict(attributes), unreadable=unreadable)
@@ -100,29 +117,38 @@ class _Reading:
     def _attribute(self, data: memoryview) -> tuple[str, Any]:
         """Its name and value; None where it holds a graph or another thing that is not read."""
         said = self.wire.message(data, ATTRIBUTE)
-        name = text(said["name"][-1]) if said["name"] else ""
+        name = self._text(said["name"])
         if said["reference"]:
-            return name, Reference(text(said["reference"][-1]))
+            return name, Reference(self._text(said["reference"]))
         kind = KINDS.get(said["type"][-1]) if said["type"] else None
         if not said["type"] or said["type"][-1] == 0:  # files of IR version 1 leave it out
             kind = next((key for key in KINDS.values() if said[key]), None)
         if kind is None or (kind == "t" and not said["t"]):
             return name, None
         readers = {
-            "f": lambda: float(floats(said["f"])[-1]) if said["f"] else 0.0,
+            "f": lambda: single(said["f"]),
             "i": lambda: signed(said["i"][-1]) if said["i"] else 0,
-            "s": lambda: text(said["s"][-1]) if said["s"] else "",
+            "s": lambda: self._text(said["s"]),
             "t": lambda: self.tensors.read(said["t"][-1])[1],
-            "floats": lambda: floats(said["floats"]).tolist(),
-            "ints": lambda: numbers(said["ints"]).tolist(),
-            "strings": lambda: list(map(text, said["strings"])),
+            "floats": lambda: self._listed(floats, said["floats"], name),
+            "ints": lambda: self._listed(numbers, said["ints"], name),
+            "strings": lambda: list(map(self.wire.text, said["strings"])),
         }
         return name, readers[kind]()
 
+    def _listed(self, read: Callable[..., np.ndarray], said: list, name: str) -> list:
+        try:
+            found = read(said, self.numbers_left).tolist()
+        except ValueError as error:
+            raise UserError(f"the attribute {shown(name)}: {error} (the limit is {MOST_NUMBERS:,} "
+                            f"in all attributes). {STATE_DICT}") from error
+        self.numbers_left -= len(found)
+        return found
+
     def _declared(self, data: memoryview) -> Declared:
         said = self.wire.message(data, VALUE)
-        name = text(said["name"][-1]) if said["name"] else ""
-        kind = self.wire.message(said["type"][-1], TYPE) if said["type"] else {"tensor": []}
+        name = self._text(said["name"])
+        kind = self.wire.message(said["kind"][-1], TYPE) if said["kind"] else {"tensor": []}
         if not kind["tensor"]:
             return Declared(name, None)
         tensor = self.wire.message(kind["tensor"][-1], TENSOR_TYPE)
@@ -132,17 +158,45 @@ class _Reading:
                             "unknown or unsupported. Export it with numbers as input.")
         if not tensor["shape"]:
             return Declared(name, None, WORKING[code])
-        dims = [self.wire.message(dim, DIMENSION)["size"]
-                for dim in self.wire.message(tensor["shape"][-1], SHAPE)["dims"]]
-        sizes = tuple(signed(dim[-1]) if dim and signed(dim[-1]) > 0 else None for dim in dims)
-        return Declared(name, sizes, WORKING[code])
+        return Declared(name, self._sizes(tensor["shape"][-1], name), WORKING[code])
+
+    def _sizes(self, data: memoryview, name: str) -> tuple[int | None, ...]:
+        dims = self.wire.message(data, SHAPE)["dims"]
+        _check_count(dims, MOST_AXES, f"dimensions of the input {shown(name)}")
+        said = [self.wire.message(dim, DIMENSION)["size"] for dim in dims]
+        sizes = tuple(signed(dim[-1]) if dim and signed(dim[-1]) > 0 else None for dim in said)
+        if prod(size or 1 for size in sizes) > LONGEST_SIDE:
+            raise UserError(f"the input {shown(name)} has {' × '.join(map(str, sizes))} elements, "
+                            f"too large: the limit is {LONGEST_SIDE:,}. Export it for smaller "
+                            "pictures.")
+        return sizes
+
+    def _functions(self, said: list, opset: int) -> dict[tuple[str, str, str], Function]:
+        _check_count(said, MOST_NODES, "functions")
+        return dict(self._function(data, opset) for data in said)
 
     def _function(self, data: memoryview, opset: int) -> tuple[tuple[str, str, str], Function]:
         said = self.wire.message(data, FUNCTION)
-        domain, name, overload = (text(said[key][-1]) if said[key] else ""
-                                  for key in ("domain", "name", "overload"))
-        names = (tuple(map(text, said[key])) for key in ("inputs", "outputs", "attributes"))
+        domain, name, overload = (self._text(said[key]) for key in ("domain", "name", "overload"))
+        names = (tuple(map(self.wire.text, said[key])) for key in
+                 ("inputs", "outputs", "attributes"))
         defaults = dict(self._attribute(attribute) for attribute in said["defaults"])
         nodes = self._nodes(said["nodes"], self._opset(said["opsets"], opset))
         domain = "" if domain in OWN_DOMAINS else domain
         return (domain, name, overload), Function(*names, defaults, nodes)
+
+
+def _check_count(said: list, most: int, what: str) -> None:
+    if len(said) > most:
+        raise UserError(f"it has {len(said):,} {what}, the limit is {most:,}. {STATE_DICT}")
+
+
+def _once(named: list[tuple[str, Any]], what: str) -> dict[str, Any]:
+    """By name. Raises UserError where two have the same one, so that it is open which is meant."""
+    found = dict(named)
+    if len(found) < len(named):
+        names = Counter(name for name, _ in named)
+        twice = max(names, key=names.__getitem__)
+        raise UserError(f"it has the {what} {shown(twice)} {names[twice]} times (a duplicate "
+                        "name). Export it again.")
+    return found

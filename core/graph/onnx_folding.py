@@ -11,16 +11,19 @@ import numpy as np
 import torch
 
 from core.graph.checked_operators import LARGEST_NUMBER
-from core.graph.onnx_builder import MOST_KNOWN, Builder, Value
+from core.graph.onnx_builder import MOST_KNOWN, Builder
 from core.graph.onnx_numbers import divided, is_float, larger, power, root, rounded, smaller
 from core.graph.onnx_sizes import Size
 from core.graph.onnx_tensors import WORKING
+from core.graph.onnx_values import Value
+
+MOST_PARTS = 256  # of a split of known numbers; sizes are split into a few
 
 
 def fold(builder: Builder, name: str, inputs: list[Value | None],
          attributes: dict[str, Any]) -> tuple[Value, ...] | None:
     """The results of an operator whose inputs are all known; None where it must be a node."""
-    if name not in _FOLDED or not inputs or any(v is None or v.known is None for v in inputs):
+    if name not in _FOLDED or not inputs or not all(v and v.is_known for v in inputs):
         return None
     function, dtype = _FOLDED[name]
     result_type = dtype or inputs[1 if name == "Where" else 0].dtype
@@ -28,17 +31,24 @@ def fold(builder: Builder, name: str, inputs: list[Value | None],
         result_type = WORKING.get(attributes["to"])
     elif name == "ConstantOfShape":
         result_type = attributes["value"].dtype if "value" in attributes else torch.float32
+    builder.spend(sum(value.size for value in inputs))
     try:
         results = function(builder, *(value.known for value in inputs), **attributes)
     except TypeError:
         return None  # attributes of another kind: the operator itself says which
     several = results if isinstance(results, list) else [results]
-    if any(isinstance(number, int) and abs(number) >= LARGEST_NUMBER
-           for part in several for number in np.ravel(part)):
-        raise ValueError("a number has more than 64 bits")
     if result_type is None or sum(np.size(part) for part in several) > MOST_KNOWN:
         return None
+    for part in several:
+        for number in np.ravel(part):
+            _bounded(number)
     return tuple(builder.known(part, result_type, np.shape(part)) for part in several)
+
+
+def _bounded(number: Any) -> Any:
+    if isinstance(number, int) and abs(number) >= LARGEST_NUMBER:
+        raise ValueError("a number has more than 64 bits")
+    return number
 
 
 def _each(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
@@ -106,6 +116,8 @@ def _reshaped(builder: Builder, x: np.ndarray, shape: np.ndarray, *,
 
 def _split(builder: Builder, x: np.ndarray, sizes: np.ndarray, *,
            axis: int = 0) -> list[np.ndarray]:
+    if len(sizes) > MOST_PARTS:
+        raise TypeError
     return np.split(x, np.cumsum(sizes.reshape(-1).tolist())[:-1], axis)
 
 
@@ -155,10 +167,14 @@ def _expanded(builder: Builder, x: np.ndarray, shape: np.ndarray) -> np.ndarray:
 
 
 def _taken(builder: Builder, x: np.ndarray, index: np.ndarray, *, axis: int = 0) -> np.ndarray:
+    if index.size * (x.size // max(x.shape[axis], 1)) > MOST_KNOWN:
+        raise TypeError
     return np.take(x, index.astype(np.int64), axis)
 
 
 def _joined(builder: Builder, *parts: np.ndarray, axis: int) -> np.ndarray:
+    if sum(part.size for part in parts) > MOST_KNOWN:
+        raise TypeError
     return np.concatenate(parts, axis)
 
 
@@ -179,7 +195,7 @@ _FOLDED: dict[str, tuple[Callable[..., Any], torch.dtype | None]] = {
     "Squeeze": (_axes_removed, _SAME), "Unsqueeze": (_axes_added, _SAME),
     "Slice": (_sliced, _SAME), "Gather": (_taken, _SAME), "Concat": (_joined, _SAME),
     "Reshape": (_reshaped, _SAME), "Split": (_split, _SAME), "Expand": (_expanded, _SAME),
-    "ReduceProd": (_reduced(lambda a, b: a * b), _SAME),
+    "ReduceProd": (_reduced(lambda a, b: _bounded(a * b)), _SAME),
     "ReduceSum": (_reduced(lambda a, b: a + b), _SAME),
     "ReduceMax": (_reduced(larger), _SAME), "ReduceMin": (_reduced(smaller), _SAME),
     "ConstantOfShape": (_filled, _INT), "Range": (_counted, _SAME),

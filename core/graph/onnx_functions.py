@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import UserError
-from core.graph.nodes import MOST_NODES
-from core.graph.onnx_model import Function, OnnxModel, OnnxNode, Reference
+from core.graph.onnx_model import MOST_NODES, Function, OnnxModel, OnnxNode, Reference
+from core.graph.onnx_names import LONGEST
 from core.text_of_files import shown
 
 DEEPEST_CALLS = 32
+MOST_READ = 100_000  # values that all nodes read; the largest real network that was met: 15,000
+MOST_COPIED = 1 << 24  # letters of names, and attributes, that unfolding writes again
 
 
 def without_functions(model: OnnxModel) -> tuple[OnnxNode, ...]:
@@ -23,22 +25,32 @@ def without_functions(model: OnnxModel) -> tuple[OnnxNode, ...]:
 class _Inlining:
     def __init__(self, functions: dict[tuple[str, str, str], Function]) -> None:
         self.functions = functions
-        self.calls = self.count = 0
+        self.sizes = {key: _copied(function) for key, function in functions.items()}
+        self.calls = self.count = self.read = self.copied = 0
 
     def nodes(self, nodes: tuple[OnnxNode, ...], depth: int) -> Iterator[OnnxNode]:
         for node in nodes:
             name, _, overload = node.operator.partition(":")
-            function = self.functions.get((node.domain, name, overload))
-            self.count += 1
-            if self.count > MOST_NODES or depth > DEEPEST_CALLS:
-                raise UserError(f"its functions, such as {shown(name)}, unfold to more than "
-                                f"{MOST_NODES:,} nodes or call themselves, which is too large. "
-                                "Export the network again with a newer torch.")
-            if function is None:
+            key = node.domain, name, overload
+            self._check(node, name, depth)
+            if key not in self.functions:
                 yield node
                 continue
             self.calls += 1
-            yield from self.nodes(self._body(node, function, f"{name}~{self.calls}~"), depth + 1)
+            self.copied += self.sizes[key]
+            prefix = f"{name[:LONGEST]}~{self.calls}~"
+            yield from self.nodes(self._body(node, self.functions[key], prefix), depth + 1)
+
+    def _check(self, node: OnnxNode, name: str, depth: int) -> None:
+        self.count += 1
+        self.read += len(node.inputs)
+        if self.count > MOST_NODES or depth > DEEPEST_CALLS or self.copied > MOST_COPIED:
+            raise UserError(f"its functions, such as {shown(name)}, unfold to more than "
+                            f"{MOST_NODES:,} nodes or call themselves, which is too large. "
+                            "Export the network again with a newer torch.")
+        if self.read > MOST_READ:
+            raise UserError(f"its nodes read more than {MOST_READ:,} values, the limit. "
+                            "Save the network's state dict.")
 
     def _body(self, call: OnnxNode, function: Function, prefix: str) -> tuple[OnnxNode, ...]:
         """The function's nodes with the caller's values, attributes, name and layer."""
@@ -55,6 +67,15 @@ class _Inlining:
             node, name=call.name, metadata=call.metadata | node.metadata,
             inputs=tuple(map(named, node.inputs)), outputs=tuple(map(named, node.outputs)),
             attributes=_attributes(node.attributes, given)) for node in function.nodes)
+
+
+def _copied(function: Function) -> int:
+    """How much one call of a function writes again."""
+    size = len(function.inputs) + len(function.outputs) + len(function.defaults)
+    for node in function.nodes:
+        names = (*node.inputs, *node.outputs)
+        size += sum(map(len, names)) + 64 * len(node.attributes)
+    return size
 
 
 def _attributes(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

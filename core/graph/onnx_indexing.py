@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from core.graph.onnx_builder import MOST_KNOWN, Builder, Value, refused
+from core.graph.onnx_builder import MOST_KNOWN, Builder, refused
 from core.graph.onnx_sizes import Size
+from core.graph.onnx_values import Value
 
 
 def _gather(b: Builder, x: Value, index: Value, *, axis: int = 0) -> Value:
     axis %= max(x.rank, 1)
-    if index.known is not None and index.rank == 0:
+    if index.is_known and index.rank == 0:
         return b.node("select.int", x, axis, b.whole(index, "index")[0])
     sizes = b.sizes(x)
     flat = _from_start(b, b.node("reshape.default", index, [-1]), sizes[axis])

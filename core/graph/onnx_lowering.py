@@ -12,15 +12,16 @@ import torch
 from core.errors import UserError
 from core.graph.nodes import UNBOUNDED, Graph, Input
 from core.graph.onnx_arranging import OPERATORS as ARRANGING
-from core.graph.onnx_builder import Builder, Value
+from core.graph.onnx_builder import Builder
 from core.graph.onnx_elementwise import OPERATORS as ELEMENTWISE
 from core.graph.onnx_folding import fold
 from core.graph.onnx_indexing import OPERATORS as INDEXING
 from core.graph.onnx_layers import OPERATORS as LAYERS
 from core.graph.onnx_model import OnnxModel, OnnxNode
-from core.graph.onnx_names import LayerNames
+from core.graph.onnx_names import Entering
 from core.graph.onnx_reductions import OPERATORS as REDUCTIONS
 from core.graph.onnx_resizing import OPERATORS as RESIZING
+from core.graph.onnx_values import Value
 from core.graph.onnx_weight_names import with_weight_names, without_unused
 from core.graph.onnx_windows import OPERATORS as WINDOWS
 from core.graph.shapes import Shapes
@@ -94,24 +95,23 @@ def _attributes(operator: str) -> frozenset[str]:
     return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in TOLD)
 
 
-def lowered(model: OnnxModel, nodes: tuple[OnnxNode, ...], trials: tuple[Trial, ...]) -> Graph:
+def lowered(model: OnnxModel, nodes: tuple[OnnxNode, ...], trials: tuple[Trial, ...],
+            builder: Builder, layers: Entering) -> Graph:
     """The graph for inputs of these sizes. Raises UserError, or UndecidedError where what it does
     depends on a size that the trials leave open."""
     with torch.no_grad(), Shapes():
-        graph = _Lowering(model, nodes, trials).graph()
+        graph = _Lowering(model, nodes, trials, builder, layers).graph()
     return with_weight_names(without_unused(graph))
 
 
 class _Lowering:
     def __init__(self, model: OnnxModel, nodes: tuple[OnnxNode, ...],
-                 trials: tuple[Trial, ...]) -> None:
+                 trials: tuple[Trial, ...], builder: Builder, layers: Entering) -> None:
         self.model = model
         self.nodes = nodes
         self.trials = trials
-        self.builder = Builder(model.tensors, len(trials[0].shapes))
-        filled = (made for node in nodes if node.operator == "ConstantOfShape"
-                  for made in node.outputs)
-        self.layers = LayerNames(nodes, {*model.weights, *filled})
+        self.builder = builder
+        self.layers = layers
         self.read = {name for node in nodes for name in node.inputs}
         self.read |= {output.name for output in model.outputs}
         self.values: dict[str, Value] = {}

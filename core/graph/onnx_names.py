@@ -5,20 +5,24 @@ node's name, /layer1/layer1.0/conv1/Conv; others leave the names of nodes or wei
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import nn
 
+from core.errors import UserError
 from core.graph.nodes import DEEPEST, Call
 from core.graph.onnx_model import OnnxNode
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
+READ = frozenset([SCOPES, CLASSES])
 QUOTED = re.compile(r"'([^'\\]*)'")
 WEIGHT = re.compile(r"(.+?)(?:[._/](?:weight|bias|kernel|gamma|beta|running_mean|running_var)"
                     r"|_(?:w|b|s|rm|riv)_0|[._/](?:w|b|W|B))(?:$|[_/:].*)")
 REPEATED = re.compile(r"(.+)_\d+$")
 TAKEN = {"programs", "type_name", "inputs", "batch", "results", "pieces", "training"}
 LONGEST = 1000  # letters of a name that are looked at
+MOST_LAYERS = 10_000  # the largest real network that was met has 1,200
+MOST_ENTERED = 150_000  # layers around all nodes together
 WRAPPERS = ("StatefulPartitionedCall", "PartitionedCall", "main_graph", "torch_jit", "")
 TYPES = {
     ("Conv",): "Conv2d", ("Gemm",): "Linear", ("MatMul",): "Linear", ("Add", "MatMul"): "Linear",
@@ -31,20 +35,31 @@ TYPES = {
 
 
 class LayerNames:
-    """Asked node by node, in order, for those that do something."""
-
     def __init__(self, nodes: tuple[OnnxNode, ...], weights: Iterable[str]) -> None:
         names = set(weights)
         scopes = [_scope(node) for node in nodes]
         self._paths = [_path(node, scope, names, any(scopes), count)
                        for count, (node, scope) in enumerate(zip(nodes, scopes, strict=True))]
+        if sum(map(len, self._paths)) > MOST_ENTERED:
+            raise UserError("its nodes lie in too many layers inside layers: all together more "
+                            f"than {MOST_ENTERED:,}, the limit. Save the network's state dict.")
+        check_layers(self._paths)
         self._once = _without_repeats(nodes, self._paths, names)
         self._types = _types(nodes, self._paths, self._once)
-        self._entering = _Entering()
 
-    def calls(self, count: int) -> tuple[Call, ...]:
-        """The layers that a node ran in, outermost first."""
-        return self._entering.calls(self._paths[count], self._once[count], self._types)
+    def calls(self) -> "Entering":
+        """To be asked node by node, in order, for those that do something."""
+        return Entering(self._paths, self._once, self._types)
+
+
+def check_layers(paths: Iterable[Sequence[str]]) -> None:
+    """Raises UserError where there are more layers than can be shown."""
+    layers: set[tuple[str, ...]] = set()
+    for path in paths:
+        layers.update(tuple(path[:depth + 1]) for depth in range(len(path)))
+        if len(layers) > MOST_LAYERS:
+            raise UserError(f"it has more than {MOST_LAYERS:,} layers, the limit. Save the "
+                            "network's state dict.")
 
 
 def _path(node: OnnxNode, scope: list[str] | None, weights: set[str], has_scopes: bool,
@@ -65,7 +80,7 @@ def _scope(node: OnnxNode) -> list[str] | None:
     """The names of the layers around a node, outermost first; None where nothing says."""
     if SCOPES in node.metadata:
         scopes = QUOTED.findall(node.metadata[SCOPES])[1:-1]
-        return scopes[-1].split(".") if scopes else []
+        return scopes[-1][:LONGEST].split(".") if scopes else []
     if "/" not in node.name:
         return None
     path: list[str] = []
@@ -80,7 +95,7 @@ def _scope(node: OnnxNode) -> list[str] | None:
 
 
 def _weight_owner(node: OnnxNode, weights: set[str]) -> list[str]:
-    for name in node.inputs[1:]:
+    for name in dict.fromkeys(node.inputs[1:]):
         if name in weights and "::" not in name and (found := WEIGHT.match(name[:LONGEST])):
             return re.split(r"[./]", found[1])
     return []
@@ -97,8 +112,9 @@ def _without_repeats(nodes: tuple[OnnxNode, ...], paths: list[list[str]],
     for node, path in zip(nodes, paths, strict=True):
         if not node.name.startswith("/"):
             continue
+        own = weights.intersection(node.inputs)
         for depth in range(1, len(path) + 1):
-            held.setdefault(tuple(path[:depth]), set()).update(weights.intersection(node.inputs))
+            held.setdefault(tuple(path[:depth]), set()).update(own)
     first: dict[tuple[str, ...], str] = {}
     for path, own in held.items():
         found = REPEATED.match(path[-1])
@@ -130,21 +146,27 @@ def _types(nodes: tuple[OnnxNode, ...], paths: list[list[str]],
     return types
 
 
-class _Entering:
+class Entering:
     """A layer that is entered again after it was left runs again."""
 
-    def __init__(self) -> None:
-        self.stack: list[tuple[tuple[str, ...], Call]] = []
-        self.times: dict[str, int] = {}
+    def __init__(self, paths: list[list[str]], once: list[list[str]],
+                 types: dict[str, str]) -> None:
+        self._paths, self._once, self._types = paths, once, types
+        self._stack: list[tuple[str, Call]] = []
+        self._times: dict[str, int] = {}
 
-    def calls(self, path: list[str], own: list[str], types: dict[str, str]) -> tuple[Call, ...]:
-        prefixes = [tuple(path[:depth + 1]) for depth in range(len(path))]
+    def calls(self, count: int) -> tuple[Call, ...]:
+        """The layers that a node ran in, outermost first."""
+        path, own = self._paths[count], self._once[count]
         kept = 0
-        while kept < min(len(prefixes), len(self.stack)) and self.stack[kept][0] == prefixes[kept]:
+        for part, (entered, _) in zip(path, self._stack, strict=False):
+            if part != entered:
+                break
             kept += 1
-        del self.stack[kept:]
-        for depth in range(kept, len(prefixes)):
+        del self._stack[kept:]
+        for depth in range(kept, len(path)):
             name = ".".join(own[:depth + 1])
-            times = self.times[name] = self.times.get(name, -1) + 1
-            self.stack.append((prefixes[depth], Call(f"{name}@{times}", name, types.get(name, ""))))
-        return tuple(call for _, call in self.stack)
+            times = self._times[name] = self._times.get(name, -1) + 1
+            call = Call(f"{name}@{times}", name, self._types.get(name, ""))
+            self._stack.append((path[depth], call))
+        return tuple(call for _, call in self._stack)

@@ -7,7 +7,8 @@ keywords: an attribute that is no keyword is refused.
 from collections.abc import Callable
 from typing import Any
 
-from core.graph.onnx_builder import Builder, Value, refused
+from core.graph.onnx_builder import Builder, refused
+from core.graph.onnx_values import Value
 
 Lowering = Callable[..., Any]
 

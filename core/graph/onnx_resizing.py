@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.graph.onnx_builder import Builder, Value, refused
+from core.graph.onnx_builder import Builder, refused
 from core.graph.onnx_reductions import axes_of
 from core.graph.onnx_sizes import Size, UndecidedError
+from core.graph.onnx_values import Value
 
 LARGEST_SIDE = 1 << 16
 _TORCH = {"nearest": "upsample_nearest", "linear": "upsample_{}linear", "cubic": "upsample_bicubic"}

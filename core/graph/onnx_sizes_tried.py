@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from core.card import InputSpec
 from core.errors import UserError
 from core.graph.nodes import Graph
+from core.graph.onnx_builder import Builder
 from core.graph.onnx_lowering import STATE_DICT, Trial, lowered
 from core.graph.onnx_model import Declared, OnnxModel, OnnxNode
+from core.graph.onnx_names import LayerNames
 from core.graph.onnx_sizes import UndecidedError
 
 SIDES = (224, 64, 32, 28, 299, 128, 96, 256, 384)  # what pictures are usually scaled to
@@ -14,6 +16,7 @@ CHANNELS = (3, 1)
 PLANAR = ("Conv", "MaxPool", "BatchNormalization", "Resize", "Upsample", "LRN")  # channels second
 BATCH, LARGER = 2, 3
 GROWTH = 64  # of an open side, in the larger trial
+MOST_EFFORT = 20_000  # nodes that run while sizes are tried; then the last failure is said
 
 
 def read_graph(model: OnnxModel, nodes: tuple[OnnxNode, ...], known: InputSpec
@@ -22,14 +25,22 @@ def read_graph(model: OnnxModel, nodes: tuple[OnnxNode, ...], known: InputSpec
     if not model.inputs:
         raise UserError("the network takes no input. Export it with one picture as input.")
     failure: Exception | None = None
+    filled = (made for node in nodes if node.operator == "ConstantOfShape"
+              for made in node.outputs)
+    names = LayerNames(nodes, {*model.weights, *filled})
+    effort = 0
     for trials in _trials(model, nodes, known):
+        builder = Builder(model.tensors, len(trials[0].shapes))
         try:
-            return lowered(model, nodes, trials), trials
+            return lowered(model, nodes, trials, builder, names.calls()), trials
         except UndecidedError:
             failure = failure or UserError(f"what it does depends on sizes that it leaves open. "
                                            f"{STATE_DICT}")
         except UserError as error:
             failure = error
+        effort += builder.effort + len(nodes)
+        if effort > MOST_EFFORT:
+            break
     raise failure
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from core.errors import UserError
-from core.file_map import FileMap
-from core.graph.onnx_wire import Message, Wire, floats, numbers, text
+from core.graph.onnx_external import ExternalFiles, Place
+from core.graph.onnx_wire import Message, Wire, floats, numbers
 from core.limits import current_limits
 from core.stored_tensors import tensor_over
 from core.text_of_files import shown
@@ -23,9 +23,10 @@ WORKING = {code: torch.float32 if dtype in HALF else dtype for code, dtype in DT
 FIELDS = {1: "dims", 2: "type", 3: "segment", 4: "floats", 5: "int32s", 6: "strings", 7: "int64s",
           8: "name", 9: "raw", 10: "doubles", 11: "uint64s", 13: "external", 14: "location"}
 ENTRY = {1: "key", 2: "value"}
-EXTERNAL_KEYS = {"location", "offset", "length", "checksum"}
+HELD = ("floats", "int32s", "strings", "int64s", "raw", "doubles", "uint64s", "external")
 AS_BITS = {torch.float16: np.int16, torch.bfloat16: np.int16}  # how int32_data holds them
-ONE_FILE = "export it as one file: torch.onnx.export(..., external_data=False)"
+MOST_AXES = 32
+MOST_DECODED = 1 << 28  # bytes of numbers that are stored one by one, several times smaller
 
 
 class Tensors:
@@ -33,110 +34,110 @@ class Tensors:
 
     def __init__(self, wire: Wire, folder: Path) -> None:
         self._wire = wire
-        self._folder = folder
-        self._files: dict[str, FileMap] = {}
-        self._elements = 0
+        self._beside = ExternalFiles(folder)
+        self._from_beside: dict[tuple[Place, int], torch.Tensor] = {}
+        self._elements = self._decoded = 0
         self.has_half = False
 
     def read(self, data: memoryview) -> tuple[str, torch.Tensor]:
         """A tensor and its name. Raises UserError that names it."""
         said = self._wire.message(data, FIELDS)
-        name = text(said["name"][-1]) if said["name"] else ""
+        name = self._wire.text(said["name"][-1]) if said["name"] else ""
         try:
             return name, self._tensor(said)
         except (ValueError, RuntimeError) as error:
             raise UserError(f"the tensor {shown(name)}: {error}. Export it again.") from error
 
-    def count(self, elements: int) -> None:
-        """Raises ValueError where all tensors together are larger than the limit."""
-        self._elements += elements
-        if self._elements > (limit := current_limits().elements):
-            raise ValueError(f"too large: with it the file has {self._elements:,} elements, the "
-                             f"limit is {limit:,}")
+    def check(self, elements: int) -> None:
+        """Raises ValueError where all tensors and these elements are larger than the limit."""
+        if self._elements + elements > (limit := current_limits().elements):
+            raise ValueError(f"too large: with it the file has {self._elements + elements:,} "
+                             f"elements, the limit is {limit:,}")
 
     def _tensor(self, said: Message) -> torch.Tensor:
-        shape = numbers(said["dims"]).tolist()
+        shape = numbers(said["dims"], 10 * MOST_AXES).tolist()
         code = said["type"][-1] if said["type"] else 0
+        if len(shape) > MOST_AXES:
+            raise ValueError(f"it has {len(shape)} dimensions, the limit is {MOST_AXES}")
         if min(shape, default=0) < 0:
             raise ValueError(f"its shape {shape[:8]} has a negative dimension, which is invalid")
         if code not in DTYPES:
             raise ValueError(f"its element type {code} is unknown or unsupported")
-        dtype, count = DTYPES[code], prod(shape)
-        self.count(count)
-        if said["segment"]:
-            raise ValueError("it is stored in segments, which is unsupported")
-        if said["external"] or 1 in said["location"]:
-            flat = tensor_over(self._external(said, count * dtype.itemsize), dtype)
-        elif said["raw"]:
-            flat = _raw(said["raw"][-1], dtype, count)
-        else:
-            flat = _typed(said, dtype)
+        count = prod(shape)
+        self.check(count)
+        self._elements += count
+        flat = self._flat(said, code, count)
         if len(flat) != count:
             raise ValueError(f"its shape {shape[:8]} has {count:,} elements, which does not match "
                              f"the {len(flat):,} in the file")
-        self.has_half |= dtype in HALF
-        return flat.reshape(shape).to(WORKING[code])
+        self.has_half |= DTYPES[code] in HALF
+        return flat.reshape(shape)
 
-    def _external(self, said: Message, size: int) -> memoryview:
-        """The bytes of a tensor kept in a file beside this one, never in another folder."""
-        values = pairs(self._wire, said["external"])
-        if unknown := values.keys() - EXTERNAL_KEYS:
-            raise ValueError(f"its external data has the unknown key {shown(min(unknown))}")
-        name = values.get("location", "")
-        if not name or name in (".", "..") or any(c in name for c in "/\\:\0"):
-            raise ValueError(f"its external data lies outside the file's own folder "
-                             f"({shown(name)}), which is not opened")
-        offset, length = (_whole(values.get(key), default) for key, default in
-                          (("offset", 0), ("length", size)))
-        file = self._file(name)
-        if length != size or offset + length > len(file):
-            raise ValueError(f"its external data, {length:,} bytes from offset {offset:,} on, does "
-                             f"not match its size of {size:,} bytes or the file {shown(name)}")
-        return file.view(offset, length)
+    def _flat(self, said: Message, code: int, count: int) -> torch.Tensor:
+        dtype = DTYPES[code]
+        if said["segment"]:
+            raise ValueError("it is stored in segments, which is unsupported")
+        if sum(map(bool, (any(map(_is_something, said[key])) for key in HELD))) > 1:
+            raise ValueError("its values are in the file twice, it is damaged")
+        if said["external"] or 1 in said["location"]:
+            return self._external(said, code, count * dtype.itemsize)
+        if said["raw"]:
+            return _raw(said["raw"][-1], dtype, count).to(WORKING[code])
+        if not said["floats"] and not said["doubles"]:
+            self._decoded += min(count, sum(map(_bytes, _listed(said)))) * max(dtype.itemsize, 4)
+        if self._decoded > MOST_DECODED:
+            raise ValueError(f"too large: numbers that are stored one by one would take "
+                             f"{self._decoded:,} bytes, the limit is {MOST_DECODED:,}")
+        return _typed(said, dtype, count).to(WORKING[code])
 
-    def _file(self, name: str) -> FileMap:
-        if name not in self._files:
-            path = self._folder / name
-            if path.is_symlink() or not path.is_file():
-                raise ValueError(f"its values are in a separate file (external data), "
-                                 f"{shown(name)}, which is missing here. Put it into the same "
-                                 f"folder, or {ONE_FILE}")
-            if not path.stat().st_size:
-                raise ValueError(f"the separate file {shown(name)} is empty")
-            self._files[name] = FileMap(path)
-        return self._files[name]
+    def _external(self, said: Message, code: int, size: int) -> torch.Tensor:
+        """Over the bytes of a file beside this one; the same bytes are one tensor."""
+        place = self._beside.place(pairs(self._wire, said["external"]), size)
+        if (place, code) not in self._from_beside:
+            flat = tensor_over(self._beside.view(place), DTYPES[code])
+            self._from_beside[place, code] = flat.to(WORKING[code])
+        return self._from_beside[place, code]
 
 
-def pairs(wire: Wire, said: list[memoryview]) -> dict[str, str]:
-    """Entries of a key and a value."""
-    entries = [wire.message(data, ENTRY) for data in said]
-    return {text(entry["key"][-1]): text(entry["value"][-1]) for entry in entries
-            if entry["key"] and entry["value"]}
+def pairs(wire: Wire, said: list[memoryview],
+          wanted: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Entries of a key and a value; those of other keys than `wanted`, if any, are not read."""
+    found = {}
+    for data in said:
+        entry = wire.message(data, ENTRY)
+        if entry["key"] and entry["value"]:
+            key = wire.text(entry["key"][-1])
+            if not wanted or key in wanted:
+                found[key] = wire.text(entry["value"][-1])
+    return found
 
 
-def _whole(said: str | None, default: int) -> int:
-    if said is None:
-        return default
-    if not (said.isascii() and said.isdigit() and len(said) < 19):
-        raise ValueError(f"its external data has the offset or length {shown(said)}, which is none")
-    return int(said)
+def _is_something(value: int | memoryview) -> bool:
+    return isinstance(value, int) or len(value) > 0
 
 
-def _raw(data: memoryview | int, dtype: torch.dtype, count: int) -> torch.Tensor:
-    if isinstance(data, int) or len(data) != count * dtype.itemsize:
-        size = 0 if isinstance(data, int) else len(data)
-        raise ValueError(f"its {size:,} bytes do not match the {count:,} elements of its shape")
+def _bytes(value: int | memoryview) -> int:
+    return 1 if isinstance(value, int) else len(value)
+
+
+def _listed(said: Message) -> list[int | memoryview]:
+    """The field of whole numbers that holds the elements."""
+    return said["int32s"] or said["int64s"] or said["uint64s"]
+
+
+def _raw(data: memoryview, dtype: torch.dtype, count: int) -> torch.Tensor:
+    if len(data) != count * dtype.itemsize:
+        raise ValueError(f"its {len(data):,} bytes do not match the {count:,} elements of its "
+                         "shape")
     return tensor_over(data, dtype)
 
 
-def _typed(said: Message, dtype: torch.dtype) -> torch.Tensor:
+def _typed(said: Message, dtype: torch.dtype, count: int) -> torch.Tensor:
     """Elements in the field of their kind, as older files hold them."""
-    if said["floats"]:
-        return torch.from_numpy(floats(said["floats"])).to(dtype)
-    if said["doubles"]:
-        return torch.from_numpy(floats(said["doubles"], "<f8")).to(dtype)
-    field = next((key for key in ("int32s", "int64s", "uint64s") if said[key]), None)
-    whole = numbers(said[field]) if field else np.zeros(0, np.int64)
+    for field, kind in (("floats", "<f4"), ("doubles", "<f8")):
+        if said[field]:
+            return torch.from_numpy(floats(said[field], count, kind)).to(dtype)
     if dtype in AS_BITS:
-        return torch.from_numpy(whole.astype(AS_BITS[dtype])).view(dtype)
-    return torch.from_numpy(whole).to(dtype)
+        return torch.from_numpy(numbers(_listed(said), count, AS_BITS[dtype])).view(dtype)
+    kind = np.int64 if dtype.is_floating_point else np.dtype(str(dtype).removeprefix("torch."))
+    return torch.from_numpy(numbers(_listed(said), count, kind)).to(dtype)

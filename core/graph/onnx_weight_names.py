@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from core.graph.nodes import Graph, Node, output_names, references, used_by
-from core.graph.onnx_names import safe_name
+from core.graph.nodes import DEEPEST, Graph, Node, output_names, references, used_by
+from core.graph.onnx_names import LONGEST, check_layers, safe_name
 from core.graph.operators import base_name
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
@@ -44,6 +44,7 @@ def with_weight_names(graph: Graph) -> Graph:
     for output in graph.outputs:
         if output in graph.weights:
             named.setdefault(str(output), safe_name(str(output)))
+    check_layers(name.split(".")[:-1] for name in named.values())
     weights = {}
     for value, name in named.items():
         statistic = name.rpartition(".")[2].startswith(STATISTICS)
@@ -66,7 +67,8 @@ def _tensors(node: Node, graph: Graph) -> Iterator[tuple[str, str]]:
 def _wanted(value: str, slot: str, node: Node) -> str:
     path = node.calls[-1].path if node.calls else ""
     value = re.sub(r"\.weight_bias$", ".bias", value)  # how merging with a batch norm names it
-    kept = DOTTED.fullmatch(value) and not NUMBERED.match(value)
+    is_short = len(value) <= LONGEST and value.count(".") < DEEPEST
+    kept = is_short and DOTTED.fullmatch(value) and not NUMBERED.match(value)
     if kept and not (is_folded(node) and "." in value) and ("." in value or not path):
         return ".".join(map(safe_name, value.split(".")))
     if NUMBERED.match(value) and slot in ("weight", "bias"):

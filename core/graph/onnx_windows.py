@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from core.graph.onnx_builder import Builder, Value, refused
+from core.graph.onnx_builder import Builder, refused
 from core.graph.onnx_sizes import Size, UndecidedError
+from core.graph.onnx_values import Value
 
 Ints = list[int] | None
 

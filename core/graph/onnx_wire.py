@@ -5,20 +5,30 @@ native code, copy every weight and open other files on its own; these lines do n
 """
 
 from collections.abc import Iterator
+from itertools import groupby
 
 import numpy as np
 
-MOST_FIELDS = 3_000_000  # of a file; the largest real network that was met has 200,000
+from core.errors import UserError
+from core.limits import current_limits
+
+STATE_DICT = "Save the network's state dict."
+MOST_FIELDS = 1_000_000  # of a file; the largest real network that was met has 200,000
 FIXED = {1: 8, 5: 4}  # wire type -> bytes
+PIECE = 1 << 18  # bytes that are decoded together
+# Which fields hold one whole number, and which hold many, each by itself or packed.
+WHOLE = frozenset(["ir", "version", "i", "type", "element", "size", "location"])
+SEVERAL = frozenset(["dims", "ints", "int32s", "int64s", "uint64s"])
 
 Message = dict[str, list]
 
 
 class Wire:
-    """Reads messages of one file; the number of fields is bounded over all of them."""
+    """Reads messages of one file; fields and text are bounded over all of them."""
 
     def __init__(self) -> None:
         self.fields_left = MOST_FIELDS
+        self.text_left = current_limits().header_bytes
 
     def message(self, data: memoryview, names: dict[int, str]) -> Message:
         """The values of each named field, in order: whole numbers, or bytes of anything else.
@@ -27,16 +37,28 @@ class Wire:
         """
         found: Message = {name: [] for name in names.values()}
         for field, value in self._fields(data):
-            if field in names:
-                found[names[field]].append(value)
+            if (name := names.get(field)) is None:
+                continue
+            if name not in SEVERAL and isinstance(value, int) != (name in WHOLE):
+                raise ValueError("a field is of another kind than it should be, it is damaged")
+            found[name].append(value)
         return found
+
+    def text(self, data: memoryview) -> str:
+        """A string field; what is no UTF-8 is replaced."""
+        self.text_left -= len(data)
+        if self.text_left < 0:
+            limit = current_limits().header_bytes
+            raise UserError(f"its names and texts are too large, the limit is {limit:,} bytes. "
+                            f"{STATE_DICT}")
+        return bytes(data).decode("utf-8", "replace")
 
     def _fields(self, data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         place, end = 0, len(data)
         while place < end:
             self.fields_left -= 1
             if self.fields_left < 0:
-                raise ValueError(f"it has more than {MOST_FIELDS:,} fields, the limit")
+                raise UserError(f"it has more than {MOST_FIELDS:,} fields, the limit. {STATE_DICT}")
             tag, place = _varint(data, place)
             kind = tag & 7
             if kind == 0:
@@ -71,37 +93,61 @@ def signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def text(data: memoryview | int) -> str:
-    """A string field; what is no UTF-8 is replaced."""
-    return bytes(data).decode("utf-8", "replace") if isinstance(data, memoryview) else str(data)
+def numbers(values: list[int | memoryview], most: int, dtype: type = np.int64) -> np.ndarray:
+    """Repeated whole numbers, packed or not. Raises ValueError where they are more than `most`."""
+    most = min(most, sum(1 if isinstance(value, int) else len(value) for value in values))
+    found, count = np.empty(most, dtype), 0
+    for piece in _pieces(values):
+        if count + len(piece) > most:
+            raise ValueError(f"a list has more than {most:,} numbers, too large for its place")
+        found[count:count + len(piece)] = piece.astype(dtype)
+        count += len(piece)
+    return found[:count]
 
 
-def numbers(values: list[int | memoryview]) -> np.ndarray:
-    """Repeated whole numbers as int64, packed or not."""
-    parts = [_packed(value) if isinstance(value, memoryview)
-             else np.array([signed(value)], np.int64) for value in values]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+def _pieces(values: list[int | memoryview]) -> Iterator[np.ndarray]:
+    for kind, group in groupby(values, type):
+        if kind is int:
+            yield np.array([signed(number) for number in group], np.int64)
+            continue
+        for data in group:
+            octets, place = np.frombuffer(data, np.uint8), 0
+            while place < len(octets):
+                ends = np.flatnonzero(octets[place:place + PIECE] < 0x80)
+                if not len(ends):
+                    raise ValueError("packed numbers end early, it is damaged")
+                end = place + int(ends[-1]) + 1
+                yield _unpacked(octets[place:end], ends)
+                place = end
 
 
-def _packed(data: memoryview) -> np.ndarray:
-    """Varints one after the other, decoded together."""
-    octets = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(octets < 0x80)
-    if len(octets) and (not len(ends) or ends[-1] != len(octets) - 1):
-        raise ValueError("packed numbers end early, the file is damaged")
-    starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)[:len(ends)]
+def _unpacked(octets: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Varints one after the other, decoded together. ends: where each one's last byte is."""
+    starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1
-    result = np.zeros(len(ends), np.uint64)
-    for nth in range(min(int(lengths.max(initial=0)), 10)):
+    found = np.zeros(len(ends), np.uint64)
+    for nth in range(min(int(lengths.max()), 10)):
         longer = lengths > nth
         bits = (octets[starts[longer] + nth] & 0x7F).astype(np.uint64)
-        result[longer] |= bits << np.uint64(7 * nth)
-    return result.view(np.int64)
+        found[longer] |= bits << np.uint64(7 * nth)
+    return found.view(np.int64)
 
 
-def floats(values: list[int | memoryview], dtype: str = "<f4") -> np.ndarray:
-    """Repeated floating numbers, packed or not."""
-    data = b"".join(bytes(value) for value in values if isinstance(value, memoryview))
-    if len(data) % np.dtype(dtype).itemsize:
-        raise ValueError("packed numbers end early, the file is damaged")
-    return np.frombuffer(bytearray(data), dtype)
+def single(values: list[memoryview]) -> float:
+    """The last of a field's floating numbers, 0 where there is none."""
+    if not values:
+        return 0.0
+    if len(values[-1]) != 4:
+        raise ValueError("a floating number has not four bytes, it is damaged")
+    return float(np.frombuffer(values[-1], "<f4")[0])
+
+
+def floats(values: list[memoryview], most: int, dtype: str = "<f4") -> np.ndarray:
+    """Repeated floating numbers, packed or not; not copied where they are one piece."""
+    size = np.dtype(dtype).itemsize
+    if any(len(value) % size for value in values):
+        raise ValueError("packed numbers end early, it is damaged")
+    if sum(map(len, values)) > most * size:
+        raise ValueError(f"a list has more than {most:,} numbers, too large for its place")
+    data = values[0] if len(values) == 1 else bytearray().join(values)
+    return np.require(np.frombuffer(data, dtype), requirements="A")
