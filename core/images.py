@@ -1,5 +1,6 @@
 """Pictures from bytes: decoded without trusting them, and made small for the page."""
 
+import base64
 import io
 import struct
 import warnings
@@ -155,14 +156,24 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 
 def encoded(pixels: np.ndarray, longest_side: int) -> bytes:
-    """WebP of a uint8 (H, W, 1 or 3) picture, its longer side brought to `longest_side` pixels.
-
-    Small pictures are enlarged with sharp pixels, so that nobody takes blur for the data.
+    """A uint8 (H, W, 1 or 3) picture, its longer side brought to `longest_side` pixels: JPEG, ten
+    times as fast as WebP; where it is enlarged lossless WebP with sharp pixels, so that nobody
+    takes blur for the data.
     """
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     scale = longest_side / max(picture.size)
     size = tuple(max(1, round(side * scale)) for side in picture.size)
-    way = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BILINEAR
     out = io.BytesIO()
-    picture.resize(size, way).save(out, "WEBP", quality=80, method=1, lossless=scale > 1)
+    if scale > 1:
+        larger = picture.resize(size, Image.Resampling.NEAREST)
+        larger.save(out, "WEBP", lossless=True, method=0)
+    else:
+        picture.resize(size, Image.Resampling.BILINEAR).save(out, "JPEG", quality=85)
     return out.getvalue()
+
+
+def data_uri(pixels: np.ndarray, longest_side: int) -> str:
+    """What `encoded` gives, as an address that holds the picture itself."""
+    content = encoded(pixels, longest_side)
+    kind = "jpeg" if content.startswith(b"\xff\xd8") else "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

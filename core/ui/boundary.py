@@ -3,8 +3,9 @@
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import streamlit as st
 from streamlit import runtime
@@ -72,6 +73,14 @@ def boundary(where: str) -> Iterator[None]:
                 "What is open stays open; try other settings, or another file.",
                 icon=":material/error:",
             )
+
+
+@st.fragment(run_every=POLL)
+def until_done(job: Job, draw: Callable[[], Any]) -> None:
+    """Draws a small thing's place while its job runs, and everything anew when that has ended."""
+    draw()
+    if job.state not in ("waiting", "running"):
+        st.rerun()
 
 
 def _show_fault(words: str) -> None:

@@ -11,6 +11,7 @@ from core.errors import UserError
 from core.jobs import Working
 from core.model_facts import model_facts
 from core.ui import corrections
+from core.ui.boundary import until_done
 from core.ui.text import md_escape
 
 LABELS = {
@@ -34,8 +35,8 @@ def card_editor(model_id: str) -> None:
     """A popover with every key of the card, its value and where it comes from."""
     try:
         card = model_facts(model_id).card
-    except Working:  # which the page shows
-        st.popover("Model card", width="stretch", disabled=True)
+    except Working as working:
+        until_done(working.job, lambda: st.popover("Model card", width="stretch", disabled=True))
         return
     with st.popover("Model card", width="stretch"):
         open_keys = [LABELS[key].lower() for key in LABELS if key in card.inferred]

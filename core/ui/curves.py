@@ -94,7 +94,16 @@ def curves_by_group(logs_id: str, runs: list[str], settings: Settings) -> None:
         groups.setdefault(tag.partition("/")[0] if "/" in tag else "", []).append(tag)
     for number, group in enumerate(sorted(groups, key=_rank)):
         members = groups[group]
-        with st.expander(md_escape(group or "other tags"), expanded=number < OPEN_GROUPS):
+        part = st.expander(
+            md_escape(group or "other tags"),
+            expanded=number < OPEN_GROUPS,
+            key=f"group-{path_of(logs_id)}-{group}",
+            on_change="rerun",
+        )
+        with part:
+            if not part.open:  # its charts are drawn when they are looked at
+                st.caption("…")
+                continue
             for tag, column in zip(
                 members[:MOST_CHARTS], _columns(len(members[:MOST_CHARTS])), strict=True
             ):
@@ -141,7 +150,8 @@ def _drawn(
     odd = int((~np.isfinite(table["value"])).sum())
     said = [note] if note else []
     if odd:
-        said.append(f"{plural(odd, 'value')} NaN or infinite, marked ▲ at the last value before.")
+        values = plural(odd, "value")
+        said.append(f"{values} NaN or infinite, marked ▲ where the last one before was.")
     return _chart(table, tag, list(all_runs), settings), " ".join(said)
 
 
@@ -157,6 +167,8 @@ def _chart(
     )
     finite, odd = table[np.isfinite(table["value"])], last_finite[~np.isfinite(table["value"])]
     domain = None if settings.outliers else outlier_domain(finite["smoothed"].to_numpy())
+    if domain:
+        odd = odd.assign(held=odd["held"].clip(*domain))  # at the edge rather than out of sight
     y = alt.Scale(
         type="log" if settings.log and (finite["value"] > 0).all() else "linear",
         zero=False,
@@ -193,13 +205,11 @@ def _chart(
         )
     )
     zoom = alt.selection_interval(bind="scales", name="zoom")
-    return (
-        (faint + line + marks)
-        .add_params(zoom)
-        .properties(height=230, title=shorten(tag, 60))
-        .configure(aria=False)
-        .configure_axis(gridOpacity=0.4)
-        .configure_view(strokeOpacity=0)
+    look = alt.Config(
+        aria=False, axis=alt.AxisConfig(gridOpacity=0.4), view=alt.ViewConfig(strokeOpacity=0)
+    )
+    return alt.layer(
+        faint, line.add_params(zoom), marks, height=230, title=shorten(tag, 60), config=look
     )
 
 

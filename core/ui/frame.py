@@ -14,6 +14,7 @@ from core.ui.sidebar import Chosen, sidebar
 
 PAGES = Path(__file__).parent.parent.parent / "pages"
 ICON = Path(__file__).parent / "icon.svg"  # a named icon would be fetched from the network
+SOON = 1.5  # seconds, in which the browser draws the page
 _in_frame: ContextVar[bool] = ContextVar("in_frame", default=False)
 
 
@@ -43,7 +44,9 @@ def main() -> None:
 def _ready_for_the_next() -> None:
     """Imports in the background, once the first page is drawn, what the others need."""
     modules = ("core.architecture", "core.explain", "core.forward_pass")
-    threading.Thread(target=lambda: [*map(import_module, modules)], daemon=True).start()
+    later = threading.Timer(SOON, lambda: [*map(import_module, modules)])
+    later.daemon = True
+    later.start()
 
 
 @cache

@@ -1,6 +1,5 @@
 """Pictures on the page: thumbnails made once, and the example card."""
 
-import base64
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
@@ -8,7 +7,7 @@ import streamlit as st
 
 from core.cache import shared_resource
 from core.errors import UserError
-from core.images import encoded
+from core.images import data_uri
 from core.library import open_dataset
 from core.ui.components.gallery import gallery
 from core.ui.selection import selected, toggle
@@ -28,22 +27,32 @@ def _made(dataset_id: str, side: int) -> dict[int, str]:
 
 
 def thumbnail(dataset_id: str, example: int, side: int) -> str:
-    """One example's picture as a WebP data URI, its longer side `side` pixels; a grey cross where
-    the picture cannot be read. Made once."""
-    made = _made(dataset_id, side)
-    if example not in made:
-        if len(made) >= MOST_KEPT:
-            made.clear()
-        made[example] = _thumbnail(dataset_id, example, side)
-    return made[example]
+    """One example's picture as a data URI, its longer side `side` pixels; a grey cross where the
+    picture cannot be read. Made once."""
+    return thumbnails(dataset_id, [example], side)[0]
 
 
-def _thumbnail(dataset_id: str, example: int, side: int) -> str:
-    try:
-        content = encoded(open_dataset(dataset_id).image(example), side)
-    except UserError:
-        return MISSING
-    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+def thumbnails(dataset_id: str, examples: list[int], side: int) -> list[str]:
+    """The pictures of several examples."""
+    data, kept = open_dataset(dataset_id), _made(dataset_id, side)
+    found = {example: kept.get(example) for example in examples}
+    missing = [example for example, picture in found.items() if picture is None]
+
+    def make(example: int) -> str:
+        try:
+            return data_uri(data.image(example), side)
+        except UserError:
+            return MISSING
+
+    if len(missing) > 1:
+        with ThreadPoolExecutor(4) as pool:  # decoding lets go of the interpreter
+            made = dict(zip(missing, pool.map(make, missing), strict=True))
+    else:
+        made = {example: make(example) for example in missing}
+    if len(kept) + len(made) > MOST_KEPT:
+        kept.clear()
+    kept.update(made)
+    return [made.get(example) or found[example] for example in examples]
 
 
 def card(dataset_id: str, row: pd.Series, side: int) -> dict:
@@ -76,8 +85,4 @@ def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96) ->
 
 def with_images(dataset_id: str, table: pd.DataFrame, side: int = 64) -> pd.DataFrame:
     """The table with a column `image` for tooltips: made here, never text from a file."""
-    examples = table["example"].tolist()
-    missing = [example for example in examples if example not in _made(dataset_id, side)]
-    with ThreadPoolExecutor(4) as pool:  # encoding lets go of the interpreter
-        list(pool.map(lambda example: thumbnail(dataset_id, example, side), missing))
-    return table.assign(image=[thumbnail(dataset_id, example, side) for example in examples])
+    return table.assign(image=thumbnails(dataset_id, table["example"].tolist(), side))

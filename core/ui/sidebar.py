@@ -1,6 +1,5 @@
 """The sidebar: what is open, on every page the same; its choices live in the address."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -13,7 +12,7 @@ from core.jobs import Working
 from core.machine import device_title
 from core.ui import corrections, selection
 from core.ui.add_file import add_file, uploads
-from core.ui.boundary import boundary
+from core.ui.boundary import boundary, until_done
 from core.ui.card_editor import card_editor
 from core.ui.text import file_size, md_escape, plural
 
@@ -55,7 +54,8 @@ def sidebar() -> Chosen:
             with boundary("The model card"):
                 card_editor(model_id)
         selection.selection_field(len(library.open_dataset(dataset_id)) if dataset_id else 0)
-        _device()
+        with boundary("The device"):
+            _device()
         with st.popover("Copy link", width="stretch"):
             st.caption("Opens the same view for whoever reaches this server.")
             st.code(_link(), language=None, wrap_lines=True)
@@ -63,8 +63,10 @@ def sidebar() -> Chosen:
 
 
 def _device() -> None:
-    with suppress(Working):  # known once torch is there; nothing waits for it
+    try:
         st.caption(f"Runs on {md_escape(device_title())}")
+    except Working as working:
+        until_done(working.job, lambda: st.caption("Runs on …"))
 
 
 def _link() -> str:
