@@ -17,7 +17,7 @@ from core.jobs import Audience, Job, Working
 from core.ui.text import count, duration, md_escape
 
 log = logging.getLogger("netlens")
-POLL = 0.4  # seconds between two looks at a running job
+POLL = 0.8  # seconds between two looks at a running job: each costs it some of the processor
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import ast
 import threading
+import time
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.jobs import active
 from core.ui.boundary import boundary, following_jobs
 from core.ui.sidebar import Chosen, sidebar
 
@@ -43,10 +45,15 @@ def main() -> None:
 @cache
 def _ready_for_the_next() -> None:
     """Imports in the background, once the first page is drawn, what the others need."""
-    modules = ("core.architecture", "core.explain", "core.forward_pass")
-    later = threading.Timer(SOON, lambda: [*map(import_module, modules)])
-    later.daemon = True
-    later.start()
+    threading.Thread(target=_import_when_idle, daemon=True).start()
+
+
+def _import_when_idle() -> None:
+    time.sleep(SOON)
+    while active():
+        time.sleep(SOON)
+    for module in ("core.architecture", "core.explain", "core.forward_pass"):
+        import_module(module)
 
 
 @cache
