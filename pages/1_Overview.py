@@ -53,15 +53,16 @@ def worth_a_look() -> None:
 def what_was_opened() -> None:
     """The loading report, the first notes in sight."""
     st.subheader("What was opened")
+    said = []
     with boundary("The loading report"):
         said = opening_notes(chosen.model_id, chosen.dataset_id)
         bullets(said[:4])
-        if said[4:]:
-            with st.expander(f"{len(said) - 4} more"):
-                bullets(said[4:])
     if chosen.dataset_id:
         with boundary("The notes on the labels"):
             bullets(pass_notes(chosen.model_id, chosen.dataset_id))
+    if said[4:]:
+        with st.expander(f"{len(said) - 4} more"):
+            bullets(said[4:])
 
 
 def pictures() -> None:
