@@ -15,7 +15,8 @@ import numpy as np
 
 from core import store
 from core.cache import shared_resource
-from core.card import Card, card_beside
+from core.card import Card
+from core.cards_beside import card_beside
 from core.dataset_formats import DataSet
 from core.errors import UserError
 from core.found_files import format_of, model_format, not_known, stamp

@@ -84,7 +84,8 @@ def findings(model_id: str, dataset_id: str) -> list[Finding]:
         found.append(
             Finding(
                 f"Wrong and sure of it: {len(sure):,}",
-                f"At least {SURE:.0%} sure, and the label says otherwise: the label may be wrong.",
+                f"At least {100 * SURE:.0f} % sure, and the label says otherwise: "
+                "the label may be wrong.",
                 tuple(sure["example"]),
             )
         )
@@ -96,7 +97,7 @@ def findings(model_id: str, dataset_id: str) -> list[Finding]:
             found.append(
                 Finding(
                     f"{label} is taken for {prediction}",
-                    f"{number:,} times, {share:.1%} of the examples of {label}.",
+                    f"{number:,} times, {100 * share:.1f} % of the examples of {label}.",
                     tuple(pair.sort_values("loss", ascending=False)["example"]),
                 )
             )

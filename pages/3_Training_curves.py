@@ -7,7 +7,7 @@ from core.ui.boundary import boundary
 from core.ui.curves import curve_settings, curves_by_group, run_choice
 from core.ui.frame import page
 from core.ui.states import sample_button, title
-from core.ui.text import md_escape, plural
+from core.ui.text import headings, md_escape, plural
 
 chosen = page()
 title("Training curves")
@@ -42,7 +42,8 @@ def runs_and_charts() -> None:
 def summaries() -> None:
     """Last and best of each run and tag, and how the logs were read."""
     with st.expander("Last and best values"):
-        st.dataframe(run_summary(chosen.logs_id), hide_index=True)
+        table = run_summary(chosen.logs_id)
+        st.dataframe(table.rename(columns=headings(table)), hide_index=True)
     with st.expander("How the logs were read"):
         for note in loading_report(chosen.logs_id):
             st.markdown(f"- {md_escape(note, longest=600)}")

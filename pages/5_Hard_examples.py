@@ -10,7 +10,7 @@ from core.ui.charts import score_scatter
 from core.ui.frame import page
 from core.ui.images import image_pool, with_images
 from core.ui.states import needs_data, title
-from core.ui.text import count, percent
+from core.ui.text import count, headings, percent
 
 chosen = page()
 title("Hard examples")
@@ -61,9 +61,9 @@ def hardest() -> None:
     image_pool(chosen.dataset_id, table, key="hardest")
     with st.expander("As a table"):
         st.dataframe(
-            table,
+            table.rename(columns=headings(table)),
             hide_index=True,
-            column_config={"confidence": st.column_config.NumberColumn(format="percent")},
+            column_config={"Confidence": st.column_config.NumberColumn(format="percent")},
         )
 
 

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from core.card import Card, InputSpec, card_beside, parse_card
+from core.card import Card, InputSpec
+from core.card_json import parse_card
+from core.cards_beside import card_beside
 from core.errors import UserError
 
 FULL = {

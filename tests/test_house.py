@@ -165,3 +165,24 @@ def test_no_file_names_a_place_of_the_machine_that_made_it():
     ]:
         text = path.read_text(encoding="utf-8")
         assert not [place for place in told if place in text], path
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "ui" in path.parts], ids=name_of)
+def test_fragments_that_run_by_themselves_have_their_own_place(path):
+    """See core.ui.boundary._own_place: without it the page is empty on a slow machine."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    timed = {
+        function.name
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        and any("run_every" in ast.unparse(decorator) for decorator in function.decorator_list)
+    }
+    placed = [
+        ast.unparse(call.func)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.With) and "_own_place" in ast.unparse(block.items[0])
+        for call in ast.walk(block)
+        if isinstance(call, ast.Call)
+    ]
+    called = [ast.unparse(call.func) for call in ast.walk(tree) if isinstance(call, ast.Call)]
+    assert [name for name in called if name in timed] == [name for name in placed if name in timed]

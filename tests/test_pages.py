@@ -85,6 +85,24 @@ def test_a_link_opens_the_view_and_the_address_names_it():
     assert "examples=3%2C17" in next(code.value for code in app.sidebar.code)
 
 
+def test_the_runs_that_are_ticked_are_in_the_address():
+    app = opened("pages/3_Training_curves.py", **SHAPES, run=["cnn", "vit", "gone"])
+    assert "2 of 5 runs drawn" in words(app)
+    assert app.query_params["run"] == ["cnn", "vit"]
+    assert "run=cnn&run=vit" in next(code.value for code in app.sidebar.code)
+
+
+@pytest.mark.parametrize("allowed", ["1", "0"])
+def test_a_path_in_a_link_opens_where_the_server_allows_it(allowed, tmp_path, monkeypatch):
+    monkeypatch.setenv("NETLENS_PATHS", allowed)
+    mine = shutil.copy(ROOT / "sample_models/digits-cnn.safetensors", tmp_path / "mine.safetensors")
+    app = opened(model=str(mine))
+    is_open = app.sidebar.selectbox(key="model").value == str(mine)
+    assert is_open == (allowed == "1")
+    assert any("There is no" in warning.value for warning in app.warning) != is_open
+    assert faults(app) == []
+
+
 @pytest.mark.parametrize(
     "examples", ["", "x", "-1", "99999999999999999999", "3,3,3", "1e3", "5" * 10_000]
 )

@@ -3,12 +3,15 @@
 import hashlib
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from core import found_files, store
 from core.errors import UserError
+from core.ui import corrections
 from core.ui.boundary import boundary
 from core.ui.text import md_escape
 
@@ -17,8 +20,9 @@ KIND_WORDS = {"models": "model", "data": "data set", "logs": "training logs"}
 
 
 def uploads(kind: str) -> dict[str, Path]:
-    """What this session added, by the name that stands in the address; a followed link may name
-    what another session uploaded, which is known by its content's digest."""
+    """What this session added, by the name that stands in the address. A followed link may name
+    what another session uploaded, which is known by its content's digest, or, where the server
+    allows that, a path on its machine."""
     added: dict[str, Path] = dict(st.session_state.get("_added", {}).get(kind, {}))
     key = {"models": "model"}.get(kind, kind)
     asked = st.session_state.get(key) or st.query_params.get(key)
@@ -28,30 +32,45 @@ def uploads(kind: str) -> dict[str, Path]:
         path = store.uploads() / found[1] / found[2]
         if path.is_file():
             added[asked] = path
+    elif isinstance(asked, str) and asked not in added and _paths_allowed():
+        path = Path(asked)
+        with suppress(OSError):  # no name at all, say
+            if path.is_absolute() and path.exists() and found_files.kind_of(path) == kind:
+                added[asked] = path
     return added
+
+
+def _is_card(file: Any) -> bool:
+    return file.name.endswith(".card.json")
+
+
+def _paths_allowed() -> bool:
+    return os.environ.get(PATHS_ALLOWED) == "1"
 
 
 def add_file() -> None:
     """The popover that takes files and, where allowed, paths."""
     with st.popover("Add file", width="stretch"):
         files = st.file_uploader(
-            "Model, data set or training log",
+            "Model, data set, training log or model card",
             accept_multiple_files=True,
             key="uploaded",
             help="The file is read, never run.",
         )
         taken = st.session_state.setdefault("_taken", set())
-        for file in files or []:
+        for file in sorted(files or [], key=_is_card):  # a card is for the model beside it
             if file.file_id not in taken:
                 taken.add(file.file_id)
                 with boundary("The upload"):
+                    if _is_card(file):
+                        corrections.state(corrections.from_file(file.name, file.getvalue()))
                     _open(_kept(file.name, file.getvalue()))
-        if os.environ.get(PATHS_ALLOWED) == "1":
+        if _paths_allowed():
             words = st.text_input("Or a path on this machine", key="typed_path")
             if words and words != st.session_state.get("_path_before"):
                 st.session_state["_path_before"] = words
                 with boundary("The path"):
-                    _open(Path(words).expanduser())
+                    _open(Path(words).expanduser().absolute())
         else:
             st.caption(
                 "To open folders of your own, start Netlens with "

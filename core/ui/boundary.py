@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 from streamlit import runtime
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import jobs
@@ -75,12 +76,24 @@ def boundary(where: str) -> Iterator[None]:
             )
 
 
-@st.fragment(run_every=POLL)
 def until_done(job: Job, draw: Callable[[], Any]) -> None:
     """Draws a small thing's place while its job runs, and everything anew when that has ended."""
+    with _own_place():
+        _until_done(job, draw)
+
+
+@st.fragment(run_every=POLL)
+def _until_done(job: Job, draw: Callable[[], Any]) -> None:
     draw()
     if job.state not in ("waiting", "running"):
         st.rerun()
+
+
+def _own_place() -> DeltaGenerator:
+    """Around a fragment that runs by itself. When it runs, Streamlit drops what it drew before and
+    has not yet sent; without a place that is sent in any case, what comes after it on the page
+    would arrive too early, and the browser would show an empty page."""
+    return st.container()
 
 
 def _show_fault(words: str) -> None:
@@ -103,7 +116,8 @@ def show_job(job: Job) -> None:
     if job.state == "stopped" or job.key in st.session_state.get("_stopped_jobs", ()):
         _stopped(job)
     else:
-        _running(job)
+        with _own_place():
+            _running(job)
 
 
 @st.fragment(run_every=POLL)

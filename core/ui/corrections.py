@@ -5,7 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from core.card import Card, parse_card
+from core.card import Card
+from core.card_json import parse_card
+from core.errors import UserError
 
 KEY = "card"  # of the text field, and in the address
 LONGEST = 20_000  # characters
@@ -24,6 +26,21 @@ def said() -> dict[str, Any]:
 def card() -> Card:
     """Raises UserError where the corrections are no card."""
     return parse_card(said(), "The corrected card")
+
+
+def from_file(name: str, content: bytes) -> dict[str, Any]:
+    """An uploaded card as corrections. Raises UserError that names it."""
+    try:
+        stated = json.loads(content) if len(content) < LONGEST else None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name} is not readable JSON. Choose another card.") from error
+    if stated is None:
+        raise UserError(
+            f"{name} is larger than {LONGEST:,} bytes, the limit for an uploaded card. Put it "
+            "beside the model file on the server."
+        )
+    parse_card(stated, name)
+    return stated
 
 
 def clear() -> None:

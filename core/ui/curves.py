@@ -18,6 +18,7 @@ AXES = {
     "relative time": ("relative", "seconds since the first point"),
     "wall time": ("time", "time"),
 }
+RUNS = "run"  # in the address, once a run
 OPEN_GROUPS = 2
 MOST_CHARTS = 24  # in one group, before a person asks for more
 
@@ -33,7 +34,7 @@ class Settings:
 
 
 def run_choice(logs_id: str) -> list[str]:
-    """Which runs are drawn; all at first."""
+    """Which runs are drawn: those that are ticked, which the address names; all at first."""
     runs = tags_and_runs(logs_id)[1]
     words = st.text_input(
         "Find runs", key="find_runs", bind="query-params", placeholder="a part of the name"
@@ -48,15 +49,26 @@ def run_choice(logs_id: str) -> list[str]:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
+        selection_default={"selection": {"rows": _asked_for(matching)}},
         key=f"runs-{path_of(logs_id)}-{words}",
         height=min(420, 38 + 35 * max(1, len(matching))),
         column_config={"colour": st.column_config.TextColumn("", width=24)},
     )
     picked = [matching[row] for row in event.selection.rows if row < len(matching)]
+    if picked:
+        st.query_params[RUNS] = picked
+    else:
+        st.query_params.pop(RUNS, None)
     st.caption(
         f"{len(picked) or len(matching)} of {len(runs)} runs drawn. Tick runs to draw only those."
     )
     return picked or matching
+
+
+def _asked_for(runs: list[str]) -> list[int]:
+    """The rows of the runs that the address names."""
+    asked = set(st.query_params.get_all(RUNS))
+    return [row for row, run in enumerate(runs) if run in asked]
 
 
 def curve_settings() -> Settings:

@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from core.architecture import layer_weights
-from core.ui.text import md_escape
+from core.ui.text import headings, md_escape
 
 SHOWN = {
     "layer": "Layer",
@@ -92,4 +92,4 @@ def layer_details(model_id: str, name: str) -> None:
     if weights.empty:
         st.write("This layer has no weights of its own.")
         return
-    st.dataframe(weights, hide_index=True)
+    st.dataframe(weights.rename(columns=headings(weights)), hide_index=True)

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from core import found_files, library
-from core.card import card_beside
+from core.cards_beside import card_beside
 from core.jobs import Working
 from core.machine import device_title
 from core.ui import corrections, selection
@@ -71,11 +72,11 @@ def _device() -> None:
 
 def _link() -> str:
     """The address of this view, with every choice named."""
-    said = dict(st.query_params)
+    said: dict[str, Any] = {key: st.query_params.get_all(key) for key in st.query_params}
     for key in (*PARAMETERS.values(), selection.KEY, corrections.KEY):
         if st.session_state.get(key):
             said[key] = st.session_state[key]
-    return f"{(st.context.url or '').partition('?')[0]}?{urlencode(said)}"
+    return f"{(st.context.url or '').partition('?')[0]}?{urlencode(said, doseq=True)}"
 
 
 def _choice(kind: str, paths: dict[str, Path], default: str, optional: bool) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # Streamlit makes icons, colours, links and arrows of these; a word joiner stops it.
 _JOINED = re.compile(
@@ -29,6 +30,11 @@ def shorten(text: str, longest: int) -> str:
         return text
     head = (longest - 1) // 2
     return f"{text[:head]}…{text[len(text) - (longest - 1 - head) :]}"
+
+
+def headings(columns: Iterable[str]) -> dict[str, str]:
+    """What stands above a table's columns: "best_step" as "Best step"."""
+    return {name: name.replace("_", " ").capitalize() for name in columns}
 
 
 def count(number: float) -> str:

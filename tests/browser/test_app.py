@@ -1,5 +1,6 @@
 """What a person does, in a real browser: open, choose, click, follow a link, break a file."""
 
+import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -178,14 +179,18 @@ def test_a_broken_upload_is_one_message_and_nothing_is_lost(server, page):
     assert page.get_by_test_id("stException").count() == 0
 
 
-def test_an_uploaded_model_is_opened(server, page, samples):
+def test_an_uploaded_model_is_opened_with_its_card(server, page, samples):
     page.goto(server.url)
     ready(page)
     page.get_by_role("button", name="Add file").click()
-    page.locator("input[type=file]").set_input_files(samples / "digits-cnn.safetensors")
-    page.wait_for_url(re.compile("model=uploads"))
+    page.locator("input[type=file]").set_input_files(
+        [samples / "digits-cnn.card.json", samples / "digits-cnn.safetensors"]
+    )
+    page.wait_for_url(re.compile("model=uploads.*card="))
     ready(page)
     assert heading(page).endswith("digits-cnn.safetensors")
+    title = json.loads((samples / "digits-cnn.card.json").read_text(encoding="utf-8"))["title"]
+    page.get_by_text(f"{title} · ").wait_for()
 
 
 def test_a_pass_is_stopped_and_started_again_while_the_page_stays_usable(browser, page, tmp_path):

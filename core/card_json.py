@@ -1,0 +1,118 @@
+"""A model card from its JSON: every key is optional, what is there is checked."""
+
+import math
+from dataclasses import fields
+from typing import Any
+
+from core.card import CHANNEL_ORDERS, OUTPUTS, Card, InputSpec
+from core.errors import UserError
+
+LARGEST_SIDE = 4096
+
+
+def parse_card(said: Any, source: str) -> Card:
+    """A card from its JSON. Raises UserError that names `source` and the key."""
+    if not isinstance(said, dict):
+        raise UserError(f'{source}: a model card is a JSON object such as {{"output": "logits"}}.')
+    unknown = said.keys() - {f.name for f in fields(Card)} | {"inferred"} & said.keys()
+    if unknown:
+        known = ", ".join(f.name for f in fields(Card) if f.name != "inferred")
+        raise UserError(f"{source}: the key {min(unknown)!r} is not one of {known}.")
+    try:
+        return Card(
+            **{
+                key: _text(said[key], key)
+                for key in ("title", "architecture", "data", "logs")
+                if key in said
+            },
+            **({"class_names": _class_names(said["class_names"])} if "class_names" in said else {}),
+            **({"output": _choice(said["output"], "output", OUTPUTS)} if "output" in said else {}),
+            input=_input(said.get("input", {})),
+        )
+    except ValueError as error:
+        raise UserError(f"{source}: {error}. Correct the card, or remove the key.") from error
+
+
+def _input(said: Any) -> InputSpec:
+    if not isinstance(said, dict):
+        raise ValueError("'input' is an object with keys such as 'height'")
+    readers = {
+        "channels": lambda v: _count(v, "channels", 4096),
+        "height": lambda v: _count(v, "height", LARGEST_SIDE),
+        "width": lambda v: _count(v, "width", LARGEST_SIDE),
+        "channel_order": lambda v: _choice(v, "channel_order", CHANNEL_ORDERS),
+        "range": _range,
+        "mean": lambda v: _numbers(v, "mean"),
+        "std": _std,
+        "resize": _resize,
+    }
+    if unknown := said.keys() - readers.keys():
+        raise ValueError(f"the key 'input.{min(unknown)}' is not one of {', '.join(readers)}")
+    spec = InputSpec(**{key: readers[key](value) for key, value in said.items()})
+    for key in ("mean", "std"):
+        numbers = getattr(spec, key)
+        if numbers and spec.channels and len(numbers) not in (1, spec.channels):
+            raise ValueError(
+                f"'input.{key}' has {len(numbers)} numbers for {spec.channels} channels"
+            )
+    return spec
+
+
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, str) or len(value) > 1000:
+        raise ValueError(f"'{key}' is a text of at most 1,000 characters")
+    return value
+
+
+def _choice(value: Any, key: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"'{key}' is one of {', '.join(allowed)}, not {str(value)[:40]!r}")
+    return value
+
+
+def _count(value: Any, key: str, largest: int) -> int:
+    if type(value) is not int or not 1 <= value <= largest:
+        raise ValueError(f"'input.{key}' is a whole number from 1 to {largest:,}")
+    return value
+
+
+def _class_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or len(value) > 100_000:
+        raise ValueError("'class_names' is a list of names in the order of the outputs")
+    return tuple(str(name)[:200] for name in value)
+
+
+def _numbers(value: Any, key: str) -> tuple[float, ...]:
+    numbers = value if isinstance(value, list) else [value]
+    if not numbers or not all(type(n) in (int, float) and math.isfinite(n) for n in numbers):
+        raise ValueError(f"'input.{key}' is one finite number, or a list of one a channel")
+    return tuple(float(n) for n in numbers)
+
+
+def _std(value: Any) -> tuple[float, ...]:
+    numbers = _numbers(value, "std")
+    if min(numbers) <= 0:
+        raise ValueError("'input.std' is above 0")
+    return numbers
+
+
+def _range(value: Any) -> tuple[float, float]:
+    numbers = _numbers(value, "range")
+    if len(numbers) != 2 or numbers[0] == numbers[1]:
+        raise ValueError("'input.range' is two different numbers, such as [0, 1]")
+    return numbers
+
+
+def _resize(value: Any) -> str | tuple[int, int]:
+    if value == "stretch":
+        return value
+    if isinstance(value, dict) and value.keys() == {"shorter_side", "crop"}:
+        side, crop = (
+            _count(value[k], f"resize.{k}", LARGEST_SIDE) for k in ("shorter_side", "crop")
+        )
+        if crop <= side:
+            return side, crop
+    raise ValueError(
+        '\'input.resize\' is "stretch" or {"shorter_side": 256, "crop": 224}, '
+        "the crop no larger than the side"
+    )

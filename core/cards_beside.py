@@ -1,0 +1,106 @@
+"""The cards that lie beside a model file: ours, `NAME.card.json`, and those that people already
+have, Hugging Face's `config.json` and `preprocessor_config.json`, and timm's."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from core.card import Card
+from core.card_json import parse_card
+from core.errors import UserError
+
+LARGEST_CARD = 16 << 20  # bytes
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in a small file. Raises UserError that names the file."""
+    try:
+        if path.stat().st_size > LARGEST_CARD:
+            raise UserError(f"{path.name}: larger than 16 MB, which no card is.")
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path.name} is not readable JSON ({type(error).__name__}).") from error
+
+
+def card_beside(model: Path) -> tuple[Card, tuple[str, ...]]:
+    """What the files beside a model file say of it, and a note on each that was read.
+
+    `FILE.card.json` or `STEM.card.json` first; where the folder holds one model, Hugging Face's
+    and timm's files too. A key that several state comes from the first.
+    """
+    card, notes = Card(), []
+    for name in (f"{model.name}.card.json", f"{model.stem}.card.json"):
+        if (path := model.with_name(name)).is_file():
+            card = card.or_else(parse_card(read_json(path), name))
+            notes.append(f"Model card read from {name}.")
+    readers = {"preprocessor_config.json": _preprocessor_config, "config.json": _config}
+    for name, reader in readers.items():
+        if (path := model.with_name(name)).is_file():
+            try:
+                found = parse_card(
+                    reader(said) if isinstance(said := read_json(path), dict) else {}, name
+                )
+            except (
+                UserError
+            ) as error:  # it may be another program's, so it does not keep the model closed
+                notes.append(f"{name} beside the model was not used: {error}")
+                continue
+            if found.values().keys() - card.values().keys():
+                notes.append(f"{name} (Hugging Face) read for what the model card leaves open.")
+            card = card.or_else(found)
+    return card, tuple(notes)
+
+
+def _preprocessor_config(said: dict) -> dict:
+    """Hugging Face's image processor as a card; keys that are absent are left out."""
+    spec: dict[str, Any] = {}
+    crop, size = _sides(said.get("crop_size")), _sides(said.get("size"))
+    shorter = size[0] if size and size[0] == size[1] else None
+    if isinstance(said.get("size"), dict):
+        shorter = said["size"].get("shortest_edge")
+    if said.get("do_center_crop") and crop and shorter and crop[0] <= shorter:
+        spec |= {
+            "height": crop[0],
+            "width": crop[1],
+            "resize": {"shorter_side": shorter, "crop": crop[0]},
+        }
+    elif size:
+        spec |= {"height": size[0], "width": size[1], "resize": "stretch"}
+    factor = said.get("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 1
+    spec["range"] = [0, round(255 * factor, 6) if isinstance(factor, (int, float)) else 1]
+    if not said.get("do_normalize", True):
+        spec |= {"mean": 0, "std": 1}
+    spec |= {
+        key: said[f"image_{key}"]
+        for key in ("mean", "std")
+        if key not in spec and said.get(f"image_{key}")
+    }
+    return {"input": spec}
+
+
+def _sides(size: Any) -> tuple[int, int] | None:
+    if isinstance(size, dict) and {"height", "width"} <= size.keys():
+        return size["height"], size["width"]
+    return (size, size) if isinstance(size, int) else None
+
+
+def _config(said: dict) -> dict:
+    """Hugging Face's or timm's `config.json` as a card."""
+    card: dict[str, Any] = {}
+    names = said.get("id2label")
+    if isinstance(names, dict) and all(str(i) in names for i in range(len(names))):
+        card["class_names"] = [names[str(i)] for i in range(len(names))]
+    elif isinstance(said.get("label_names"), list):
+        card["class_names"] = said["label_names"]
+    if isinstance(said.get("architecture"), str):
+        card["architecture"] = said["architecture"]
+    trained = said.get("pretrained_cfg") if isinstance(said.get("pretrained_cfg"), dict) else {}
+    if isinstance(shape := trained.get("input_size"), list) and len(shape) == 3:
+        channels, height, width = shape
+        spec = {"channels": channels, "height": height, "width": width, "range": [0, 1]}
+        spec |= {key: trained[key] for key in ("mean", "std") if trained.get(key)}
+        if isinstance(share := trained.get("crop_pct"), (int, float)) and 0 < share <= 1:
+            spec["resize"] = {"shorter_side": math.floor(height / share), "crop": height}
+        card["input"] = spec
+    return card
