@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, log_loss
 
-from core import batches, forward_pass, inference, library
+from core import batches, forward_pass, inference, library, workers
 from core.batches import BatchPlan
 from core.card import Card
 from core.device import device
@@ -20,6 +20,8 @@ from core.inference import POOLINGS, activations, log_probabilities_of, predicti
 from core.model_facts import feature_layers
 from core.outcomes import outcomes
 from core.overview import by_class, confused_pairs, summary
+
+THREADS = torch.get_num_threads()
 
 
 def ids(samples, model, data, limit=None):
@@ -194,6 +196,22 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(most):
     values = np.concatenate([outputs[""] for _, outputs in found])
     assert np.array_equal(values[:, 0], np.arange(100))
     assert max(model.sizes) <= most
+
+
+@pytest.mark.skipif(device().type != "cpu", reason="one worker on a GPU")
+def test_the_number_of_workers_changes_nothing(samples, monkeypatch):
+    model = library.open_model(library.model_id(samples / "digits-cnn.safetensors")).module
+    inputs = torch.rand(90, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    parts = list(inputs.split(8))
+    outputs = {}
+    for most in (1, 3):
+        monkeypatch.setattr(workers, "MOST", most)
+        with workers.workers() as team, torch.no_grad():
+            outputs[team.count] = torch.cat(team.run(model, parts))
+    assert 1 in outputs
+    for found in outputs.values():
+        torch.testing.assert_close(found, outputs[1], rtol=1e-5, atol=1e-5)
+    assert torch.get_num_threads() == THREADS
 
 
 def test_out_of_memory_at_one_is_an_error():

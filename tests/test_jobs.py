@@ -153,3 +153,20 @@ def test_what_a_job_before_left_is_not_computed_again():
     first.may_end.set()
     wait_for(second.value.job)
     assert late.begun == 0
+
+
+def test_reading_a_file_does_not_wait_for_the_device():
+    computing, following, reading = Work(), Work(), Work()
+    with watching(), pytest.raises(Working) as busy:
+        computing.ask("computing")
+    assert computing.running.wait(30)
+    with watching(), pytest.raises(Working) as queued:
+        following.ask("computed next")
+    with watching(), pytest.raises(Working) as opening:
+        jobs.demand("reading", "Opening", "", reading.find, reading, "files")
+    reading.may_end.set()
+    wait_for(opening.value.job)
+    assert (busy.value.job.state, queued.value.job.state) == ("running", "waiting")
+    for work, asked in ((computing, busy), (following, queued)):
+        work.may_end.set()
+        wait_for(asked.value.job)

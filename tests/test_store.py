@@ -121,3 +121,17 @@ def test_a_key_depends_on_every_part():
 
 def test_the_folder_is_where_the_environment_says(own_folder):
     assert store.folder() == Path(os.environ["NETLENS_CACHE"]) == own_folder
+
+
+def test_what_was_made_by_other_code_has_another_key(tmp_path, monkeypatch):
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core" / "store.py").write_text("a = 1")
+    monkeypatch.setattr(store, "__file__", str(tmp_path / "core" / "store.py"))
+    store.code.cache_clear()
+    before = store.code()
+    (tmp_path / "core" / "store.py").write_text("a = 2")
+    assert store.code() == before, "looked at once a process"
+    store.code.cache_clear()
+    assert store.code() != before
+    monkeypatch.undo()
+    store.code.cache_clear()
