@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from core import found_files, store
+from core.downloads import TITLES, downloaded
 from core.errors import UserError
 from core.ui import corrections
 from core.ui.boundary import boundary
@@ -55,7 +56,7 @@ def add_file() -> None:
             "Model, data set, training log or model card",
             accept_multiple_files=True,
             key="uploaded",
-            help="The file is read, never run.",
+            help="The file is read, never run. Upload files that belong together as one .zip.",
         )
         taken = st.session_state.setdefault("_taken", set())
         for file in sorted(files or [], key=_is_card):  # a card is for the model beside it
@@ -76,8 +77,25 @@ def add_file() -> None:
                 "To open folders of your own, start Netlens with "
                 "`-- --models DIR --data DIR --logs DIR`."
             )
+        _known_data()
         if message := st.session_state.pop("_added_note", None):
             st.caption(message)
+
+
+def _known_data() -> None:
+    """Data sets by name; one is downloaded where it is not on this machine."""
+    title = st.selectbox(
+        "Or a well-known data set",
+        TITLES,
+        None,
+        placeholder="downloaded once",
+        key="known_data",
+    )
+    if title and title != st.session_state.get("_known_before"):
+        with boundary("The download"):
+            path = downloaded(title)
+            st.session_state["_known_before"] = title
+            _open(path)
 
 
 def _kept(name: str, content: bytes) -> Path:
