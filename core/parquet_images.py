@@ -14,29 +14,49 @@ LARGEST_GROUP = 1 << 30
 AT_A_TIME = 16  # rows; a few values that are repeated a million times must not be laid out at once
 
 
+Group = list[pa.Array]
+
+
+class KeptGroups:
+    """Row groups that were read last, of all files of a data set."""
+
+    def __init__(self) -> None:
+        self._groups: OrderedDict[tuple[str, int], tuple[Group, int]] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def get(self, key: tuple[str, int]) -> Group | None:
+        if key not in self._groups:
+            return None
+        self._groups.move_to_end(key)
+        return self._groups[key][0]
+
+    def keep(self, key: tuple[str, int], parts: Group, size: int) -> None:
+        self._groups[key] = parts, size
+        while len(self._groups) > 1 and sum(s for _, s in self._groups.values()) > KEPT_BYTES:
+            self._groups.popitem(last=False)
+
+
 class ParquetBytes:
     """Row -> the encoded picture of a column that is binary, or a struct with `bytes`."""
 
-    def __init__(self, file: parquet.ParquetFile, column: str, name: str) -> None:
-        self._file, self._column, self._name = file, column, name
+    def __init__(self, file: parquet.ParquetFile, column: str, name: str,
+                 kept: KeptGroups) -> None:
+        self._file, self._column, self._name, self._kept = file, column, name, kept
         groups = file.metadata.num_row_groups
         sizes = [file.metadata.row_group(i).num_rows for i in range(groups)]
         self._starts = np.cumsum([0, *sizes])
-        self._kept: OrderedDict[int, tuple[list[pa.Array], int]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def __call__(self, row: int) -> bytes:
         """b'' where the cell is empty."""
         group = int(np.searchsorted(self._starts, row, side="right")) - 1
-        with self._lock:
+        with self._kept.lock:
             parts = self._group(group)
         at = row - int(self._starts[group])
         return parts[at // AT_A_TIME][at % AT_A_TIME].as_py() or b""
 
-    def _group(self, group: int) -> list[pa.Array]:
-        if group in self._kept:
-            self._kept.move_to_end(group)
-            return self._kept[group][0]
+    def _group(self, group: int) -> Group:
+        if (found := self._kept.get((self._name, group))) is not None:
+            return found
         parts, size = [], 0
         try:
             for batch in self._file.iter_batches(AT_A_TIME, row_groups=[group], use_threads=False,
@@ -55,10 +75,5 @@ class ParquetBytes:
         if sum(map(len, parts)) != self._starts[group + 1] - self._starts[group]:
             raise UserError(f"{self._name}: the Parquet file is damaged, its row groups do not "
                             "have the rows that its footer says. Copy it again.")
-        self._keep(group, parts, size)
+        self._kept.keep((self._name, group), parts, size)
         return parts
-
-    def _keep(self, group: int, parts: list[pa.Array], size: int) -> None:
-        self._kept[group] = parts, size
-        while len(self._kept) > 1 and sum(s for _, s in self._kept.values()) > KEPT_BYTES:
-            self._kept.popitem(last=False)

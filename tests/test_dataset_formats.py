@@ -501,6 +501,27 @@ def test_parquet_of_hugging_face(tmp_path):
     assert list(data.metadata.columns) == ["path", "label", "photographer"]
 
 
+def test_parquet_of_a_split_in_several_files(tmp_path):
+    cells = [{"bytes": png(image), "path": None} for image in COLOUR]
+    whole = [f"test-{n:05d}-of-00003.parquet" for n in range(3)]
+    for nth, name in enumerate(whole):
+        table = pa.table({"image": pa.array(cells[nth * 4:nth * 4 + 4]),
+                          "label": NAMES[IDS[nth * 4:nth * 4 + 4]]})
+        parquet.write_table(table, tmp_path / name)
+    hugging_face(tmp_path / "train-00000-of-00001.parquet", cells)
+    data = opened(tmp_path / whole[0])
+    assert np.array_equal(pixels(data), COLOUR)
+    assert label_names(data) == NAMES[IDS].tolist()
+    assert "Read from 3 of 3 files." in data.notes
+    assert [name for name in whole if FORMATS["parquet"].matches(tmp_path / name)] == whole[:1]
+    before = FORMATS["parquet"].content_id(tmp_path / whole[0])
+    (tmp_path / whole[2]).unlink()
+    assert FORMATS["parquet"].content_id(tmp_path / whole[0]) != before
+    data = opened(tmp_path / whole[0])
+    assert np.array_equal(pixels(data), COLOUR[:8])
+    assert "Read from 2 of 3 files; 1 are not here." in data.notes
+
+
 def test_parquet_with_broken_cells(tmp_path):
     cells = [{"bytes": png(image), "path": None} for image in COLOUR]
     cells[2], cells[7] = {"bytes": b"text", "path": "x"}, None

@@ -1,12 +1,14 @@
 """Parquet: Hugging Face's layout (an image column of {bytes, path}), bytes, paths or pixels.
 
+A split in several files, test-00000-of-00003.parquet and so on, is opened by its first.
 https://huggingface.co/docs/hub/datasets-image#parquet-format
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -18,9 +20,10 @@ from core.dataset_formats import DataSet, Format
 from core.errors import UserError
 from core.file_sources import Folder, Source
 from core.images import LARGEST_FILE, decode, oddities, opened
+from core.joined_data import joined
 from core.json_depth import json_depth
 from core.limits import current_limits
-from core.parquet_images import ParquetBytes
+from core.parquet_images import KeptGroups, ParquetBytes
 from core.parquet_tables import opened_parquet, parquet_columns
 from core.table_columns import LABELS, Columns, columns_of
 from core.table_examples import data_set, examples, labels_of, metadata_of
@@ -29,12 +32,13 @@ from core.text_of_files import shown
 MAGIC = b"PAR1"
 LOOKED_AT = 1_000  # rows whose picture's header is read at once
 LOOKED_AT_BYTES = 64 << 20
+SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})((?:-[0-9a-f]+)?\.parquet)", re.IGNORECASE)
 OF_LOGS = {"epoch", "step", "global_step", "loss", "tag", "prediction"}
 
 
 def matches(path: Path) -> bool:
     """By its ending or first bytes; a table of a training run, without pictures, is not one."""
-    if not path.is_file():
+    if not path.is_file() or path.name not in _shards(path.name, _beside(path))[:1]:
         return False
     if path.stat().st_size == 0:
         return path.suffix.lower() == ".parquet"
@@ -50,22 +54,56 @@ def matches(path: Path) -> bool:
 
 def load(path: Path) -> DataSet:
     """Raises UserError."""
-    return read(Folder(path.parent), path.name)
+    return read(Folder(path.parent), _shards(path.name, _beside(path)))
+
+
+def _beside(path: Path) -> list[str]:
+    """Names of a folder's Parquet files, if the path is one of several that belong together."""
+    found = SHARD.fullmatch(path.name)
+    several = found and found[3] != "00001"
+    return [file.name for file in path.parent.glob("*.parquet")] if several else [path.name]
+
+
+def _shards(name: str, names: Sequence[str]) -> list[str]:
+    """Of these names, the files of the split that one of them belongs to, in order."""
+    found = SHARD.fullmatch(PurePosixPath(name).name)
+    if found is None:
+        return [name]
+    folder = PurePosixPath(name).parent
+    return sorted(other for other in names if PurePosixPath(other).parent == folder
+                  and (part := SHARD.fullmatch(PurePosixPath(other).name))
+                  and (part[1], part[3]) == (found[1], found[3]))
+
+
+def _content_id(path: Path) -> str:
+    return content_ids.of_files(*(path.with_name(n) for n in _shards(path.name, _beside(path))))
 
 
 def inside(source: Source) -> DataSet | None:
     """An archive's first Parquet file, a test split before others."""
     names = [name for name in source.names() if name.lower().endswith(".parquet")]
     names.sort(key=lambda name: "test" not in name.lower())
-    return read(source, names[0]) if names else None
+    return read(source, _shards(names[0], names)) if names else None
 
 
-def read(source: Source, name: str) -> DataSet:
-    """The data set in one Parquet file of a source."""
+def read(source: Source, names: Sequence[str]) -> DataSet:
+    """The data set in the Parquet files of a split; those that are not there are told."""
+    kept = KeptGroups()
+    data = joined([_read_one(source, name, kept) for name in names])
+    found = SHARD.fullmatch(PurePosixPath(names[0]).name)
+    said = int(found[3]) if found else 1
+    if said == 1:
+        return data
+    lacking = f"; {said - len(names):,} are not here" if said > len(names) else ""
+    return replace(data, notes=(f"Read from {len(names):,} of {said:,} files{lacking}.",
+                                *data.notes))
+
+
+def _read_one(source: Source, name: str, kept: KeptGroups) -> DataSet:
     file = opened_parquet(source, name)
     pictures = [field.name for field in file.schema_arrow if _is_picture_type(field.type)]
     if pictures:
-        return _of_bytes(source, file, name, _named_first(pictures))
+        return _of_bytes(source, file, name, _named_first(pictures), kept)
     few = next(file.iter_batches(50, columns=_plain(file.schema_arrow)), None)
     sample = {} if few is None else {
         column: ["" if cell is None else str(cell) for cell in few[column].to_pylist()]
@@ -100,8 +138,9 @@ def _plain(schema: pa.Schema) -> list[str]:
             and not _is_bytes(field.type)]
 
 
-def _of_bytes(source: Source, file: parquet.ParquetFile, name: str, column: str) -> DataSet:
-    content = ParquetBytes(file, column, name)
+def _of_bytes(source: Source, file: parquet.ParquetFile, name: str, column: str,
+              kept: KeptGroups) -> DataSet:
+    content = ParquetBytes(file, column, name, kept)
     rows, unreadable, odd = _readable(content, file.metadata.num_rows, name)
     plain = {key.strip().lower(): key for key in _plain(file.schema_arrow)}
     label = next((plain[key] for key in LABELS if key in plain), None)
@@ -157,4 +196,4 @@ def _class_names(file: parquet.ParquetFile, label: str | None) -> list[str] | No
     return [str(name) for name in names] if isinstance(names, list) and names else None
 
 
-FORMAT = Format("Parquet", matches, load, content_ids.of_files, inside)
+FORMAT = Format("Parquet", matches, load, _content_id, inside)
