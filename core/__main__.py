@@ -84,7 +84,8 @@ def _print(record: dict) -> None:
 
 def _inspect(options: argparse.Namespace) -> int:
     """One line of JSON a path; a refused one does not keep the others from answering."""
-    import torch  # noqa: F401  (at once, so that each path costs what it takes itself)
+    if options.kind != "logs":
+        import torch  # noqa: F401  (at once, so that each path costs what it takes itself)
 
     from core.reports import report
 

@@ -13,7 +13,7 @@ from core.card import InputSpec
 from core.dry_run import DryRun, Run, Shape, dry_run
 from core.errors import UserError
 from core.inference import input_spec
-from core.layers import layer, layer_type
+from core.layers import layer_type
 from core.library import open_model
 from core.weights_only import WeightsOnly
 
@@ -26,8 +26,8 @@ UNKNOWN_SIZE = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network is made of. Where it cannot be run, what a run would tell is missing, and
-    `notes` says why.
+    """What a network is made of. Where it cannot be run, what a run would tell is missing, `notes`
+    says why, and `code` holds lines to copy that may help.
 
     table: one row a layer in the order of definition.
       name, type, depth (1 is the outermost), settings (as torch prints them).
@@ -43,6 +43,7 @@ class Architecture:
     table: pd.DataFrame
     totals: dict[str, int]
     notes: tuple[str, ...] = ()
+    code: str = ""
 
 
 @cached_result
@@ -65,10 +66,11 @@ def architecture_of(model: nn.Module, input_shape: Shape | None) -> Architecture
         return Architecture(_table(model, None), _totals(model, None), (UNKNOWN_SIZE,))
     try:
         run = dry_run(model, input_shape or ())  # weights only say so whatever the input
-        notes = run.notes
     except UserError as error:
-        run, notes = None, (str(error),)
-    return Architecture(_table(model, run), _totals(model, run), notes)
+        code = getattr(error, "code", "")
+        said = str(error).removesuffix(code).rstrip()
+        return Architecture(_table(model, None), _totals(model, None), (said,), code)
+    return Architecture(_table(model, run), _totals(model, run), run.notes)
 
 
 def _totals(model: nn.Module, run: DryRun | None) -> dict[str, int]:
@@ -182,39 +184,3 @@ def _numbers(tensors: Iterable[torch.Tensor]) -> int:
 
 def _bytes(tensors: Iterable[torch.Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-@cached_result
-def layer_weights(model_id: str, layer_name: str) -> pd.DataFrame:
-    """One row a tensor of that layer alone: name, shape, dtype, and of its numbers min, max, mean,
-    std (population), zeros (share, 0 to 1), not_finite (count; left out of the others)."""
-    module = layer(open_model(model_id).module, layer_name)
-    tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-    return pd.DataFrame(
-        [_statistics(name, tensor.detach()) for name, tensor in tensors],
-        columns=["name", "shape", "dtype", "min", "max", "mean", "std", "zeros", "not_finite"],
-    )
-
-
-def _statistics(name: str, tensor: torch.Tensor) -> dict[str, object]:
-    row: dict[str, object] = {
-        "name": name,
-        "shape": _times(tuple(tensor.shape)) or "one number",
-        "dtype": str(tensor.dtype).removeprefix("torch."),
-    }
-    numbers = tensor.to("cpu", torch.float64).flatten()
-    finite = numbers[torch.isfinite(numbers)]
-    row["not_finite"] = numbers.numel() - finite.numel()
-    if finite.numel():
-        row |= {
-            "min": finite.min().item(),
-            "max": finite.max().item(),
-            "mean": finite.mean().item(),
-            "std": finite.std(correction=0).item(),
-            "zeros": (finite == 0).double().mean().item(),
-        }
-    return row
-
-
-def _times(shape: Shape) -> str:
-    return " × ".join(map(str, shape))

@@ -14,7 +14,7 @@ from typing import BinaryIO, Self
 
 from core.errors import UserError
 from core.file_map import FileMap
-from core.limits import MB, Limits, current_limits
+from core.limits import MB, OWN, Limits, current_limits
 from core.text_of_files import shown
 
 END, END64_LOCATOR, END64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
@@ -33,7 +33,7 @@ def member_names(path: Path) -> frozenset[str]:
         if file.read(4) != b"PK\x03\x04":
             return frozenset()
         try:
-            _check_end(file, path.name, current_limits())
+            _check_end(file, path.name, OWN)  # Archive says what is too much
             names = [member.filename for member in zipfile.ZipFile(file).infolist()]
         except (*DAMAGE, UserError):
             return frozenset()

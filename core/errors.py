@@ -2,4 +2,9 @@
 
 
 class UserError(Exception):
-    """Says what is wrong, naming the file, layer or column, then what to do next."""
+    """Says what is wrong, naming the file, layer or column, then what to do next.
+
+    code: lines to copy, with which the message ends.
+    """
+
+    code: str = ""

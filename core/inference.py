@@ -19,6 +19,7 @@ from core.jobs import Progress, demand
 from core.library import content_of, open_dataset, path_of
 from core.model_facts import model_facts
 from core.preprocess import completed
+from core.trusted_code import code_digest
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,7 @@ def pass_key(model_id: str, dataset_id: str, **more: str) -> str:
         model=content_of(model_id),
         data=content_of(dataset_id),
         architecture=card.architecture,
+        **({"code": digest} if (digest := code_digest(card.architecture)) else {}),
         input=vars(spec),
         output=card.output,
         **more,

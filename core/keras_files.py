@@ -14,11 +14,11 @@ from core.archives import Archive
 from core.card import Card
 from core.errors import UserError
 from core.keras_card import inferred_card
-from core.keras_config import CannotRunError, read_plan
+from core.keras_config import read_plan
 from core.keras_lists import in_todays_shapes, weight_lists
 from core.keras_match import CONTAINERS, take_lists, take_tree
-from core.keras_module import KerasNetwork, built
-from core.keras_plan import GraphPlan
+from core.keras_network import KerasNetwork, built
+from core.keras_plan import CannotRunError, GraphPlan
 from core.keras_weights import Hdf5, Tree, arrays_in
 from core.model_formats import LoadedModel
 from core.text_of_files import shown

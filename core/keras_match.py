@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.keras_config import CannotRunError
-from core.keras_module import KerasGraph, KerasLayer
-from core.keras_plan import GraphPlan, LayerPlan
+from core.keras_module import KerasLayer
+from core.keras_network import KerasGraph
+from core.keras_plan import CannotRunError, GraphPlan, LayerPlan
 from core.keras_weights import Tree, arrays_in
 from core.text_of_files import shown
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class CannotRunError(ValueError):
+    """Why an honest network cannot be built here; the text is the middle of a sentence."""
+
+
 @dataclass(frozen=True)
 class Ref:
     """The output `tensor` of the call number `call` of a layer."""

@@ -1,10 +1,12 @@
 """Where labels meet the model's outputs: by name where the names agree, else by index."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 UNKNOWN = -1
+NAMED = 3  # names that a sentence lists
 
 
 @dataclass(frozen=True)
@@ -12,12 +14,30 @@ class Truth:
     """What the outputs mean and which is right.
 
     class_names: one an output (K). labels: int64 (N,), an output or UNKNOWN; None without labels.
-    note: one sentence on how they were brought together.
+    note: one sentence on how they were brought together. output_of: int64, the output that stands
+    for each class of the data, or UNKNOWN; None without labels.
     """
 
     class_names: tuple[str, ...]
     labels: np.ndarray | None
     note: str
+    output_of: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Another way to bring labels and outputs together: class names that a card may state."""
+
+    title: str
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """How the model's and the data's classes differ, and what may be meant instead."""
+
+    reason: str
+    proposals: tuple[Proposal, ...]
 
 
 def match_labels(
@@ -28,29 +48,108 @@ def match_labels(
 ) -> Truth:
     """Brings a data set's labels to a model's K outputs.
 
-    Names agree when each name of the data is one of the model's, whatever their case, spaces and
-    underscores. Labels that no output stands for become UNKNOWN, and the note says how many.
+    Names are the same whatever their case, spaces and underscores. Where at least half of the
+    data's names are the model's, labels meet outputs by name, else by index. Labels that no output
+    stands for become UNKNOWN, and the note says how many.
     """
-    names = _fitting(outputs, model_names) or _fitting(outputs, data_names)
+    mine = _fitting(outputs, model_names)
+    names = mine or _fitting(outputs, data_names)
     class_names = unique(names or tuple(f"class {i}" for i in range(outputs)))
     if labels is None:
         return Truth(class_names, None, "The data has no labels.")
-    position = {_plain(name): index for index, name in enumerate(model_names or ())}
-    if model_names and data_names and all(_plain(name) in position for name in data_names):
-        lookup = np.array([position[_plain(name)] for name in data_names])
+    found = positions(mine or (), data_names)
+    if by_name := 2 * int((found != UNKNOWN).sum()) >= max(1, len(data_names)):
+        output_of = found
         how = "Labels meet the model's classes by name"
     else:
-        lookup = np.arange(max(len(data_names), int(labels.max(initial=-1)) + 1))
-        how = "Labels meet the model's classes by index"
-        how += (
-            ": the names differ" if model_names and data_names else ": the model has no class names"
-        )
-    lookup = np.append(np.where(lookup < outputs, lookup, UNKNOWN), UNKNOWN)  # the last serves -1
-    matched = lookup[labels]
+        output_of = np.arange(max(len(data_names), int(labels.max(initial=-1)) + 1))
+        output_of = np.where(output_of < outputs, output_of, UNKNOWN)
+        differ = "the names differ" if mine and data_names else "the model has no class names"
+        how = f"Labels meet the model's classes by index: {differ}"
+    if model_names and not mine:
+        how += f"; its {len(model_names):,} class names do not fit its {outputs:,} outputs"
+    elif by_name and sorted(found) == list(range(outputs)) and (np.diff(found) < 0).any():
+        how += "; their order differs"
+    matched = np.append(output_of, UNKNOWN)[labels]  # the last serves -1
     lost = int((matched == UNKNOWN).sum())
     if lost:
         how += f"; {lost:,} of {len(labels):,} examples have a label that no output stands for"
-    return Truth(class_names, matched.astype(np.int64), f"{how}.")
+    return Truth(class_names, matched.astype(np.int64), f"{how}.", output_of)
+
+
+def class_mismatch(
+    outputs: int, model_names: tuple[str, ...] | None, data_names: tuple[str, ...]
+) -> Mismatch | None:
+    """Whether the classes differ in count, names or order; None where nothing is in doubt.
+
+    How labels and outputs meet meanwhile is what `match_labels` says.
+    """
+    mine = _fitting(outputs, model_names)
+    found = positions(mine or (), data_names)
+    missing = [name for name, output in zip(data_names, found, strict=True) if output == UNKNOWN]
+    reasons = []
+    if model_names and not mine:
+        reasons.append(f"The model's card names {len(model_names):,} classes, and the network has "
+                       f"{outputs:,} outputs")
+    if len(data_names) > outputs or (missing and len(data_names) != outputs):
+        reasons.append(f"The data has {len(data_names):,} classes, and the network has "
+                       f"{outputs:,} outputs")
+    if mine and missing:
+        reasons.append(f"{len(missing):,} of the data's {len(data_names):,} class names are none "
+                       f"of the model's: {_some(missing)}")
+    if not missing and len(data_names) == outputs and (np.diff(found) < 0).any():
+        reasons.append("The model and the data have the same class names in another order")
+    if not reasons:
+        return None
+    return Mismatch(". ".join(reasons) + ".", _proposals(outputs, mine, data_names, found))
+
+
+def _proposals(outputs: int, mine: tuple[str, ...] | None, data_names: tuple[str, ...],
+               found: np.ndarray) -> tuple[Proposal, ...]:
+    """By index, counting from 0 or from 1; what is as it is now needs no more question then."""
+    by_name = 2 * int((found != UNKNOWN).sum()) >= max(1, len(data_names))
+    classes = np.arange(len(data_names))
+    ways = []
+    if by_name:
+        ways.append(("By index", np.where(classes < outputs, classes, UNKNOWN)))
+    elif len(data_names) <= outputs:
+        ways.append(("By index, as now", classes))
+    if len(data_names) == outputs + 1:
+        ways.append(("By index, counting from 1", classes - 1))
+    if len(data_names) + 1 == outputs:
+        ways.append(("By index, the first output a background", classes + 1))
+    return tuple(
+        Proposal(title, named(output_of, data_names, mine or (), outputs))
+        for title, output_of in ways
+    )
+
+
+def named(output_of: np.ndarray, data_names: tuple[str, ...], model_names: tuple[str, ...],
+          outputs: int) -> tuple[str, ...]:
+    """Class names (K) by which each class of the data meets the output given for it.
+
+    Outputs without a class keep the model's name, unless a class of the data has it.
+    """
+    taken = {plain(name) for name in data_names}
+    kept = model_names if len(model_names) == outputs else ("",) * outputs
+    names = [
+        name if name and plain(name) not in taken else f"output {output} (no class)"
+        for output, name in enumerate(kept)
+    ]
+    for name, output in zip(data_names, output_of, strict=False):
+        if output != UNKNOWN:
+            names[output] = name
+    return tuple(names)
+
+
+def positions(model_names: tuple[str, ...], data_names: tuple[str, ...]) -> np.ndarray:
+    """Where each of the data's names stands among the model's, or UNKNOWN: int64 (D,)."""
+    exact = {name: index for index, name in reversed(list(enumerate(model_names)))}
+    times = Counter(map(plain, model_names))
+    alike = {plain(name): i for i, name in enumerate(model_names) if times[plain(name)] == 1}
+    return np.array(
+        [exact.get(name, alike.get(plain(name), UNKNOWN)) for name in data_names], dtype=np.int64
+    )
 
 
 def unique(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -69,5 +168,12 @@ def _fitting(outputs: int, names: tuple[str, ...] | None) -> tuple[str, ...] | N
     return tuple(names) if names and len(names) == outputs else None
 
 
-def _plain(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def plain(name: str) -> str:
+    """A name without case, spaces and signs, unless it has nothing else."""
+    folded = name.casefold()
+    return "".join(character for character in folded if character.isalnum()) or folded

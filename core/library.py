@@ -24,6 +24,7 @@ from core.limits import UPLOADED, limited_to
 from core.log_formats import Logs
 from core.logs import log_content_id, read_logs
 from core.model_formats import LoadedModel
+from core.trusted_code import code_digest, trusted
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,11 @@ def model_id(path: Path, correction: Card | None = None) -> str:
         for file in sorted(path.parent.glob("*.json"))
         if file.name.startswith(path.name.split(".")[0]) or file.name.endswith("config.json")
     ]
-    said = json.dumps([file_id(path), beside, (correction or Card()).to_json()], sort_keys=True)
+    said = [file_id(path), beside, (correction or Card()).to_json()]
+    if trusted():
+        card = (correction or Card()).or_else(card_beside(path)[0])
+        said += ["trusted", code_digest(card.architecture)]
+    said = json.dumps(said, sort_keys=True)
     return _placed(said, Place(path, file_id(path), correction or Card()))
 
 
@@ -156,7 +161,9 @@ def open_dataset(dataset_id: str) -> DataSet:
 @shared_resource(entries=4)
 def open_logs(logs_id: str) -> Logs:
     """The logs behind an id."""
-    return read_logs(_place(logs_id).path)
+    path = _place(logs_id).path
+    with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
+        return read_logs(path)
 
 
 def sample_rows(labels: np.ndarray | None, examples: int, limit: int) -> np.ndarray:

@@ -70,9 +70,12 @@ def _times(table: pd.DataFrame) -> list[str]:
     notes = []
     if absent:
         notes.append(f"{counted(absent, 'point')} without a wall time (it is written as 0).")
-    if beyond or 0 < np.count_nonzero(none) < len(times):
-        odd = counted(beyond + np.count_nonzero(none), "point")
-        notes.append(f"{odd} with a wall time that is no date; do not trust the time axes there.")
+    if beyond:
+        notes.append(f"{counted(beyond, 'point')} with a wall time that is no date; do not trust "
+                     "the time axes there.")
+    if 0 < np.count_nonzero(none) < len(times):
+        notes.append(f"{counted(np.count_nonzero(none), 'point')} without a wall time, which their "
+                     "log does not state: use a step axis for them.")
     return notes
 
 

@@ -1,65 +1,17 @@
-"""Training logs under a file or folder: finds the runs, reads them all into one table."""
+"""Training logs under a file or folder: reads all its runs into one table."""
 
-import hashlib
-import os
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from core.errors import UserError
-from core.log_formats import COLUMNS, Format, Logs
+from core.log_children import without_children
+from core.log_formats import COLUMNS, Logs, Settings, no_others
 from core.log_oddities import oddities
-from core.plugins import discover
+from core.log_search import Found, Run, find_logs, formats, log_content_id
 
-MOST_FILES = 20_000
-
-
-@dataclass(frozen=True)
-class Run:
-    """The files of one format in one folder, sorted by name. format: a key of `formats`."""
-
-    name: str
-    format: str
-    files: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class Found:
-    """The runs below a folder, by folder; notes: what was not looked at, and why."""
-
-    runs: tuple[Run, ...]
-    notes: tuple[str, ...] = ()
-
-
-@cache
-def formats() -> dict[str, Format]:
-    """Every log format, by the name of its file."""
-    return discover("core.log_formats", "FORMAT")
-
-
-def find_logs(root: Path) -> Found:
-    """The runs at or below `root`, a file or a folder; a run is named by its folder below it.
-
-    Hidden folders, links to folders and links that lead out of `root` are left out, as is what
-    comes after MOST_FILES files. Raises UserError where `root` cannot be read.
-    """
-    files, notes = _files(root)
-    top = root if root.is_dir() else root.parent
-    grouped: dict[tuple[Path, str], list[Path]] = {}
-    for path in files:
-        if form := _format_of(path):
-            grouped.setdefault((path.parent, form), []).append(path)
-    runs: dict[str, Run] = {}
-    for (folder, form), members in sorted(grouped.items()):
-        name = _text(folder.relative_to(top).as_posix())
-        name = _text(top.resolve().name) or "logs" if name == "." else name
-        if name in runs:  # a folder with logs of several formats
-            name = f"{name} ({formats()[form].title})"
-        runs[name] = Run(name, form, tuple(sorted(members)))
-    return Found(tuple(runs.values()), notes)
+__all__ = ["Found", "Run", "find_logs", "formats", "log_content_id", "read_logs"]
 
 
 def read_logs(path: Path) -> Logs:
@@ -79,62 +31,19 @@ def read_logs(path: Path) -> Logs:
         raise UserError(" ".join(refused[:3]) or _nothing_found(path))
     for name, logs in read.items():
         notes += [f"{name}: {note}" if len(found.runs) > 1 else note for note in logs.notes]
-    table = _joined([logs.table for logs in read.values()])
-    return Logs(table, (*notes, *refused, *oddities(table)))
+    parts, folded = without_children(found.runs, read, formats())
+    table = _joined([logs.table for logs in parts.values()])
+    others = [logs.others for logs in parts.values() if len(logs.others)]
+    return Logs(table, (*notes, *folded, *refused, *oddities(table)), _settings(parts),
+                pd.concat(others, ignore_index=True) if others else no_others())
 
 
-def log_content_id(path: Path) -> str:
-    """A digest of names, sizes and times of the files at or below `path`; reads none of them."""
-    files, _ = _files(path)
-    digest = hashlib.sha256(os.fsencode(path.resolve().name))
-    for file in files:
-        try:
-            stat = file.stat()
-        except FileNotFoundError:  # gone since it was listed
-            continue
-        said = os.fsencode(file.relative_to(path if path.is_dir() else path.parent))
-        digest.update(b"\0%b\0%d\0%d" % (said, stat.st_size, stat.st_mtime_ns))
-    return digest.hexdigest()[:32]
-
-
-def _files(root: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The regular, readable files at or below `root` in name order, and what was left out."""
-    if not root.exists():
-        raise UserError(f"{root.name or root} does not exist. Choose a log file, or the folder "
-                        "that your training writes its logs to.")
-    if root.is_file():
-        return [root], ()
-    files, hidden, outside, unreadable = [], [], [], []
-    for place, folders, names in os.walk(root, onerror=lambda e: unreadable.append(e.filename)):
-        hidden += [name for name in folders if name.startswith(".")]
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(place, name) for name in sorted(names)):
-            if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-                outside.append(path.name)
-            elif path.is_file():
-                (files if os.access(path, os.R_OK) else unreadable).append(path)
-        if len(files) > MOST_FILES:
-            break
-    notes = [_left_out("hidden folders were not searched", hidden),
-             _left_out("links that lead out of the folder were not followed", outside),
-             _left_out("could not be read", [Path(path).name for path in unreadable])]
-    if len(files) > MOST_FILES:
-        notes.append(f"Only the first {MOST_FILES:,} files were searched. Choose a smaller folder.")
-    return files[:MOST_FILES], tuple(filter(None, notes))
-
-
-def _left_out(why: str, names: list[str]) -> str:
-    more = " …" if len(names) > 1 else ""
-    return f"{len(names):,} {why}: {_text(names[0])}{more}." if names else ""
-
-
-def _format_of(path: Path) -> str | None:
-    return next((name for name, form in formats().items() if form.matches(path)), None)
-
-
-def _text(name: str) -> str:
-    """A file name as text that any table can hold, whatever its bytes."""
-    return os.fsencode(name).decode("utf-8", "replace")
+def _settings(parts: dict[str, Logs]) -> dict[str, Settings]:
+    stated: dict[str, Settings] = {}
+    for logs in parts.values():
+        for run, settings in logs.hyperparameters.items():
+            stated[run] = stated.get(run, {}) | settings
+    return stated
 
 
 def _nothing_found(path: Path) -> str:

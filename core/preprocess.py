@@ -61,6 +61,44 @@ def scaled(pictures: list[np.ndarray], spec: InputSpec) -> "torch.Tensor":
     return (batch.to(torch.float32) * scale + (low - mean) / std).contiguous()
 
 
+def as_network_sees(picture: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """What `scaled` makes of one picture, without waking torch: float32 (H, W, C)."""
+    values = picture.astype(np.float32)
+    if spec.channel_order == "BGR" and spec.channels == 3:
+        values = values[..., ::-1]
+    low, high = spec.range
+    mean, std = np.float32(spec.mean), np.float32(spec.std)
+    return values * ((high - low) / 255 / std) + (low - mean) / std
+
+
+def steps(spec: InputSpec, picture: np.ndarray) -> tuple[str, ...]:
+    """What is done to this picture, one step after another, in words."""
+    height, width, channels = picture.shape
+    said = []
+    if channels != spec.channels:
+        said.append("to grey" if spec.channels == 1 else f"grey to {spec.channels} channels")
+    if isinstance(spec.resize, tuple):
+        shorter, crop = spec.resize
+        if min(height, width) != shorter:
+            said.append(f"shorter side to {shorter}")
+        if (height, width) != (crop, crop) or shorter != crop:
+            said.append(f"crop {crop} × {crop} from the middle")
+    elif (height, width) != (spec.height, spec.width):
+        said.append(f"stretched to {spec.width} × {spec.height}")
+    if spec.channel_order == "BGR" and spec.channels == 3:
+        said.append("channels in the order blue, green, red")
+    said.append(f"values {spec.range[0]:g} to {spec.range[1]:g}")
+    if any(spec.mean):
+        said.append(f"minus mean {_listed(spec.mean)}")
+    if any(number != 1 for number in spec.std):
+        said.append(f"divided by std {_listed(spec.std)}")
+    return tuple(said)
+
+
+def _listed(numbers: tuple[float, ...]) -> str:
+    return ", ".join(f"{number:.4g}" for number in numbers)
+
+
 def resized(picture: np.ndarray, spec: InputSpec) -> np.ndarray:
     """The picture as the model sees it before range, mean and std: uint8 (H, W, C)."""
     return _sized(_with_channels(picture, spec.channels), spec)

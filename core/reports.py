@@ -83,6 +83,7 @@ def logs_report(path: Path) -> tuple[dict, pd.DataFrame]:
         "runs": sorted(map(str, logs.table["run"].unique())),
         "tags": sorted(map(str, logs.table["tag"].unique())),
         "points": len(logs.table),
+        "hyperparameters": logs.hyperparameters,
     }, logs.table
 
 

@@ -1,37 +1,26 @@
 """From what a checkpoint holds to a network: finds the weights, then the family they belong to."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
-from core.architectures import Built
+from core.architectures import Tensors
+from core.architectures.near_misses import NearMiss
+from core.architectures.search import Found, nearly, networks
+from core.architectures.spellings import Spelling, spellings
 from core.card import Card
 from core.errors import UserError
 from core.limits import UPLOADED
 from core.model_formats import LoadedModel
-from core.plugins import discover
 from core.text_of_files import shown
+from core.trusted_code import names_code, network_of_code, not_trusted, trusted
 from core.weights_only import WeightsOnly
 
-PREFIXES = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.", "model.",
-            "network.", "net.", "backbone.", "encoder.")
-WRAPPERS_INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.")
-AVERAGED = "n_averaged"  # torch.optim.swa_utils.AveragedModel's count
-
-Tensors = Mapping[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Found:
-    """A family's network for tensors under the names it gives them."""
-
-    family: str
-    built: Built
-    tensors: dict[str, torch.Tensor]
-    notes: tuple[str, ...] = field(default=())
+_stated: WeakKeyDictionary[nn.Module, Card] = WeakKeyDictionary()
 
 
 def model_of(tensors: Tensors, card: Card, name: str, forget: Callable[[], None]) -> LoadedModel:
@@ -40,9 +29,31 @@ def model_of(tensors: Tensors, card: Card, name: str, forget: Callable[[], None]
     forget: gives back the memory of pages of the file that were only read. Raises UserError.
     """
     notes = _odd(tensors, name, forget)
-    found = _families(tensors, card)
+    if names_code(card.architecture):
+        if trusted():
+            module, said = network_of_code(card.architecture, spellings(tensors), name)
+            return LoadedModel(module, card, (*notes, *said))
+        notes.append(not_trusted(card.architecture))
+    found, near = networks(tensors, card), []
     if not found:
-        return LoadedModel(WeightsOnly(tensors, name), card, (*notes, _unknown_architecture(card)))
+        near, spelling = nearly(tensors, card)
+        found = _without_extras(near, spelling, card)
+    if found:
+        loaded = _network(found, card, notes)
+    else:
+        notes += [_unknown_architecture(card), *_near_notes(near)]
+        loaded = LoadedModel(WeightsOnly(tensors, name), card, tuple(notes))
+    _stated[loaded.module] = card
+    return loaded
+
+
+def stated_card(module: nn.Module) -> Card | None:
+    """What was stated of a network before its tensors told more; None where they did not tell what
+    it is."""
+    return _stated.get(module)
+
+
+def _network(found: list[Found], card: Card, notes: list[str]) -> LoadedModel:
     best = found[0]
     others = [other.built.card.architecture or other.family for other in found[1:]]
     if others:
@@ -54,6 +65,26 @@ def model_of(tensors: Tensors, card: Card, name: str, forget: Callable[[], None]
     return LoadedModel(module, best.built.card, tuple(notes))
 
 
+def _without_extras(near: list[NearMiss], spelling: Spelling, card: Card) -> list[Found]:
+    """The near miss that the card names, where it is whole once other tensors are left out."""
+    spelled, notes = spelling
+    for miss in near:
+        if miss.opens and miss.name == card.architecture:
+            kept = {key: tensor for key, tensor in spelled.items() if key not in miss.extra}
+            said = (f"Left out, since {miss.name} has no place for them: {miss.extra_names()}.",)
+            return [replace(found, notes=(*notes, *said, *found.notes))
+                    for found in networks(kept, card)]
+    return []
+
+
+def _near_notes(near: list[NearMiss]) -> list[str]:
+    """Near misses as sentences of the loading report."""
+    return [f"Near miss: {miss.name} agrees in {miss.agreement:.1%} of names and shapes; "
+            f"{miss.differences()}." for miss in near] + [
+        f'With "architecture": "{miss.name}" in a card, the file opens as {miss.name} without what '
+        "has no place in it." for miss in near if miss.opens][:1]
+
+
 def assigned(module: nn.Module, tensors: Tensors) -> nn.Module:
     """The meta-device module with these tensors as its weights, not copied; eval mode, frozen."""
     weights = OrderedDict(tensors)
@@ -63,58 +94,6 @@ def assigned(module: nn.Module, tensors: Tensors) -> nn.Module:
         if buffer.is_meta:
             raise RuntimeError(f"{type(module).__name__} was built without values for {name}")
     return module.eval().requires_grad_(False)
-
-
-def _families(tensors: Tensors, card: Card) -> list[Found]:
-    """Every family that builds these tensors, exact ones first, under the first spelling of the
-    names that any of them knows."""
-    families = discover("core.architectures", "FAMILY").values()
-    for spelled, notes in _spellings(tensors):
-        built = [Found(family.title, network, spelled, notes) for family in families
-                 if (network := family.build(spelled, card)) is not None]
-        if built:
-            wanted = card.architecture
-            return sorted(built, key=lambda found: (
-                wanted not in (found.family, found.built.card.architecture), not found.built.exact))
-    return []
-
-
-def _spellings(tensors: Tensors) -> list[tuple[dict[str, torch.Tensor], tuple[str, ...]]]:
-    """The tensors under their names, and with ever more of the usual prefixes taken off."""
-    names = {key: _without_wrappers(key) for key in tensors if key != AVERAGED}
-    notes = tuple(f"Wrapper prefix '{part}' taken off the names." for part in WRAPPERS_INSIDE
-                  if any(part in key for key in tensors))
-    if AVERAGED in tensors:
-        notes += ("Averaged weights (torch.optim.swa_utils).",)
-    spellings = []
-    while True:
-        spelled = {new: tensors[old] for old, new in names.items()}
-        spellings.append(_with_batch_counts(spelled, notes))
-        prefix = next((prefix for prefix in PREFIXES
-                       if all(name.startswith(prefix) for name in names.values())), None)
-        if prefix is None or not names:
-            return spellings
-        names = {old: new.removeprefix(prefix) for old, new in names.items()}
-        notes += (f"Prefix '{prefix}' taken off every name.",)
-
-
-def _without_wrappers(name: str) -> str:
-    for part in WRAPPERS_INSIDE:
-        name = name.replace(part, "")
-    return name
-
-
-def _with_batch_counts(tensors: dict[str, torch.Tensor],
-                       notes: tuple[str, ...]) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
-    """Adds num_batches_tracked, which torch before 0.4.1 did not save, and which changes nothing
-    in eval mode."""
-    norms = [name.removesuffix("running_mean") for name in tensors if name.endswith("running_mean")]
-    lacking = [norm for norm in norms if f"{norm}num_batches_tracked" not in tensors]
-    if not lacking:
-        return tensors, notes
-    counts = {f"{norm}num_batches_tracked": torch.tensor(0) for norm in lacking}
-    return tensors | counts, (*notes, f"{len(lacking)} batch norms lack num_batches_tracked, "
-                                      "as before torch 0.4.1; taken as 0.")
 
 
 def _one_float_type(tensors: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], list[str]]:

@@ -6,11 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.errors import UserError
+from core.missing_network import MissingNetworkError
 
 DEEPEST = 32  # parts of a name that become modules
-EXPORT = ("example = torch.zeros(1, 3, 224, 224); program = torch.export.export(model.eval(), "
-          "(example,)); torch.export.save(program, 'model.pt2')")
 
 
 class Part(nn.Module):
@@ -35,8 +33,7 @@ class Part(nn.Module):
             self._buffers[name] = tensor
 
     def forward(self, *inputs: Any) -> torch.Tensor:
-        raise UserError("These weights cannot run: the architecture they belong to is not known. "
-                        'Name it in a model card, as "architecture".')
+        raise MissingNetworkError("This part of a file")
 
 
 class WeightsOnly(Part):
@@ -50,8 +47,9 @@ class WeightsOnly(Part):
         self.eval()
 
     def forward(self, *inputs: Any) -> torch.Tensor:
-        raise UserError(
-            f"{self.source} holds weights only: the architecture they belong to is not in the file "
-            'and was not recognised. Name it in a card beside the file, {"architecture": '
-            f'"resnet18"}}, or export the network where it was trained: import torch; {EXPORT}'
-        )
+        raise MissingNetworkError(self.source, self._input_shape(inputs))
+
+    def _input_shape(self, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
+        """Of one input such as those given; else None."""
+        shape = inputs[0].shape if inputs and isinstance(inputs[0], torch.Tensor) else ()
+        return (1, *shape[1:]) if len(shape) > 1 else None

@@ -9,7 +9,9 @@ from core.ui.charts import class_bars, confusion
 from core.ui.frame import page
 from core.ui.images import image_pool
 from core.ui.overview import bullets, loss_spark, model_line, nothing_chosen
+from core.ui.proposals import architecture_choice
 from core.ui.selection import select
+from core.ui.setup import preprocessing_preview, setup_offer
 from core.ui.text import count, md_escape, percent, plural
 
 SHOWN = 8  # hardest examples on this page
@@ -57,7 +59,11 @@ def what_was_opened() -> None:
     with boundary("The loading report"):
         said = opening_notes(chosen.model_id, chosen.dataset_id)
         bullets(said[:4])
+    with boundary("The choice of architecture"):
+        architecture_choice(chosen.model_id, chosen.dataset_id)
     if chosen.dataset_id:
+        with boundary("What the network sees"):
+            preprocessing_preview(chosen.model_id, chosen.dataset_id)
         with boundary("The notes on the labels"):
             bullets(pass_notes(chosen.model_id, chosen.dataset_id))
     if said[4:]:
@@ -99,6 +105,8 @@ with boundary("The model"):
 if chosen.dataset_id:
     with boundary("The answer"):
         answer()
+    with boundary("The set-up"):
+        setup_offer(chosen.model_id, chosen.dataset_id)
 look, opened = st.columns(2, gap="large")
 with look, boundary("Worth a look"):
     if chosen.dataset_id:

@@ -14,7 +14,7 @@ title("Training curves")
 if chosen.logs_id is None:
     st.write(
         "This page shows loss and accuracy while training, run by run. Choose training logs in the "
-        "sidebar: a folder of TensorBoard event files."
+        "sidebar: TensorBoard event files, CSV or JSON of metrics, or a folder of them."
     )
     sample_button()
     st.stop()

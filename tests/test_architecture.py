@@ -179,6 +179,8 @@ def test_where_nothing_can_run_the_table_still_has_names_and_parameters():
         assert found.table.multiply_adds.isna().all()
         assert found.totals["parameters"] == 10
         assert "multiply_adds" not in found.totals
+        assert (found.code != "") == (model is weights)
+        assert not any("import torch" in note for note in found.notes)
 
 
 def test_a_failing_run_leaves_no_hooks_and_no_weights_behind():

@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from core.architectures import plain_chain
+from core.architectures.near_misses import near_misses
+from core.architectures.search import alternatives, networks
 from core.card import Card, InputSpec
 from core.meta_build import ShapesOnly
 from core.plugins import discover
@@ -29,8 +31,9 @@ def one_thread():
 
 
 def claims(tensors, card=NO_CARD):
-    built = {name: family.build(tensors, card) for name, family in FAMILIES.items()}
-    return {name: network for name, network in built.items() if network is not None}
+    """What families make of these tensors, by the families' files."""
+    names = {family.title: name for name, family in FAMILIES.items()}
+    return {names[found.family]: found.built for found in networks(tensors, card)}
 
 
 def trained(network):
@@ -152,6 +155,13 @@ def test_torchvisions_networks_are_left_to_torchvision(name):
     with ShapesOnly():
         tensors = torchvision.models.get_model(name, num_classes=12).state_dict()
     assert list(claims(tensors)) == ["torchvision_models"]
+
+
+def test_a_prefix_does_not_make_a_plain_chain_of_torchvisions_network():
+    with ShapesOnly():
+        tensors = torchvision.models.vgg11(num_classes=4).state_dict()
+    assert list(claims({f"module.{name}": t for name, t in tensors.items()})) == \
+        ["torchvision_models"]
 
 
 def test_a_torchvision_resnet_with_a_start_for_small_pictures_is_left_to_torchvision():
@@ -471,7 +481,7 @@ def test_one_proposal_is_the_network_and_its_name_in_a_card_chooses_it(activatio
         pooling(2), nn.Flatten(), nn.Linear(400, 120), activation(), nn.Linear(120, 10)))
     tensors, card = reference.state_dict(), Card(input=InputSpec(height=28, width=28))
     pictures = torch.randn(3, 1, 28, 28)
-    proposed = plain_chain.proposals(tensors, card)
+    proposed = list(plain_chain.proposals(tensors, card))
     names = [built.card.architecture for built in proposed]
     assert len(set(names)) == len(names)
     with torch.no_grad():
@@ -492,9 +502,10 @@ def test_one_proposal_is_the_network_and_its_name_in_a_card_chooses_it(activatio
     layers(rnn=nn.LSTM(8, 8), fc=nn.Linear(8, 2)),
     layers(conv1=nn.Conv2d(3, 8, 3), res1=nn.Conv2d(8, 8, 3), fc=nn.Linear(8, 2)),
     layers(norm=nn.BatchNorm1d(8)),
+    layers(**{f"layer{'9' * 5000}": nn.Linear(8, 4), "last": nn.Linear(4, 2)}),  # no int of it
     layers(table=nn.Embedding(100, 8), fc=nn.Linear(8, 2), attention=nn.Linear(8, 24)),
     CifarNet([3, 3, 3], [16, 32, 64], "A", head="classifier"),
-], ids=range(11))
+], ids=range(12))
 def test_what_is_no_chain_is_claimed_by_no_family(network):
     assert claims(network.state_dict()) == {}
 
@@ -507,6 +518,71 @@ def test_a_near_miss_is_claimed_by_no_family(name, change):
     assert claims(tensors | {name: change(tensors[name])}) == {}
     assert claims(tensors | {"extra": torch.zeros(3)}) == {}
     assert claims({key: value for key, value in tensors.items() if key != name}) == {}
+
+
+@pytest.mark.parametrize("make", [
+    lambda: CifarNet([3, 3, 3], [16, 32, 64], "A"),
+    lambda: CifarNet([2, 2, 2, 2], [8, 16, 32, 64], "B"),
+    *(lambda kind=kind: TUTORIAL[kind][1](nn.ReLU, 3, 10) for kind in TUTORIAL)])
+def test_near_misses_of_these_families_say_what_differs(make):
+    tensors = make().state_dict()
+    built, = claims(tensors).values()
+    title = built.card.architecture.removesuffix(" (ReLU)")
+    norms = [name for name in tensors if name.endswith("running_mean")]
+    layer = norms[-2].rpartition(".")[0]
+    less = {name: t for name, t in tensors.items() if not name.startswith(f"{layer}.")}
+    miss, = near_misses({name: t.shape for name, t in less.items()}, NO_CARD)
+    assert miss.name == title and not miss.opens and not miss.extra and not miss.other
+    assert set(miss.missing) == tensors.keys() - less.keys()
+    assert miss.agreement == pytest.approx(len(less) / len(tensors))
+    assert f"'{layer}.*' is missing" in miss.differences()
+    more = {name: t.shape for name, t in tensors.items()} | {"extra": torch.Size([3])}
+    miss, = near_misses(more, NO_CARD)
+    assert miss.opens and miss.extra == ("extra",)
+
+
+def test_families_propose_every_activation_and_each_runs_differently():
+    torch.manual_seed(0)
+    _, make = TUTORIAL["ResNet"]
+    reference = trained(make(nn.Tanh, 3, 10))
+    tensors, pictures = reference.state_dict(), torch.randn(2, 3, 32, 32)
+    proposed = {built.card.architecture: built for built in alternatives(tensors, NO_CARD)}
+    assert next(iter(proposed)) == "UvA tutorial ResNet (ReLU)" and len(proposed) == 8
+    with torch.no_grad():
+        right = [name for name, built in proposed.items() if torch.allclose(
+            assigned(built.module, tensors)(pictures), reference(pictures), atol=1e-5)]
+    assert right == ["UvA tutorial ResNet (Tanh)"]
+
+
+def test_any_choices_together_can_be_named_and_are_the_centre_of_what_is_proposed():
+    tensors = mnist_example().state_dict()
+    first = [built.card.architecture for built in alternatives(tensors, NO_CARD)]
+    far = first[1].replace("max-pooling", "average-pooling").replace("ReLU", "Tanh")
+    assert far not in first
+    built = claims(tensors, Card(architecture=far))["plain_chain"]
+    assert "as the card says" in built.notes[0]
+    around = [built.card.architecture for built in alternatives(tensors, Card(architecture=far))]
+    assert around[0] == far and sum("Tanh" not in name for name in around) == 14
+
+
+def test_torchvision_declines_small_resnets_without_building_any(monkeypatch):
+    from core.architectures import torchvision_models
+
+    monkeypatch.setattr(torchvision_models, "network", None)
+    for options in ({}, {"head": "fc", "names": "downsample"}):
+        for blocks, widths in (([3, 3, 3], [16, 32, 64]), ([2, 2, 2, 2], [16, 32, 64, 128])):
+            tensors = CifarNet(blocks, widths, "B", **options).state_dict()
+            assert list(claims(tensors)) == ["cifar_resnet"]
+
+
+def test_a_padding_that_tensors_do_not_tell_is_proposed_for_timms_networks():
+    timm = pytest.importorskip("timm")
+    reference = timm.create_model("tf_mobilenetv3_small_100", num_classes=3).eval()
+    names = [built.card.architecture
+             for built in alternatives(reference.state_dict(), NO_CARD)]
+    assert names == ["mobilenetv3_small_100", "tf_mobilenetv3_small_100"]
+    built = claims(reference.state_dict(), Card(architecture=names[1]))["timm_models"]
+    same_outputs(built, reference, (3, 64, 64))
 
 
 @pytest.mark.parametrize("name, options", [

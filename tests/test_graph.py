@@ -74,13 +74,20 @@ def test_uninitialised_memory_is_never_shown(name):
 
 
 @pytest.mark.parametrize(("name", "numbers"), [
-    ("pow", (10, 10**6)), ("lshift", (1, 10**9)), ("mul", (1 << 40, 1 << 40)),
+    ("pow", (10, 10**6)), ("pow", (10, -33)), ("pow", (1 << 31, 2)), ("pow", (0, -1)),
+    ("pow", (-2, 0.5)), ("pow", ([2], 3)), ("lshift", (1, 10**9)), ("lshift", (1, -1)), ("mul", (1 << 40, 1 << 40)),
     ("mul", ([0], 10**12)),
     ("mul", ("a", 10**12)),
 ])
 def test_arithmetic_is_bounded(name, numbers):
     with pytest.raises((ValueError, TypeError)):
         resolve(f"sym.{name}")(*numbers)
+
+
+@pytest.mark.parametrize("numbers", [(2, 10), (64, -0.5), (7, -2), (-3, 3), (-3, -3), (2.5, 1.5),
+                                     (0, 0.5)])
+def test_powers_of_sizes_are_those_of_python(numbers):
+    assert resolve("sym.pow")(*numbers) == pow(*numbers)
 
 
 def test_numbers_are_computed_and_shared_between_layers():

@@ -22,7 +22,17 @@ LAZY = {
     "tf_explain",
     "h5py",
 }
-FEATURES = {"overview", "hard_examples", "embeddings", "explain", "architecture", "training_curves"}
+FEATURES = {
+    "overview",
+    "hard_examples",
+    "embeddings",
+    "explain",
+    "architecture",
+    "training_curves",
+    "compare",
+    "data_flow",
+    "setup_finder",
+}
 BASE = {
     "errors",
     "plugins",

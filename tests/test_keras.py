@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -16,8 +17,10 @@ from torch.nn import functional
 from core import library
 from core.card import Card
 from core.errors import UserError
-from core.keras_config import CannotRunError, read_plan
-from core.keras_module import KerasLayer, keras_on_torch
+from core.keras_config import read_plan
+from core.keras_module import KerasLayer
+from core.keras_package import keras_on_torch
+from core.keras_plan import CannotRunError
 from core.layers import capture
 from core.limits import UPLOADED, limited_to
 from core.model_formats.keras import FORMAT
@@ -518,6 +521,21 @@ def test_another_backend_in_this_process_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", other)
     with pytest.raises(UserError, match="KERAS_BACKEND"):
         keras_on_torch()
+
+
+def test_the_persons_own_folder_of_keras_is_left_alone(samples, tmp_path):
+    """Keras makes it when it is imported; a keras.json there, say with float64, is for training."""
+    program = ("import sys; from core import library; from pathlib import Path\n"
+               "library.open_model(library.model_id(Path(sys.argv[1])))\n"
+               "import keras; assert keras.config.floatx() == 'float32'\n")
+    settings = tmp_path / ".keras" / "keras.json"
+    settings.parent.mkdir()
+    settings.write_text('{"floatx": "float64"}')
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_HOME"}
+    subprocess.run([sys.executable, "-c", program, str(samples / "digits-keras.keras")], check=True,
+                   cwd=samples.parent, env=environment | {"HOME": str(tmp_path)})
+    assert settings.read_text() == '{"floatx": "float64"}'
+    assert list(settings.parent.iterdir()) == [settings]
 
 
 def test_keras_is_imported_only_when_such_a_file_is_built(samples):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.labels import UNKNOWN, match_labels, unique
+from core.labels import UNKNOWN, class_mismatch, match_labels, named, positions, unique
 
 LABELS = np.array([0, 1, 2, 1])
 
@@ -55,3 +55,65 @@ def test_without_labels():
 def test_repeated_names_are_numbered_and_stay_apart():
     assert unique(("crane", "crane", "x")) == ("crane", "crane (2)", "x")
     assert len(set(unique(("a", "a", "a (2)", "a")))) == 4
+
+
+def test_a_card_that_names_another_number_of_classes_is_not_believed():
+    found = match_labels(3, ("z", "x", "y", "more"), ("x", "y", "z"), LABELS)
+    assert found.class_names == ("x", "y", "z")
+    assert found.labels.tolist() == LABELS.tolist()
+    assert "its 4 class names do not fit its 3 outputs" in found.note
+    assert "names 4 classes" in class_mismatch(3, ("z", "x", "y", "more"), ("x", "y", "z")).reason
+
+
+def test_by_name_where_half_of_the_names_agree_and_the_rest_is_unknown():
+    found = match_labels(3, ("cat", "dog", "owl"), ("bat", "cat", "dog"), LABELS)
+    assert found.labels.tolist() == [UNKNOWN, 0, 1, 0]
+    assert "by name; 1 of 4 examples" in found.note
+    found = match_labels(3, ("cat", "dog", "owl"), ("bat", "ant", "dog"), LABELS)
+    assert found.labels.tolist() == LABELS.tolist()
+    assert "by index: the names differ" in found.note
+
+
+def test_another_order_of_the_same_names_is_said():
+    found = match_labels(3, ("c", "a", "b"), ("a", "b", "c"), LABELS)
+    assert found.note == "Labels meet the model's classes by name; their order differs."
+    mismatch = class_mismatch(3, ("c", "a", "b"), ("a", "b", "c"))
+    assert "another order" in mismatch.reason
+    assert [(way.title, way.class_names) for way in mismatch.proposals] == [
+        ("By index", ("a", "b", "c"))]
+
+
+def test_what_agrees_is_no_mismatch():
+    assert class_mismatch(3, ("A", "b", "c"), ("a", "b", "c")) is None
+    assert class_mismatch(3, None, ("a", "b", "c")) is None
+    assert class_mismatch(5, ("a", "b", "c", "d", "e"), ("b", "d")) is None
+
+
+def test_each_proposal_is_a_card_by_which_labels_meet_as_it_says():
+    data_names = ("nothing", "x", "y", "z")
+    mismatch = class_mismatch(3, ("p", "q", "r"), data_names)
+    assert "The data has 4 classes, and the network has 3 outputs" in mismatch.reason
+    assert "4 of the data's 4 class names are none of the model's: nothing, x, y" in mismatch.reason
+    ways = {way.title: way.class_names for way in mismatch.proposals}
+    found = match_labels(3, ways["By index, counting from 1"], data_names, LABELS + 1)
+    assert found.labels.tolist() == LABELS.tolist()
+    ways = {way.title: way.class_names
+            for way in class_mismatch(4, ("a", "b", "c", "d"), ("x", "y", "z")).proposals}
+    found = match_labels(4, ways["By index, the first output a background"], ("x", "y", "z"), LABELS)
+    assert found.labels.tolist() == (LABELS + 1).tolist()
+    assert found.class_names == ("a", "x", "y", "z")
+    found = match_labels(4, ways["By index, as now"], ("x", "y", "z"), LABELS)
+    assert found.labels.tolist() == LABELS.tolist()
+    assert class_mismatch(4, ways["By index, as now"], ("x", "y", "z")) is None
+
+
+def test_names_meet_exactly_before_they_meet_alike():
+    assert positions(("A", "a", "b c"), ("a", "A", "B_C", "d")).tolist() == [1, 0, 2, UNKNOWN]
+    assert positions(("crane", "Crane", "x"), ("CRANE",)).tolist() == [UNKNOWN]  # either
+    assert positions(("+", "-"), ("-", "+")).tolist() == [1, 0]
+
+
+def test_class_names_for_any_order():
+    found = named(np.array([2, 0, UNKNOWN]), ("x", "y", "z"), ("x", "q", "r"), 3)
+    assert found == ("y", "q", "x")
+    assert named(np.array([2]), ("x",), (), 3) == ("output 0 (no class)", "output 1 (no class)", "x")

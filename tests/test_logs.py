@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core import log_search
 from core import logs as core_logs
 from core.errors import UserError
 from core.log_formats import COLUMNS, Format, Logs
@@ -82,7 +83,7 @@ def test_links_and_hidden_folders(runs, tmp_path_factory):
 
 
 def test_number_of_files_is_bounded(runs, monkeypatch):
-    monkeypatch.setattr(core_logs, "MOST_FILES", 2)
+    monkeypatch.setattr(log_search, "MOST_FILES", 2)
     found = find_logs(runs)
     assert sum(len(run.files) for run in found.runs) <= 2
     assert any("Only the first 2 files" in note for note in found.notes)
@@ -94,6 +95,7 @@ def test_formats_of_one_folder_are_runs_of_their_own(runs, monkeypatch):
 
     both = core_logs.formats() | {"words": Format("Words", lambda p: p.suffix == ".txt", load)}
     monkeypatch.setattr(core_logs, "formats", lambda: both)
+    monkeypatch.setattr(log_search, "formats", lambda: both)
     assert [run.name for run in find_logs(runs).runs] == [runs.name, "a", "a (Words)", "b/late"]
     assert len(read_logs(runs).table) == 6
 
@@ -156,11 +158,7 @@ def test_reading_imports_nothing_heavy():
 def real_cases():
     expected = SHARED / "checks" / "expected.json"
     cases = json.loads(expected.read_text())["logs"] if expected.exists() else []
-    return [case for case in cases if _has_events(SHARED / "real" / case["folder"])]
-
-
-def _has_events(path):
-    return "tfevents" in path.name or (path.is_dir() and any(path.rglob("*tfevents*")))
+    return [case for case in cases if (SHARED / "real" / case["folder"]).exists()]
 
 
 @pytest.mark.parametrize("case", real_cases() or [None], ids=lambda c: c["name"] if c else "absent")
@@ -182,7 +180,7 @@ def test_every_run_equals_tensorboard(root, tmp_path):
     root = shutil.copytree(root, tmp_path / "copy")  # of a run that is still being written
     table = read_logs(root).table
     folders = {path.parent for path in root.rglob("*tfevents*")}
-    assert len(folders) == len(table["run"].cat.categories)
+    assert len(folders) == sum(run.format == "tensorboard_events" for run in find_logs(root).runs)
     for folder in folders:
         run = folder.relative_to(root).as_posix()
         assert_same(by_tag(table[table["run"] == run]), by_tensorboard(folder))
@@ -191,11 +189,11 @@ def test_every_run_equals_tensorboard(root, tmp_path):
 def hostile_cases():
     manifest = SHARED / "hostile" / "manifest.json"
     entries = json.loads(manifest.read_text())["entries"] if manifest.exists() else []
-    return [entry for entry in entries if entry["kind"] == "tfevents"]
+    return [entry for entry in entries if entry["kind"] in ("tfevents", "csv_log", "json_log")]
 
 
 @pytest.mark.parametrize("entry", hostile_cases() or [None],
-                         ids=lambda e: e["file"].rpartition(".")[2] if e else "absent")
+                         ids=lambda e: e["file"].rpartition("/")[2] if e else "absent")
 def test_hostile_files(entry):
     if entry is None:
         pytest.skip("the shared files are not here")

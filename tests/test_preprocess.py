@@ -7,7 +7,7 @@ from torchvision.transforms import v2
 
 from core.card import InputSpec
 from core.errors import UserError
-from core.preprocess import completed, prepared
+from core.preprocess import as_network_sees, completed, prepared, resized, steps
 
 RANDOM = np.random.default_rng(0)
 
@@ -102,3 +102,27 @@ def test_what_nobody_states_is_taken_from_the_picture_and_named():
 def test_numbers_that_do_not_suit_the_channels_are_named():
     with pytest.raises(UserError, match="mean has 3 numbers for 1 channels"):
         completed(InputSpec(mean=(0.1, 0.2, 0.3)), picture(7, 9, 1))
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+@pytest.mark.parametrize("numbers", [((0.0, 1.0), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+                                     ((255.0, 0.0), (0.0,), (1.0,)), ((-1.0, 1.0), (0.1,), (3.0,))])
+def test_what_is_shown_is_what_the_network_gets(order, numbers):
+    image, (values, mean, std) = picture(20, 30), numbers
+    wanted = spec(channel_order=order, range=values, mean=mean, std=std, resize=(12, 8))
+    shown = as_network_sees(resized(image, wanted), wanted)
+    assert shown.dtype == np.float32
+    assert np.allclose(shown.transpose(2, 0, 1), prepared([image], wanted)[0].numpy(), atol=1e-4)
+
+
+def test_steps_in_words():
+    imagenet = spec(height=224, width=224, resize=(256, 224), mean=(0.485, 0.456, 0.406),
+                    std=(0.229, 0.224, 0.225), channel_order="BGR")
+    assert steps(imagenet, picture(300, 400)) == (
+        "shorter side to 256", "crop 224 × 224 from the middle",
+        "channels in the order blue, green, red", "values 0 to 1",
+        "minus mean 0.485, 0.456, 0.406", "divided by std 0.229, 0.224, 0.225")
+    assert steps(spec(), picture(8, 8)) == ("values 0 to 1",)
+    assert steps(spec(range=(0.0, 255.0), mean=(123.675,)), picture(8, 9, 1)) == (
+        "grey to 3 channels", "stretched to 8 × 8", "values 0 to 255", "minus mean 123.7")
+    assert steps(spec(channels=1), picture(8, 8))[0] == "to grey"

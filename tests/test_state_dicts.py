@@ -7,6 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
+from core.architectures.search import alternatives
 from core.architectures.torchvision_models import build
 from core.card import Card
 from core.errors import UserError
@@ -244,19 +245,74 @@ def test_double_weights_stay_double():
     )
 
 
-@pytest.mark.parametrize("change", ["missing", "extra", "shape"])
-def test_near_misses_open_as_weights_only(change):
+NEAR = {
+    "missing": "'layer3.0.bn1.weight' is missing",
+    "missing layer": "'layer4.1.bn2.*' is missing",
+    "extra": "'layer3.0.extra.weight' has no place in it",
+    "shape": "'layer3.0.conv1.weight' is (256, 129, 3, 3), resnet18 has (256, 128, 3, 3)",
+    "no head": "'fc.*' is missing",
+}
+
+
+@pytest.mark.parametrize("change", NEAR)
+def test_near_misses_open_as_weights_only_and_say_what_differs(change):
     tensors = network("resnet18").state_dict()
     if change == "missing":
         del tensors["layer3.0.bn1.weight"]
+    elif change == "missing layer":
+        tensors = {name: t for name, t in tensors.items() if "layer4.1.bn2" not in name}
+    elif change == "no head":
+        del tensors["fc.weight"], tensors["fc.bias"]
     elif change == "extra":
         tensors["layer3.0.extra.weight"] = torch.zeros(3)
     else:
         tensors["layer3.0.conv1.weight"] = torch.zeros(256, 129, 3, 3)
     ours = loaded(tensors)
-    assert isinstance(ours.module, WeightsOnly) and any(
-        "architecture" in note for note in ours.notes
-    )
+    assert isinstance(ours.module, WeightsOnly) and "architecture" not in ours.card.values()
+    assert any("Weights only" in note for note in ours.notes)
+    near = [note for note in ours.notes if note.startswith("Near miss")]
+    assert len(near) == 1 and near[0].startswith("Near miss: resnet18 ") and NEAR[change] in near[0]
+
+
+def test_other_tensors_beside_a_network_are_left_out_once_a_card_names_it():
+    theirs = network("resnet18")
+    tensors = {f"model.{name}": tensor for name, tensor in theirs.state_dict().items()}
+    tensors["criterion.weight"] = torch.ones(5)
+    unnamed = loaded(tensors)
+    assert isinstance(unnamed.module, WeightsOnly)
+    assert any('"architecture": "resnet18"' in note for note in unnamed.notes)
+    named = loaded(tensors, Card(architecture="resnet18"))
+    assert any("'criterion.weight'" in note for note in named.notes)
+    assert any("'model.' taken off 122 of 123 names" in note for note in named.notes)
+    same_outputs(named.module, theirs)
+
+
+def test_a_card_that_names_another_network_hears_which_one_fits():
+    ours = loaded(network("resnet18").state_dict(), Card(architecture="resnet34"))
+    assert isinstance(ours.module, WeightsOnly)
+    assert any("'resnet34' was asked for" in note for note in ours.notes)
+    assert any("Near miss: resnet18" in note and "nothing differs" in note for note in ours.notes)
+
+
+def test_what_is_far_from_all_networks_has_no_near_miss_and_needs_no_registry(monkeypatch):
+    monkeypatch.setattr(torchvision.models, "list_models", None)
+    ours = loaded({f"block{n}.w": torch.ones(3, 3) for n in range(40)})
+    assert isinstance(ours.module, WeightsOnly)
+    assert not any("Near miss" in note for note in ours.notes)
+
+
+def test_a_start_for_small_pictures_may_keep_its_pooling():
+    theirs = network("resnet18")
+    theirs.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    tensors = theirs.state_dict()
+    names = [built.card.architecture for built in alternatives(tensors, NO_CARD)]
+    assert names[0] == "resnet18" and len(set(names)) == 4
+    named = Card(architecture="resnet18 (max-pooling kept)")
+    assert named.architecture in names
+    same_outputs(loaded(tensors, named).module, theirs, side=32)
+    theirs.conv1.stride = (2, 2)
+    named = Card(architecture="resnet18 (stride 2, max-pooling kept)")
+    same_outputs(loaded(tensors, named).module, theirs, side=32)
 
 
 def test_weights_only_keeps_every_tensor_by_name():
@@ -275,7 +331,7 @@ def test_weights_only_keeps_every_tensor_by_name():
     assert found.keys() == tensors.keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
     assert torch.equal(module.get_parameter("a.b.bias"), tensors["a.b.bias"])
-    with pytest.raises(UserError, match=r"architecture.*torch.export"):
+    with pytest.raises(UserError, match=r"(?s)architecture.*torch.export"):
         module(torch.zeros(1, 3, 8, 8))
 
 

@@ -1,12 +1,15 @@
 """Architecture families: one file each, that tells a state dict from its names and shapes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from core.card import Card
+
+Tensors = Mapping[str, torch.Tensor]
+Shapes = Mapping[str, torch.Size]
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,26 @@ class Built:
     exact: bool = True
 
 
+def _none(*asked: object) -> tuple[()]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Family:
-    """One family of architectures.
+    """One family of architectures. Tensors may be on the meta device: only names, shapes and
+    dtypes count.
 
     build: (tensors by name, card) -> Built, or None where the tensors are not this family's.
-    Tensors may be on the meta device: only names, shapes and dtypes count. `card.architecture`
-    names one network of the family where a person or a card says which.
+    `card.architecture` names one network of the family where a person or a card says which.
+    proposals: (tensors, card) -> every network that they may be where they leave a choice, the
+    likeliest or the named one first, each with a `card.architecture` that `build` knows it by.
+    near: (shapes, card) -> (name, shapes) of networks that these may be meant to be, though not
+    one has exactly these.
+    steps_aside: asked only where no family without it knows the tensors: it knows shapes alone.
     """
 
     title: str
-    build: Callable[[Mapping[str, torch.Tensor], Card], Built | None]
+    build: Callable[[Tensors, Card], Built | None]
+    proposals: Callable[[Tensors, Card], Iterable[Built]] = _none
+    near: Callable[[Shapes, Card], Iterable[tuple[str, Shapes]]] = _none
+    steps_aside: bool = False

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from core.architectures.layers_from_shapes import ShapeError, Shapes
+from core.architectures import Shapes
+from core.architectures.layers_from_shapes import ShapeError
 
 MOST_LAYERS = 64
 LARGEST_WIDTH = 1 << 24
@@ -15,7 +16,7 @@ NORM = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 NOT_A_CHAIN = re.compile(
     r"(^|[._])(res|skip|shortcut|downsample|identity|branch|aux|attn|attention|query|decoder|dec"
     r"|deconv|conv_?t|upconv|up|lstm|gru|rnn|embed|encoder\.layers?|generator|critic)"
-    r"(\d|[._]|net|idual|block|layer|sample|ding|$)|\.\d+\.(conv|bn|norm|fc)_?\d+(\.|$)")
+    r"(\d|[._]|net|idual|block|layer|sample|ding|$)|\.\d+\.(conv|bn|norm|fc)_?\d+(\.|$)|\d{10}")
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ A: a shortcut without weights) and pytorch-cifar (four stages, option B: 1 × 1 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from core.architectures import Built, Family, torchvision_models
+from core.architectures import Built, Family, Shapes, Tensors
 from core.architectures.layers_from_shapes import (
+    LikeNeighbours,
     ShapeError,
-    Shapes,
     batch_norm,
     convolution,
     count,
@@ -126,10 +126,28 @@ def _side(features: int, width: int, stages: int) -> int:
     return places * POOLED << (stages - 1)
 
 
-def build(tensors: Mapping[str, torch.Tensor], card: Card) -> Built | None:
+def build(tensors: Tensors, card: Card) -> Built | None:
     """The network whose names and shapes these are, or None."""
     shapes = shapes_of(tensors)
-    if shapes.get("conv1.weight", ())[2:] != (3, 3) or "layer2.0.conv1.weight" not in shapes:
+    module = _network(shapes)
+    if module is None or not same_shapes(module, shapes):
+        return None
+    side = module.side or SIDE
+    return Built(module, card.infer(
+        architecture=_title(module, shapes), input_channels=module.conv1.in_channels,
+        input_height=side, input_width=side, output="logits"))
+
+
+def near(shapes: Shapes, card: Card) -> Iterator[tuple[str, Shapes]]:
+    """The network that most of the tensors belong to, its other shapes as in the blocks beside."""
+    module = _network(LikeNeighbours(shapes))
+    if module is not None:
+        yield _title(module, shapes), shapes_of(module.state_dict())
+
+
+def _network(shapes: Shapes) -> CifarResNet | None:
+    if len(kernel := shapes.get("conv1.weight", ())) != 4 or kernel[2:] != (3, 3) \
+            or "layer2.0.conv1.weight" not in shapes:
         return None
     head = "linear" if "linear.weight" in shapes else "fc"
     shortcut = "downsample" if any(".downsample." in name for name in shapes) else "shortcut"
@@ -137,14 +155,7 @@ def build(tensors: Mapping[str, torch.Tensor], card: Card) -> Built | None:
         module = CifarResNet(shapes, head, shortcut)
     except ShapeError:
         return None
-    if module.stages not in STAGES or not same_shapes(module, shapes):
-        return None
-    if head == "fc" and module.stages == 4 and torchvision_models.build(tensors, card):
-        return None  # torchvision's, with a start for small pictures
-    side = module.side or SIDE
-    return Built(module, card.infer(
-        architecture=_title(module, shapes), input_channels=module.conv1.in_channels,
-        input_height=side, input_width=side, output="logits"))
+    return module if module.stages in STAGES else None
 
 
 def _title(module: CifarResNet, shapes: Shapes) -> str:
@@ -157,4 +168,4 @@ def _title(module: CifarResNet, shapes: Shapes) -> str:
     return f"CIFAR ResNet-{layers} (option {option}{said})"
 
 
-FAMILY = Family("CIFAR ResNet", build)
+FAMILY = Family("CIFAR ResNet", build, near=near, steps_aside=True)

@@ -1,17 +1,36 @@
 """Layers on the meta device from the shapes of their tensors: what families build with."""
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
-LARGEST_SIZE = 1 << 32  # numbers in one weight
+from core.architectures import Shapes
 
-Shapes = Mapping[str, torch.Size]
+LARGEST_SIZE = 1 << 32  # numbers in one weight
 
 
 class ShapeError(Exception):
     """These tensors are not this family's. Never leaves a family's `build`."""
+
+
+class LikeNeighbours(dict):
+    """Shapes among which one that is missing is taken to be that of the same layer in a block
+    beside it: what `get` gives is then a guess, which only a near miss may rest on."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self:
+            return self[name]
+        parts = re.split(r"(?<=\.)(\d+)(?=\.)", name)
+        for place in range(1, len(parts), 2):  # outer blocks first: those inside differ in kind
+            for step in (-1, 1, -2, 2):  # 2: across a block without weights
+                number = str(int(parts[place]) + step)
+                beside = "".join([*parts[:place], number, *parts[place + 1:]])
+                if beside in self:
+                    return self[beside]
+        return default
 
 
 def shapes_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:

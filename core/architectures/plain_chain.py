@@ -5,14 +5,12 @@ the activation) is proposed: see chain_sizes and `proposals`.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-import torch
-
-from core.architectures import Built, Family
+from core.architectures import Built, Family, Tensors
 from core.architectures.activation_names import ACTIVATIONS, activation_in
 from core.architectures.chain_hints import steps_of
 from core.architectures.chain_layers import ChainLayers, Link, chain_layers
@@ -20,38 +18,73 @@ from core.architectures.chain_network import Arrangement, network
 from core.architectures.chain_sizes import Plan, plans
 from core.architectures.layers_from_shapes import ShapeError, same_shapes, shapes_of
 from core.card import Card, InputSpec
-from core.plugins import discover
 
 SMALLEST_SIDE = 8  # of a picture: smaller ones are taken for numbers that are no picture
 SURE = 8  # channels; the running means of fewer may all be positive by chance
 
-Tensors = Mapping[str, torch.Tensor]
+
+@dataclass(frozen=True)
+class Choices:
+    """What may fill each gap, the likeliest first."""
+
+    plans: tuple[Plan | None, ...]
+    orders: tuple[tuple[bool, ...], ...]  # for each link, whether its norm comes last
+    activations: tuple[str, ...]
+    poolings: tuple[str, ...]
+
+    def all(self) -> Iterator[Arrangement]:
+        """Every choice with every other."""
+        for plan, order, name, pooling in product(
+                self.plans, self.orders, self.activations, self.poolings):
+            yield Arrangement(name, order, plan, pooling)
+
+    def around(self, centre: Arrangement) -> Iterator[Arrangement]:
+        """The centre, then what differs from it in its plan, the order of its norms, or its
+        activation and pooling."""
+        yield centre
+        yield from (replace(centre, plan=plan) for plan in self.plans)
+        yield from (replace(centre, norm_last=order) for order in self.orders)
+        yield from (replace(centre, activation=name, pooling=pooling)
+                    for name, pooling in product(self.activations, self.poolings))
 
 
 def build(tensors: Tensors, card: Card) -> Built | None:
-    """The likeliest chain, or the one that the card names; None where no chain, or where another
-    family knows the tensors."""
-    if (chain := _chain(tensors)) is None or _known_elsewhere(tensors, card):
+    """The likeliest chain, or the one that the card names; None where it is no chain."""
+    if (chain := _chain(tensors)) is None or (choices := _choices(chain, tensors, card)) is None:
         return None
-    arrangements = list(_arrangements(chain, tensors, card))
-    if not arrangements:
-        return None
-    wanted = [arrangement for arrangement in arrangements
-              if title(chain, arrangement) == card.architecture]
-    chosen = wanted[0] if wanted else arrangements[0]
-    return _built(chain, chosen, tensors, card, len(arrangements) - 1)
+    named, centre = _centre(chain, choices, card)
+    others = len(_titled(chain, choices, centre)) - 1
+    return _built(chain, centre, tensors, card, _notes(chain, centre, others, named))
 
 
-def proposals(tensors: Tensors, card: Card) -> list[Built]:
-    """Every chain that these tensors may be, the likeliest first, each with its own
-    `card.architecture`; that text in a model card chooses it."""
-    if (chain := _chain(tensors)) is None or _known_elsewhere(tensors, card):
-        return []
-    arrangements = list(_arrangements(chain, tensors, card))
+def proposals(tensors: Tensors, card: Card) -> Iterator[Built]:
+    """The likeliest chain or the one that the card names, then those that differ from it in one
+    choice, each with its own `card.architecture`; that text in a model card chooses it."""
+    if (chain := _chain(tensors)) is None or (choices := _choices(chain, tensors, card)) is None:
+        return
+    _, centre = _centre(chain, choices, card)
     unnamed = replace(card, architecture=None)
-    made = [_built(chain, arrangement, tensors, unnamed, len(arrangements) - 1)
-            for arrangement in arrangements]
-    return [built for built in made if built]
+    for arrangement in _titled(chain, choices, centre).values():
+        if built := _built(chain, arrangement, tensors, unnamed, ()):
+            yield built
+
+
+def _centre(chain: ChainLayers, choices: Choices, card: Card) -> tuple[bool, Arrangement]:
+    """Whether the card names a chain, and that one or else the likeliest."""
+    every = choices.all()
+    likeliest = next(every)
+    if card.architecture is None or card.architecture == title(chain, likeliest):
+        return card.architecture is not None, likeliest
+    named = next((one for one in every if title(chain, one) == card.architecture), None)
+    return named is not None, named or likeliest
+
+
+def _titled(chain: ChainLayers, choices: Choices, centre: Arrangement) -> dict[str, Arrangement]:
+    """Arrangements around one, by what names them."""
+    found: dict[str, Arrangement] = {}
+    for arrangement in choices.around(centre):
+        found.setdefault(title(chain, arrangement), arrangement)
+    return found
 
 
 def title(chain: ChainLayers, arrangement: Arrangement) -> str:
@@ -95,33 +128,19 @@ def _chain(tensors: Tensors) -> ChainLayers | None:
         return None
 
 
-def _known_elsewhere(tensors: Tensors, card: Card) -> bool:
-    """Whether a family that knows more than shapes has these tensors: a VGG is a chain too."""
-    families = discover("core.architectures", "FAMILY").values()
-    return any(family.build(tensors, card) for family in families if family is not FAMILY)
-
-
-def _arrangements(chain: ChainLayers, tensors: Tensors, card: Card) -> Iterator[Arrangement]:
-    """What may fill the gaps, the likeliest first: other plans, then norms the other way round,
-    then average pooling, then other activations."""
-    named = activation_in(card.architecture)
-    activation = named or "ReLU"
-    norm_last = tuple(_norm_last(link, tensors) for link in chain.links)
-    known = _plans(chain, card.input) if chain.convolutions else [None]
-    if not known:
-        return
-    for plan in known:
-        yield Arrangement(activation, norm_last, plan)
-    if any(link.norm for link in chain.links[:-1]):
-        other = tuple(bool(link.norm) and not last
-                      for link, last in zip(chain.links, norm_last, strict=True))
-        yield Arrangement(activation, other, known[0])
-    if len(chain.links) == 1:
-        return
-    poolings = ("max", "average") if known[0] and known[0].pools else ("max",)
-    names = (activation, *(name for name in ACTIVATIONS if name != activation))
-    for name, pooling in list(product(names, poolings))[1:]:
-        yield Arrangement(name, norm_last, known[0], pooling)
+def _choices(chain: ChainLayers, tensors: Tensors, card: Card) -> Choices | None:
+    """None where no usual size of picture leads to the first Linear layer."""
+    first = activation_in(card.architecture) or "ReLU"
+    order = tuple(_norm_last(link, tensors) for link in chain.links)
+    other = tuple(bool(link.norm) and not last
+                  for link, last in zip(chain.links, order, strict=True))
+    plans = tuple(_plans(chain, card.input)) if chain.convolutions else (None,)
+    names = (first, *(name for name in ACTIVATIONS if name != first))
+    pooled = any(plan and plan.pools for plan in plans)
+    return Choices(
+        plans, (order, other) if any(link.norm for link in chain.links[:-1]) else (order,),
+        names if len(chain.links) > 1 else names[:1],
+        ("max", "average") if pooled else ("max",)) if plans else None
 
 
 def _norm_last(link: Link, tensors: Tensors) -> bool:
@@ -144,13 +163,17 @@ def _plans(chain: ChainLayers, spec: InputSpec) -> list[Plan]:
 
 
 def _built(chain: ChainLayers, arrangement: Arrangement, tensors: Tensors, card: Card,
-           others: int) -> Built | None:
+           notes: tuple[str, ...]) -> Built | None:
     module = network(chain, arrangement)
     if not same_shapes(module, shapes_of(tensors)):
         return None
     said = card.infer(architecture=title(chain, arrangement), output="logits",
                       **_input_of(chain, arrangement.plan, card.input))
-    return Built(module, said, _notes(chain, arrangement, said, others), exact=False)
+    if arrangement.plan is None and said.input.height is None:
+        inside = chain.links[0].layer.size[1]
+        notes += (f"The input is {inside:,} numbers, which is no usual size of picture; give "
+                  "channels, height and width in the card.",)
+    return Built(module, said, notes, exact=False)
 
 
 def _input_of(chain: ChainLayers, plan: Plan | None, spec: InputSpec) -> dict[str, Any]:
@@ -168,9 +191,10 @@ def _input_of(chain: ChainLayers, plan: Plan | None, spec: InputSpec) -> dict[st
     return {}
 
 
-def _notes(chain: ChainLayers, arrangement: Arrangement, said: Card,
-           others: int) -> tuple[str, ...]:
-    notes = [f"The architecture is inferred from names and shapes: {title(chain, arrangement)}."]
+def _notes(chain: ChainLayers, arrangement: Arrangement, others: int,
+           named: bool) -> tuple[str, ...]:
+    how = "as the card says" if named else "inferred from names and shapes"
+    notes = [f"The architecture is {how}: {title(chain, arrangement)}."]
     if len(chain.links) > 1:
         open_keys = "the activation" if arrangement.plan is None else \
             "activation, padding, strides, pooling and their order"
@@ -179,11 +203,7 @@ def _notes(chain: ChainLayers, arrangement: Arrangement, said: Card,
     if any(link.norm and link.norm.kind == "norm" for link in chain.convolutions):
         notes.append("A norm without running statistics after a convolution is taken for GroupNorm "
                      "with the usual number of groups.")
-    if arrangement.plan is None and said.input.height is None:
-        inside = chain.links[0].layer.size[1]
-        notes.append(f"The input is {inside:,} numbers, which is no usual size of picture; give "
-                     "channels, height and width in the card.")
     return tuple(notes)
 
 
-FAMILY = Family("Plain chain", build)
+FAMILY = Family("Plain chain", build, proposals, steps_aside=True)

@@ -6,16 +6,16 @@ families, from names and shapes.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from core.architectures import Built, Family, torchvision_models
-from core.architectures.layers_from_shapes import Shapes, same_shapes, shapes_of
+from core.architectures import Built, Family, Shapes, Tensors, torchvision_models
+from core.architectures.layers_from_shapes import same_shapes, shapes_of
 from core.card import Card
 
 CLASSES = 1000
@@ -48,27 +48,54 @@ class _WithoutWeights(TorchFunctionMode):
         return function(*arguments, **keywords)
 
 
-def build(tensors: Mapping[str, torch.Tensor], card: Card) -> Built | None:
+def build(tensors: Tensors, card: Card) -> Built | None:
     """timm's network that has these tensors, or None."""
     shapes = shapes_of(tensors)
     named = _named(card.architecture)
-    candidates = [named] if named else list(_common(shapes))
-    if not candidates or find_spec("timm") is None:
-        return None
-    import timm  # 3 s
-
-    for name in filter(timm.is_model, candidates):
-        module = _fitting(name, shapes)
-        if module is not None and not _torchvisions(name, tensors, card):
+    for name, module in _fitting([named] if named else _common(shapes), shapes):
+        if not _torchvisions(name, tensors, card):
             notes = () if named else (
                 f"Taken for timm's {name}, by names and shapes; another of timm's networks may "
                 'share them. A card with "architecture" chooses.',)
-            said = card.infer(architecture=name, output="logits", **_input_of(module, shapes))
-            return Built(module, said, notes, exact=bool(named))
+            return _built(name, module, shapes, card, notes, exact=bool(named))
     return None
 
 
-def _torchvisions(name: str, tensors: Mapping[str, torch.Tensor], card: Card) -> bool:
+def proposals(tensors: Tensors, card: Card) -> Iterator[Built]:
+    """The network, and the one of the same names and shapes that pads as TensorFlow does."""
+    unnamed = replace(card, architecture=None)
+    found, shapes = build(tensors, unnamed) or build(tensors, card), shapes_of(tensors)
+    if found is None:
+        return
+    plain = _named(found.card.architecture).removeprefix("tf_")
+    for name, module in _fitting((plain, f"tf_{plain}"), shapes):
+        yield _built(name, module, shapes, unnamed, exact=False)
+
+
+def near(shapes: Shapes, card: Card) -> Iterator[tuple[str, Shapes]]:
+    """The networks that the names speak for, with timm's own classes and channels."""
+    named = _named(card.architecture)
+    for name in _installed([*([named] if named else ()), *_common(shapes)]):
+        if (module := _made(name)) is not None:
+            yield name, shapes_of(module.state_dict())
+
+
+def _built(name: str, module: nn.Module, shapes: Shapes, card: Card, notes: tuple[str, ...] = (),
+           exact: bool = True) -> Built:
+    said = card.infer(architecture=name, output="logits", **_input_of(module, shapes))
+    return Built(module, said, notes, exact)
+
+
+def _installed(names: Iterable[str]) -> Iterator[str]:
+    """Those of the names that timm knows; it is imported only where there are names."""
+    if not (listed := list(dict.fromkeys(names))) or find_spec("timm") is None:
+        return
+    import timm  # 3 s
+
+    yield from filter(timm.is_model, listed)
+
+
+def _torchvisions(name: str, tensors: Tensors, card: Card) -> bool:
     """Whether it is the network that torchvision has under the same name."""
     from torchvision import models
 
@@ -94,7 +121,14 @@ def _common(shapes: Shapes) -> Iterator[str]:
             yield f"vit_{VIT_WIDTHS.get(width)}_patch{patch}_{shown}"
 
 
-def _fitting(name: str, shapes: Shapes) -> nn.Module | None:
+def _fitting(names: Iterable[str], shapes: Shapes) -> Iterator[tuple[str, nn.Module]]:
+    """Those of the networks that have these tensors."""
+    for name in _installed(names):
+        if (module := _fitted(name, shapes)) is not None:
+            yield name, module
+
+
+def _fitted(name: str, shapes: Shapes) -> nn.Module | None:
     """The network with the file's channels, classes and, where it minds, size; None where it has
     other tensors."""
     from timm.models import get_pretrained_cfg
@@ -158,4 +192,4 @@ def _input_of(module: nn.Module, shapes: Shapes) -> dict[str, Any]:
                    "input_resize": (math.floor(height / share), height)}
 
 
-FAMILY = Family("timm", build)
+FAMILY = Family("timm", build, proposals, near)

@@ -1,46 +1,36 @@
 """torchvision's classifiers, known by names and shapes; https://pytorch.org/vision/stable/models.html"""
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from core.architectures import Built, Family
+from core.architectures import Built, Family, Shapes, Tensors
+from core.architectures.layers_from_shapes import same_shapes, shapes_of
+from core.architectures.torchvision_registry import (
+    CLASSES,
+    INPUT_SHIFTED,
+    candidates,
+    files_of,
+    image_size,
+    near,
+    network,
+)
 from core.card import Card
 from core.classifier_heads import Head, below, new_head, same_head
-from core.meta_build import ShapesOnly
 
+START_GUESSED = "its 3 × 3 start has"
 FLAT = (nn.Linear, nn.Dropout, nn.ReLU, nn.Hardswish, nn.Tanh)  # layers over (N, features)
-CLASSES = 1000  # ImageNet's, which every network of the registry is built with
-INPUT_SHIFTED = ("googlenet", "inception_v3")
-AUXILIARY = ("aux1", "aux2", "AuxLogits")
-# A tensor that every network of a file of torchvision.models has: without one of them torchvision
-# is not even imported.
-MARKERS = {
-    "alexnet": "features.10.weight",
-    "convnext": "features.1.0.layer_scale",
-    "densenet": "features.denseblock1.denselayer1.conv1.weight",
-    "efficientnet": "features.1.0.block.0.0.weight",
-    "googlenet": "inception3a.branch1.conv.weight",
-    "inception": "Mixed_5b.branch1x1.conv.weight",
-    "maxvit": "blocks.0.layers.0.layers.MBconv.layers.pre_norm.weight",
-    "mnasnet": "layers.8.0.layers.0.weight",
-    "mobilenetv2": "features.1.conv.0.0.weight",
-    "mobilenetv3": "features.1.block.0.0.weight",
-    "regnet": "trunk_output.block1.block1-0.f.a.0.weight",
-    "resnet": "layer1.0.conv1.weight",
-    "shufflenetv2": "stage2.0.branch2.0.weight",
-    "squeezenet": "features.3.squeeze.weight",
-    "swin_transformer": "features.1.0.attn.relative_position_index",
-    "vgg": "features.0.bias",
-    "vision_transformer": "encoder.layers.encoder_layer_0.ln_1.weight",
+# How the 3 × 3 start of a ResNet for small pictures may run: the stride of its convolution, and
+# whether its max-pooling stays. What is in the brackets of a name chooses.
+STARTS = {
+    "": (1, False),
+    "max-pooling kept": (1, True),
+    "stride 2": (2, False),
+    "stride 2, max-pooling kept": (2, True),
 }
-
-Tensors = Mapping[str, torch.Tensor]
-Shapes = dict[str, torch.Size]
 
 
 @dataclass
@@ -55,43 +45,38 @@ class Fitted:
 
 def build(tensors: Tensors, card: Card) -> Built | None:
     """The network of torchvision's registry that has these tensors, or None."""
-    files = {file for file, marker in MARKERS.items() if marker in tensors}
-    if not files:
+    shapes = shapes_of(tensors)
+    if not (files := files_of(shapes)):
         return None
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    for name in _candidates(shapes, files, card.architecture):
-        if fitted := _fitted(name, shapes):
-            said = card.infer(architecture=name, input_channels=fitted.channels, output="logits",
-                              **_input_of(name, fitted.classes, _image_size(shapes)))
-            return Built(fitted.module, said, tuple(fitted.guesses), exact=not fitted.guesses)
+    wanted, _, start = (card.architecture or "").removesuffix(")").partition(" (")
+    for name in candidates(shapes, files, wanted):
+        if fitted := _fitted(name, shapes, start if name == wanted and start in STARTS else ""):
+            return _built(name, fitted, shapes, card)
     return None
 
 
-def _candidates(shapes: Shapes, files: set[str], wanted: str | None) -> Iterable[str]:
-    """Names in the registry, those whose number of parameters is nearest first."""
-    from torchvision import models  # 1 s
-
-    names = models.list_models(module=models)
-    if wanted in names:
-        return [wanted]
-    count = sum(math.prod(size) for name, size in shapes.items() if ".running_" not in name)
-
-    def distance(name: str) -> float:
-        known = [weights.meta["num_params"] for weights in models.get_model_weights(name)]
-        return min((abs(math.log((count + 1) / number)) for number in known), default=math.inf)
-
-    fitting = [name for name in names
-               if models.get_model_builder(name).__module__.split(".")[-1] in files]
-    return sorted(fitting, key=distance)
+def proposals(tensors: Tensors, card: Card) -> Iterator[Built]:
+    """The ways in which a 3 × 3 start may run, where there is one."""
+    unnamed = replace(card, architecture=None)
+    found = build(tensors, unnamed)
+    if found is None or not any(START_GUESSED in note for note in found.notes):
+        return
+    name = found.card.architecture
+    for start in STARTS:
+        fitted = _fitted(name, shapes_of(tensors), start)
+        yield _built(f"{name} ({start})" if start else name, fitted, shapes_of(tensors), unnamed)
 
 
-def _fitted(name: str, shapes: Shapes) -> Fitted | None:
+def _built(title: str, fitted: Fitted, shapes: Shapes, card: Card) -> Built:
+    known = _input_of(title.partition(" (")[0], fitted.classes, image_size(shapes))
+    said = card.infer(architecture=title, input_channels=fitted.channels, output="logits", **known)
+    return Built(fitted.module, said, tuple(fitted.guesses), exact=not fitted.guesses)
+
+
+def _fitted(name: str, shapes: Shapes, start: str) -> Fitted | None:
     """The network with the file's channels, classes and head; None where the rest differs."""
-    from torchvision import models
-
-    with ShapesOnly():
-        module = models.get_model(name, weights=None, num_classes=CLASSES, **_options(name, shapes))
-    own = {key: tensor.shape for key, tensor in module.state_dict().items()}
+    module = network(name, shapes)
+    own = shapes_of(module.state_dict())
     heads = [place for place, layer in module.named_modules() if _is_head(layer)]
     if not (main := _new_main_head(module, heads[-1], shapes)):
         return None
@@ -99,31 +84,13 @@ def _fitted(name: str, shapes: Shapes) -> Fitted | None:
     for place in heads[:-1]:
         if auxiliary := same_head(module.get_submodule(place), below(shapes, place)):
             module.set_submodule(place, auxiliary.module)
-    if not _fit_first_layer(fitted, name, own, shapes):
+    if not _fit_first_layer(fitted, own, shapes, start):
         return None
     if name in INPUT_SHIFTED:
         fitted.guesses.append("transform_input shifts the input, as with torchvision's own weights")
     fitted.guesses[:] = [f"Taken for {name}; the file does not say that {guess}."
                          for guess in fitted.guesses]
-    built = {key: tensor.shape for key, tensor in module.state_dict().items()}
-    return fitted if built == shapes else None
-
-
-def _options(name: str, shapes: Shapes) -> dict[str, Any]:
-    """What the constructor must know beyond the number of classes."""
-    if name in INPUT_SHIFTED:
-        auxiliary = any(key.startswith(AUXILIARY) for key in shapes)
-        return {"aux_logits": auxiliary, "init_weights": False, "transform_input": True}
-    size = _image_size(shapes) if name.startswith("vit_") else None
-    return {"image_size": size} if size and size % int(name.split("_")[-1]) == 0 else {}
-
-
-def _image_size(shapes: Shapes) -> int | None:
-    """The side of a vision transformer's picture, from its positions and the size of a patch."""
-    positions, patch = shapes.get("encoder.pos_embedding"), shapes.get("conv_proj.weight")
-    if positions is None or patch is None or len(positions) != 3 or len(patch) != 4:
-        return None
-    return math.isqrt(max(positions[1] - 1, 1)) * patch[-1]
+    return fitted if same_shapes(module, shapes) else None
 
 
 def _is_head(layer: nn.Module) -> bool:
@@ -149,7 +116,7 @@ def _new_main_head(module: nn.Module, place: str, shapes: Shapes) -> Head | None
     return head
 
 
-def _fit_first_layer(fitted: Fitted, name: str, own: Shapes, shapes: Shapes) -> bool:
+def _fit_first_layer(fitted: Fitted, own: Shapes, shapes: Shapes, start: str) -> bool:
     """Gives the first convolution the file's channels, and a ResNet the 3 × 3 start of small
     pictures; False where its shape differs in any other way."""
     place, first = next((place, layer) for place, layer in fitted.module.named_modules()
@@ -164,25 +131,28 @@ def _fit_first_layer(fitted: Fitted, name: str, own: Shapes, shapes: Shapes) -> 
     if wanted[2:] != had[2:]:
         if place != "conv1" or wanted[2:] != (3, 3):
             return False
-        size, stride, padding = (3, 3), (1, 1), (1, 1)
-        fitted.module.maxpool = nn.Identity()
-        fitted.guesses.append("its 3 × 3 start has stride 1 and no max-pooling")
+        steps, pooled = STARTS[start]
+        size, stride, padding = (3, 3), (steps, steps), (1, 1)
+        fitted.guesses.append(f"{START_GUESSED} stride {steps} and "
+                              f"{'its' if pooled else 'no'} max-pooling")
+        if not pooled:
+            fitted.module.maxpool = nn.Identity()
     with torch.device("meta"):
         made = nn.Conv2d(wanted[1], had[0], size, stride, padding, bias=first.bias is not None)
     fitted.module.set_submodule(place, made)
     return True
 
 
-def _input_of(name: str, classes: int, image_size: int | None) -> dict[str, Any]:
+def _input_of(name: str, classes: int, side: int | None) -> dict[str, Any]:
     """Keys of the card that torchvision's own weights of this network state. Their normalisation
     and class names only where there are ImageNet's 1000 classes."""
     from torchvision import models
 
     known = list(models.get_model_weights(name))
-    weights = next((w for w in known if w.transforms().crop_size == [image_size]),
+    weights = next((w for w in known if w.transforms().crop_size == [side]),
                    models.get_model_weights(name).DEFAULT)
     steps = weights.transforms()
-    side = image_size or steps.crop_size[0]
+    side = side or steps.crop_size[0]
     said: dict[str, Any] = {"input_height": side, "input_width": side}
     if classes != CLASSES:
         return said
@@ -193,4 +163,4 @@ def _input_of(name: str, classes: int, image_size: int | None) -> dict[str, Any]
     }
 
 
-FAMILY = Family("torchvision", build)
+FAMILY = Family("torchvision", build, proposals, near)

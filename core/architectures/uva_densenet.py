@@ -1,24 +1,12 @@
 """DenseNet of the UvA deep-learning course, tutorial 5, after https://arxiv.org/abs/1608.06993."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import nn
 
-from core.architectures import Built, Family
-from core.architectures.activation_names import ACTIVATIONS, activation_in
-from core.architectures.layers_from_shapes import (
-    ShapeError,
-    Shapes,
-    batch_norm,
-    convolution,
-    count,
-    linear,
-    same_shapes,
-    shapes_of,
-)
-from core.architectures.uva_resnet import tutorial_network
-from core.card import Card
+from core.architectures import Shapes
+from core.architectures.activation_names import ACTIVATIONS
+from core.architectures.layers_from_shapes import batch_norm, convolution, count, linear
+from core.architectures.uva_tutorial import tutorial_family
 
 
 class DenseLayer(nn.Module):
@@ -66,6 +54,8 @@ class TransitionLayer(nn.Module):
 class UvaDenseNet(nn.Module):
     """(N, channels, H, W) to logits (N, classes)."""
 
+    title = "UvA tutorial DenseNet"
+
     def __init__(self, shapes: Shapes, activation: str) -> None:
         super().__init__()
         self.input_net = nn.Sequential(convolution(shapes, "input_net.0"))
@@ -88,19 +78,5 @@ def _part(shapes: Shapes, place: str, activation: str) -> nn.Module | None:
     return None
 
 
-def build(tensors: Mapping[str, torch.Tensor], card: Card) -> Built | None:
-    """The network whose names and shapes these are, or None."""
-    shapes = shapes_of(tensors)
-    if not {"input_net.0.weight", "blocks.0.block.0.net.0.weight"} <= shapes.keys():
-        return None
-    activation = activation_in(card.architecture)
-    try:
-        module = UvaDenseNet(shapes, activation or "ReLU")
-    except ShapeError:
-        return None
-    if not same_shapes(module, shapes):
-        return None
-    return tutorial_network(module, "UvA tutorial DenseNet", activation, card)
-
-
-FAMILY = Family("UvA tutorial DenseNet", build)
+FAMILY = tutorial_family("UvA tutorial DenseNet", UvaDenseNet, {
+    "input_net.0.weight", "blocks.0.block.0.net.0.weight"})

@@ -1,23 +1,12 @@
 """GoogleNet of the UvA deep-learning course, tutorial 5, after https://arxiv.org/abs/1409.4842."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import nn
 
-from core.architectures import Built, Family
-from core.architectures.activation_names import ACTIVATIONS, activation_in
-from core.architectures.layers_from_shapes import (
-    ShapeError,
-    Shapes,
-    batch_norm,
-    convolution,
-    linear,
-    same_shapes,
-    shapes_of,
-)
-from core.architectures.uva_resnet import tutorial_network
-from core.card import Card
+from core.architectures import Shapes
+from core.architectures.activation_names import ACTIVATIONS
+from core.architectures.layers_from_shapes import batch_norm, convolution, linear
+from core.architectures.uva_tutorial import tutorial_family
 
 MOST_BLOCKS = 200
 
@@ -47,6 +36,8 @@ class InceptionBlock(nn.Module):
 class UvaGoogleNet(nn.Module):
     """(N, channels, H, W) to logits (N, classes)."""
 
+    title = "UvA tutorial GoogleNet"
+
     def __init__(self, shapes: Shapes, activation: str) -> None:
         super().__init__()
         self.input_net = nn.Sequential(
@@ -65,19 +56,5 @@ class UvaGoogleNet(nn.Module):
         return self.output_net(self.inception_blocks(self.input_net(x)))
 
 
-def build(tensors: Mapping[str, torch.Tensor], card: Card) -> Built | None:
-    """The network whose names and shapes these are, or None."""
-    shapes = shapes_of(tensors)
-    if not {"input_net.0.weight", "inception_blocks.0.conv_1x1.0.weight"} <= shapes.keys():
-        return None
-    activation = activation_in(card.architecture)
-    try:
-        module = UvaGoogleNet(shapes, activation or "ReLU")
-    except ShapeError:
-        return None
-    if not same_shapes(module, shapes):
-        return None
-    return tutorial_network(module, "UvA tutorial GoogleNet", activation, card)
-
-
-FAMILY = Family("UvA tutorial GoogleNet", build)
+FAMILY = tutorial_family("UvA tutorial GoogleNet", UvaGoogleNet, {
+    "input_net.0.weight", "inception_blocks.0.conv_1x1.0.weight"})

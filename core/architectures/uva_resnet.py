@@ -3,29 +3,13 @@
 https://uvadlc-notebooks.readthedocs.io/en/latest/tutorial_notebooks/tutorial5/Inception_ResNet_DenseNet.html
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import nn
 
-from core.architectures import Built, Family
-from core.architectures.activation_names import ACTIVATIONS, activation_in
-from core.architectures.layers_from_shapes import (
-    ShapeError,
-    Shapes,
-    batch_norm,
-    convolution,
-    count,
-    linear,
-    same_shapes,
-    shapes_of,
-)
-from core.card import Card
-
-SIDE = 32  # the tutorial's pictures are CIFAR-10's
-ACTIVATION_GUESSED = ("The activation is not in the tensors: {} is taken, the tutorial's own "
-                      "choice. Name another in the card's architecture, such as "
-                      '"{} (Tanh)".')
+from core.architectures import Shapes
+from core.architectures.activation_names import ACTIVATIONS
+from core.architectures.layers_from_shapes import batch_norm, convolution, count, linear
+from core.architectures.uva_tutorial import tutorial_family
 
 
 class Block(nn.Module):
@@ -73,6 +57,7 @@ class UvaResNet(nn.Module):
     def __init__(self, shapes: Shapes, activation: str) -> None:
         super().__init__()
         before = len(shapes["blocks.0.net.0.weight"]) == 1
+        self.title = f"UvA tutorial {'pre-activation ResNet' if before else 'ResNet'}"
         first = convolution(shapes, "input_net.0")
         self.input_net = nn.Sequential(first) if before else nn.Sequential(
             first, batch_norm(shapes, "input_net.1"), ACTIVATIONS[activation]())
@@ -87,29 +72,5 @@ class UvaResNet(nn.Module):
         return self.output_net(self.blocks(self.input_net(x)))
 
 
-def build(tensors: Mapping[str, torch.Tensor], card: Card) -> Built | None:
-    """The network whose names and shapes these are, or None."""
-    shapes = shapes_of(tensors)
-    if not {"input_net.0.weight", "blocks.0.net.0.weight", "output_net.2.weight"} <= shapes.keys():
-        return None
-    activation = activation_in(card.architecture)
-    try:
-        module = UvaResNet(shapes, activation or "ReLU")
-    except ShapeError:
-        return None
-    if not same_shapes(module, shapes):
-        return None
-    kind = "ResNet" if isinstance(module.blocks[0], Block) else "pre-activation ResNet"
-    return tutorial_network(module, f"UvA tutorial {kind}", activation, card)
-
-
-def tutorial_network(module: nn.Module, title: str, activation: str | None, card: Card) -> Built:
-    """A network of the tutorial; `activation` is the one that the card names."""
-    said = card.infer(
-        architecture=f"{title} (ReLU)", input_channels=module.input_net[0].in_channels,
-        input_height=SIDE, input_width=SIDE, output="logits")
-    notes = () if activation else (ACTIVATION_GUESSED.format("ReLU", title),)
-    return Built(module, said, notes, exact=activation is not None)
-
-
-FAMILY = Family("UvA tutorial ResNet", build)
+FAMILY = tutorial_family("UvA tutorial ResNet", UvaResNet, {
+    "input_net.0.weight", "blocks.0.net.0.weight", "output_net.2.weight"})

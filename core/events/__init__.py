@@ -5,5 +5,6 @@ layout     what the bytes of one record mean: protobuf by hand, one record at a 
 rows       many records of one length as a matrix; those that share a layout, by one comparison
 checksum   CRC-32C of one record, and of many that differ in a few bytes
 decoding   records into tags, steps, wall times and numbers, a layout at a time
+hyperparameters, payloads   what values hold that are no numbers
 reader     the files of one run into columns, and what was odd about them
 """

@@ -1,7 +1,5 @@
 """The event files of one run into columns, a piece of a file at a time."""
 
-import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +9,14 @@ import numpy as np
 
 from core.events.decoding import BAD_CHECKSUM, NO_EVENT, Names, Records, Values, decode
 from core.events.framing import HEADER, frame
+from core.events.hyperparameters import PLUGIN, session_settings
 from core.events.layout import SILENT
+from core.log_bytes import LogBytes
 
 CHUNK = 8 << 20  # bytes
 LONGEST_RECORD = 256 << 20  # bytes; nothing that TensorBoard shows is longer
+MOST_SETTINGS = 1000  # records with hyperparameters looked into, of one layout in one piece
+UNWANTED = -3  # no code of a plug-in: -1 is a tag without one, -2 one that was never met
 SCALARS = "scalars"  # the plug-in that TensorFlow 2 and torch's new style write for a number
 
 
@@ -27,9 +29,25 @@ class Problem(NamedTuple):
     more: int = 0
 
 
+class Others(NamedTuple):
+    """Values of one kind that are no numbers: where they are, one entry each.
+
+    tag: codes. byte, size: of the whole record in the file, unpacked where it is packed.
+    """
+
+    kind: str
+    file: Path
+    tag: np.ndarray
+    step: np.ndarray
+    wall_time: np.ndarray
+    byte: np.ndarray
+    size: np.ndarray
+
+
 class Piece(NamedTuple):
     """Whole records of a file. offset: of the buffer in the file."""
 
+    file: Path
     buffer: bytes
     offset: int
     starts: np.ndarray
@@ -40,15 +58,17 @@ class Piece(NamedTuple):
 class Events:
     """The numbers of one run in the order of its files, and what else was met.
 
-    tag: int32 codes, indexes into `tags`. others: how many values of each kind are no numbers.
+    tag: int32 codes, indexes into `tags`. others: values that are no numbers, in no order.
+    settings: hyperparameters that the run states.
     """
 
     names: Names = field(default_factory=Names)
     columns: tuple[list[np.ndarray], ...] = field(default_factory=lambda: ([], [], [], []))
-    others: Counter[str] = field(default_factory=Counter)
+    others: list[Others] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     records: int = 0
     plugin_of_tag: dict[int, int] = field(default_factory=dict)
+    settings: dict[str, float | str | bool] = field(default_factory=dict)
 
     def take(self, number: int, dtype: type) -> np.ndarray:
         """One column, given away once: 0 tag codes, 1 steps, 2 wall times, 3 values."""
@@ -66,28 +86,26 @@ def read_events(files: list[Path]) -> Events:
             found = decode(piece.buffer, piece.starts, piece.stop, events.names)
             events.records += len(piece.starts)
             _note_losses(found, path.name, piece, events.problems)
-            _keep_numbers(found, events)
+            _keep_numbers(found, piece, events)
+            _keep_settings(found, piece, events)
     return events
 
 
 def _pieces(path: Path, problems: list[Problem]) -> Iterator[Piece]:
     """The whole records of a file; where they end before the file does, a problem."""
     sizes: dict[bytes, int] = {}
-    with path.open("rb", buffering=0) as file:
-        left = os.fstat(file.fileno()).st_size  # a file that grows meanwhile is read up to here
+    with LogBytes(path) as file:
         offset, rest, want = 0, b"", CHUNK
         while True:
-            got = file.read(min(want, left))
-            left = left - len(got) if got else 0
-            rest += got
+            rest += file.read(want)
             framing = frame(rest, sizes)
-            yield Piece(rest, offset, framing.starts, framing.stop)
+            yield Piece(path, rest, offset, framing.starts, framing.stop)
             offset, rest = offset + framing.stop, rest[framing.stop:]
             size = sizes.get(rest[:HEADER.size], 0)
-            if problem := _end(framing.reason, len(rest), size, left):
+            if problem := file.fault or _end(framing.reason, len(rest), size, file.left):
                 problems.append(Problem(path.name, offset, problem))
                 return
-            if not left:
+            if not file.left:
                 return
             want = max(CHUNK, size - len(rest))
 
@@ -115,7 +133,7 @@ def _note_losses(found: Records, name: str, piece: Piece, problems: list[Problem
             problems.append(Problem(name, byte, what, len(lost) - 1))
 
 
-def _keep_numbers(found: Records, events: Events) -> None:
+def _keep_numbers(found: Records, piece: Piece, events: Events) -> None:
     _learn_plugins(found, events)
     plugin_of_tag = np.full(len(events.names.tags) + 1, -1)
     plugin_of_tag[list(events.plugin_of_tag)] = list(events.plugin_of_tag.values())
@@ -126,12 +144,24 @@ def _keep_numbers(found: Records, events: Events) -> None:
         wanted = _wanted(values, plugins, scalars)
         if wanted.all():
             kept.append((values.records, values.tags, values.numbers))
-        elif wanted.any():
+            continue
+        if wanted.any():
             kept.append((values.records[wanted], values.tags[wanted], values.numbers[wanted]))
-        _count_others(values, plugins, ~wanted, events)
+        _keep_others(found, piece, values, np.where(wanted, UNWANTED, plugins), events)
     if kept:
         for column, part in zip(events.columns, _in_file_order(found, kept), strict=True):
             column.append(part)
+
+
+def _keep_settings(found: Records, piece: Piece, events: Events) -> None:
+    """The hyperparameters in the metadata of the few records that have any."""
+    wanted = events.names.plugins.get(PLUGIN, -2)
+    for values in found.values:
+        chosen = values.records[values.plugins == wanted] if values.plugins is not None else ()
+        for record in chosen[:MOST_SETTINGS]:
+            start = int(piece.starts[record])
+            stop = [*piece.starts[record + 1:record + 2].tolist(), piece.stop][0]
+            events.settings |= session_settings(piece.buffer[start + HEADER.size:stop - 4])
 
 
 def _learn_plugins(found: Records, events: Events) -> None:
@@ -157,13 +187,21 @@ def _wanted(values: Values, plugins: np.ndarray, scalars: int) -> np.ndarray:
     return (plugins == scalars) | (plugins == -1)
 
 
-def _count_others(values: Values, plugins: np.ndarray, chosen: np.ndarray, events: Events) -> None:
-    if values.kind in SILENT or not chosen.any():
+def _keep_others(found: Records, piece: Piece, values: Values, plugins: np.ndarray,
+                 events: Events) -> None:
+    """Keeps where the values are that are no scalars, by kind or by the name of the plug-in."""
+    if values.kind in SILENT:
         return
     names = list(events.names.plugins)
-    for plugin, count in Counter(plugins[chosen].tolist()).items():
+    for plugin in np.unique(plugins[plugins != UNWANTED]).tolist():
         named = plugin >= 0 and values.kind in ("tensor", "metadata") and names[plugin] != SCALARS
-        events.others[names[plugin] if named else values.kind] += count
+        chosen = plugins == plugin
+        records = values.records[chosen]
+        byte = piece.starts[records]
+        ends = np.append(piece.starts, piece.stop)[records + 1]
+        events.others.append(Others(names[plugin] if named else values.kind, piece.file,
+                                    values.tags[chosen], found.step[records],
+                                    found.wall_time[records], byte + piece.offset, ends - byte))
 
 
 def _in_file_order(found: Records, kept: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:

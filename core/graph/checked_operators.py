@@ -13,15 +13,30 @@ MOST_PARTS = 10_000  # tensors that one split may give
 LARGEST_NUMBER = 1 << 63
 
 
+def _power(base: float, exponent: float) -> float:
+    """base ** exponent where that is a real number and cheap, as in `width ** -0.5`."""
+    if abs(base) >= 1 << 31 or abs(exponent) > 32:
+        raise ValueError("a number is too large")
+    if base == 0 and exponent < 0:
+        raise ValueError("a negative power of 0")
+    if base < 0 and not float(exponent).is_integer():
+        raise ValueError("a root of a negative number")
+    return base ** exponent
+
+
+def _shifted_left(number: int, places: int) -> int:
+    if abs(number) >= 1 << 31 or places > 32:
+        raise ValueError("a number is too large")
+    return number << places
+
+
 def _bounded(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """`function` with results within 64 bits; powers and shifts are judged beforehand."""
+    """`function` of numbers only, with results within 64 bits."""
 
     def compute(*numbers: Any) -> Any:
         parts = numbers[0] if name == "sym_sum" else numbers
         if not all(isinstance(part, (int, float)) for part in parts):
             raise TypeError("arithmetic on what is no number")
-        if name in ("pow", "lshift") and not (abs(parts[0]) < 1 << 31 and 0 <= parts[1] <= 32):
-            raise ValueError("a number is too large")
         result = function(*numbers)
         if isinstance(result, int) and abs(result) >= LARGEST_NUMBER:
             raise ValueError("a number is too large")
@@ -30,13 +45,13 @@ def _bounded(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return compute
 
 
-_OF_PYTHON = "eq ne le ge lt gt neg pos mul add sub floordiv mod pow truediv and_ or_ lshift rshift"
+_OF_PYTHON = "eq ne le ge lt gt neg pos mul add sub floordiv mod truediv and_ or_ rshift"
 _ARITHMETIC = {name: getattr(operator, name) for name in _OF_PYTHON.split()}
 _ARITHMETIC |= {
     "trunc": math.trunc, "floor": math.floor, "ceil": math.ceil, "sqrt": math.sqrt, "round": round,
     "sym_int": int, "sym_float": float, "sym_max": max, "sym_min": min, "sym_not": operator.not_,
     "sym_ite": lambda condition, yes, no: yes if condition else no, "sym_sqrt": math.sqrt,
-    "sym_sum": sum,
+    "sym_sum": sum, "pow": _power, "lshift": _shifted_left,
 }
 SYMBOLIC = {name: _bounded(function, name) for name, function in _ARITHMETIC.items()}
 

@@ -114,9 +114,17 @@ def _expand(b: Builder, x: Value, shape: Value) -> Value:
     missing = len(wanted) - len(own)
     wanted = [1] * -missing + wanted
     own = [1] * missing + own
-    sizes = [-1 if n >= missing and (isinstance(here, Size) or here != 1) else size
-             for n, (size, here) in enumerate(zip(wanted, own, strict=True))]
+    sizes = [_expanded_side(size, here) for size, here in zip(wanted, own, strict=True)]
     return b.node("expand.default", x, sizes)
+
+
+def _expanded_side(wanted: int | Size, own: int | Size) -> int | Size:
+    """-1 where it stays as it is. Raises ValueError where the two do not fit."""
+    if own == 1:
+        return wanted
+    if isinstance(wanted, int) and isinstance(own, int) and wanted not in (1, own):
+        raise ValueError(f"{own:,} values cannot be expanded to {wanted:,}")
+    return -1
 
 
 def _tile(b: Builder, x: Value, repeats: Value) -> Value:

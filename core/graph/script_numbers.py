@@ -88,15 +88,8 @@ def _derived_index(recorder: Recorder, index: Any, start: Any, step: Any) -> Any
 
 
 def _power(recorder: Recorder, base: Any, exponent: Any) -> Any:
-    """Roots, as of the width of an attention head, follow from the input; other powers of
-    fractions are as they are now."""
-    if exponent in (0.5, -0.5):
-        root = recorder.symbolic("sqrt", base)
-        return root if exponent > 0 else recorder.symbolic("truediv", 1.0, root)
-    now = recorder.literal(exponent)
-    if isinstance(now, int) and now >= 0:
-        return recorder.symbolic("pow", base, now)
-    return float(recorder.literal(base)) ** now
+    """A power of a size, as of the width of an attention head, follows from the input."""
+    return recorder.symbolic("pow", base, recorder.literal(exponent))
 
 
 _SPECIAL: dict[str, Callable[..., Any]] = {

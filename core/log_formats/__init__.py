@@ -8,6 +8,19 @@ import pandas as pd
 
 COLUMNS = ["run", "tag", "step", "wall_time", "value"]
 
+# Where a value that is no number is: the whole record of an event file, unpacked if it is packed.
+OTHERS = ["run", "tag", "kind", "step", "wall_time", "file", "byte", "size"]
+
+Settings = dict[str, float | str | bool]  # hyperparameters of one run
+
+
+def no_others() -> pd.DataFrame:
+    """A table of OTHERS without a row."""
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in OTHERS[:3]}
+                        | {"step": pd.Series(dtype="int64"), "wall_time": pd.Series(dtype=float),
+                           "file": pd.Series(dtype=object)}
+                        | {name: pd.Series(dtype="int64") for name in OTHERS[6:]})
+
 
 @dataclass(frozen=True)
 class Logs:
@@ -16,21 +29,35 @@ class Logs:
     table: COLUMNS; run and tag categorical, step int64, wall_time seconds since 1970 (NaN where
     the log has none), value float64, NaN and infinity kept; in the order of the files.
     notes: the loading report, one sentence each: read, skipped, truncated, repeated, odd.
+    hyperparameters: by run, of the runs that state any; a run may have them and no point.
+    others: OTHERS, a row for each histogram, image, text, curve … (kind, or the plug-in's name), in
+    the order of the files; core.events.payloads reads what is there.
     """
 
     table: pd.DataFrame
     notes: tuple[str, ...] = field(default=())
+    hyperparameters: dict[str, Settings] = field(default_factory=dict)
+    others: pd.DataFrame = field(default_factory=no_others)
 
 
 @dataclass(frozen=True)
 class Format:
     """One kind of log file.
 
-    matches: from the first bytes, never from the extension.
+    matches: from the first bytes; text formats look at files with a text's ending only.
     load: the files of this format that lie in one folder, sorted by name, which make one run,
     named `run`. A damaged file costs its damaged part, never the rest. Raises UserError.
+    alone: each file is a run of its own, so `load` receives one.
+    snapshots: a file holds all that earlier ones hold, as those beside checkpoints do.
+    fallback: asked only about files that no other format knows.
+    endings: a file so named, if a person chose it, is loaded even where it does not match, so
+    that `load` says why it is no log.
     """
 
     title: str
     matches: Callable[[Path], bool]
     load: Callable[[list[Path], str], Logs]
+    alone: bool = False
+    snapshots: bool = False
+    fallback: bool = False
+    endings: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """TensorBoard event files, of TensorFlow 1 and 2, torch, tensorboardX, Lightning, Hugging Face …"""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +8,10 @@ import pandas as pd
 
 from core.errors import UserError
 from core.events.framing import HEADER, record_size
+from core.events.hyperparameters import PLUGIN
 from core.events.reader import Events, Problem, read_events
-from core.log_formats import COLUMNS, Format, Logs
+from core.log_bytes import LogBytes, cannot_read
+from core.log_formats import COLUMNS, OTHERS, Format, Logs, no_others
 from core.log_oddities import counted
 
 NAME = "tfevents"  # what every writer puts into the name of an event file
@@ -25,7 +27,7 @@ def matches(path: Path) -> bool:
     if path.name.endswith(MARKER) or not path.is_file():
         return False
     try:
-        with path.open("rb") as file:
+        with LogBytes(path) as file:
             head = file.read(HEADER.size + 1)
     except OSError:
         return False
@@ -41,12 +43,13 @@ def load(files: list[Path], run: str) -> Logs:
         empty = [path.name for path in files if not path.stat().st_size]
         events = read_events(files)
     except OSError as error:
-        raise UserError(f"{error.filename} cannot be read ({error.strerror}). "
-                        "Check that it is still there and that you may read it.") from error
+        raise cannot_read(error, files[0]) from error
     if not events.records:
         raise UserError(_nothing_there(files, empty, events.problems))
     table = _table(events, run)
-    return Logs(table, tuple(_notes(events, table, empty, files)))
+    settings = {run: events.settings} if events.settings else {}
+    others = _others(events, run)
+    return Logs(table, tuple(_notes(events, table, others, empty, files)), settings, others)
 
 
 def _nothing_there(files: list[Path], empty: list[str], problems: list[Problem]) -> str:
@@ -71,16 +74,32 @@ def _table(events: Events, run: str) -> pd.DataFrame:
     ), strict=True)), copy=False)
 
 
-def _notes(events: Events, table: pd.DataFrame, empty: list[str], files: list[Path]) -> list[str]:
+def _others(events: Events, run: str) -> pd.DataFrame:
+    """OTHERS in the order of files and records, hyperparameters left out as they are read."""
+    tags = np.array(list(events.names.tags), object)
+    parts = [pd.DataFrame(dict(zip(OTHERS, (run, tags[found.tag], found.kind, found.step,
+                                            found.wall_time, str(found.file), found.byte,
+                                            found.size), strict=True)))
+             for found in events.others if found.kind != PLUGIN or not events.settings]
+    if not parts:
+        return no_others()
+    return pd.concat(parts).sort_values(["file", "byte"], kind="stable", ignore_index=True)
+
+
+def _notes(events: Events, table: pd.DataFrame, others: pd.DataFrame, empty: list[str],
+           files: list[Path]) -> list[str]:
     where = files[0].name if len(files) == 1 else f"{len(files):,} event files"
     tags = counted(len(table["tag"].cat.categories), "tag")
     read = f"Read {counted(len(table), 'point')} of {tags} from {where}."
     none = f"No scalars in {where}: {counted(events.records, 'record')} without a number to draw."
     notes = [none if table.empty else read]
     notes += [f"{name} is empty (0 bytes): nothing was logged to it." for name in empty]
-    if events.others:
-        said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(events.others.items()))
-        notes.append(f"Values that are not scalars were skipped: {said}.")
+    if events.settings:
+        notes.append(f"Read {counted(len(events.settings), 'hyperparameter')}.")
+    if len(others):
+        counts = Counter(others["kind"])
+        said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+        notes.append(f"Not scalars, so not drawn as curves: {said}.")
     return notes + _losses(events.problems)
 
 

@@ -65,7 +65,7 @@ def boundary(where: str) -> Iterator[None]:
         except Working as working:
             show_job(working.job)
         except UserError as error:
-            _show_fault(str(error))
+            _show_fault(str(error).removesuffix(error.code), error.code)
         except Exception:
             number = uuid.uuid4().hex[:8]
             log.exception("error %s in %s", number, where)
@@ -96,7 +96,7 @@ def _own_place() -> DeltaGenerator:
     return st.container()
 
 
-def _show_fault(words: str) -> None:
+def _show_fault(words: str, code: str = "") -> None:
     """A message, once a page however many parts it keeps from being drawn."""
     shown = st.session_state.setdefault("_shown_faults", set())
     if words in shown:
@@ -104,6 +104,8 @@ def _show_fault(words: str) -> None:
         return
     shown.add(words)
     st.error(md_escape(words, longest=2000), icon=":material/error:")
+    if code:
+        st.code(code, language="python")
 
 
 def show_job(job: Job) -> None:

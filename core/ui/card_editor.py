@@ -46,7 +46,7 @@ def card_editor(model_id: str) -> None:
             if open_keys
             else "Everything here is stated by the file or its card."
         )
-        with st.form("card", border=False):
+        with st.form("card-editor", border=False):
             said = {key: _field(key, label, card) for key, label in LABELS.items()}
             applied = st.form_submit_button("Apply", width="stretch")
         if applied:

@@ -1,11 +1,8 @@
-"""The table of layers on the page: searched, drawn, and one layer's weights."""
+"""The table of layers on the page: searched and drawn."""
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-
-from core.architecture import layer_weights
-from core.ui.text import headings, md_escape
 
 SHOWN = {
     "layer": "Layer",
@@ -23,29 +20,37 @@ OPTIONAL = ("dtype", "settings", "note")  # left out where no row has one
 
 
 def found_layers(table: pd.DataFrame, words: str, outermost: bool) -> pd.DataFrame:
-    """The rows in which each of the words is found, whatever its case; a word in quotes is a whole
-    name, type or dtype; numbers with commas are consecutive sides of a shape."""
-    shapes = [
-        column.map(lambda s: "" if s is None else ",".join(map(str, s)))
-        for column in (table["input_shape"], table["output_shape"])
+    """The rows that `matching` finds by name, type, dtype, input or output."""
+    found = matching(
+        [table[column] for column in ("name", "type", "dtype")],
+        [table[column] for column in ("input_shape", "output_shape")],
+        words,
+    )
+    return table[found & (table["depth"] == 1)] if outermost else table[found]
+
+
+def matching(texts: list[pd.Series], shapes: list[pd.Series], words: str) -> pd.Series:
+    """Which rows have each of the words in one of the texts, whatever its case; a word in quotes is
+    a whole text; numbers with commas are consecutive sides of a shape. The first text is a name,
+    which may hold a number too."""
+    texts = [text.str.lower() for text in texts]
+    sides = [
+        shape.map(lambda s: "," if s is None else f",{','.join(map(str, s))},") for shape in shapes
     ]
-    keep = table["depth"] == 1 if outermost else pd.Series(True, index=table.index)
+    keep = pd.Series(True, index=texts[0].index)
     for word in words.lower().split():
-        keep &= _matches(table, shapes, word)
-    return table[keep]
+        keep &= np.logical_or.reduce(_hits(texts, sides, word))
+    return keep
 
 
-def _matches(table: pd.DataFrame, shapes: list[pd.Series], word: str) -> pd.Series:
-    texts = [table[column].str.lower() for column in ("name", "type", "dtype")]
+def _hits(texts: list[pd.Series], sides: list[pd.Series], word: str) -> list[pd.Series]:
     if word.replace(",", "").isdigit():
         wanted = f",{word.strip(',')},"
-        hits = [("," + shape + ",").str.contains(wanted, regex=False) for shape in shapes]
-        hits.append(texts[0].str.contains(word, regex=False))
-    elif len(word) > 2 and word[0] == word[-1] == '"':
-        hits = [text == word[1:-1] for text in texts]
-    else:
-        hits = [text.str.contains(word, regex=False) for text in texts]
-    return np.logical_or.reduce(hits)
+        hits = [shape.str.contains(wanted, regex=False) for shape in sides]
+        return [*hits, texts[0].str.contains(word, regex=False)]
+    if len(word) > 2 and word[0] == word[-1] == '"':
+        return [text == word[1:-1] for text in texts]
+    return [text.str.contains(word, regex=False) for text in texts]
 
 
 def layer_frame(table: pd.DataFrame, key: str) -> str | None:
@@ -55,8 +60,8 @@ def layer_frame(table: pd.DataFrame, key: str) -> str | None:
             "\u2003" * (depth - 1) + name.rpartition(".")[2]
             for name, depth in zip(table["name"], table["depth"], strict=True)
         ],
-        input_shape=table["input_shape"].map(_times),
-        output_shape=table["output_shape"].map(_times),
+        input_shape=table["input_shape"].map(times),
+        output_shape=table["output_shape"].map(times),
     )
     shown = {c: t for c, t in SHOWN.items() if c not in OPTIONAL or (drawn[c] != "").any()}
     event = st.dataframe(
@@ -81,15 +86,6 @@ def layer_frame(table: pd.DataFrame, key: str) -> str | None:
     return table["name"].iloc[rows[0]] if rows else None
 
 
-def _times(shape: tuple[int, ...] | None) -> str:
+def times(shape: tuple[int, ...] | None) -> str:
+    """A shape as 3 × 224 × 224."""
     return "" if shape is None else " × ".join(map(str, shape))
-
-
-def layer_details(model_id: str, name: str) -> None:
-    """One layer's own tensors and their statistics."""
-    st.subheader(md_escape(name), anchor=False)
-    weights = layer_weights(model_id, name)
-    if weights.empty:
-        st.write("This layer has no weights of its own.")
-        return
-    st.dataframe(weights.rename(columns=headings(weights)), hide_index=True)

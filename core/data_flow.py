@@ -1,0 +1,67 @@
+"""Data flow: which operations a network runs, in which layers, and which tensors pass between."""
+
+from torch import nn
+
+from core.cache import shared_resource
+from core.errors import UserError
+from core.flow_operations import Call, Flow, Operation, Shape
+from core.flow_recorder import MOST_OPERATIONS
+from core.flow_run import recorded
+from core.flow_tidy import rearranged_at_once, without_unused
+from core.inference import input_spec
+from core.layers import layer_type
+from core.library import open_model
+from core.weights_only import WeightsOnly
+
+UNKNOWN_SIZE = "The size of the input is not known. Give height and width in the sidebar."
+
+
+@shared_resource(entries=8)
+def data_flow(model_id: str, dataset_id: str | None = None) -> Flow:
+    """The flow of the network behind an id, for one input of the size its card or data gives.
+
+    Where none can be had, `missing` says why, and the operations are the layers by themselves.
+    """
+    model = open_model(model_id)
+    spec = input_spec(model_id, dataset_id)[0] if dataset_id else model.card.input
+    sides = (spec.channels, spec.height, spec.width)
+    return flow_of(model.module, None if None in sides else (1, *sides))
+
+
+def flow_of(model: nn.Module, input_shape: Shape | None) -> Flow:
+    """The flow of `model` for an input of that shape (1, C, H, W)."""
+    parameters = {name: tensor.numel() for name, tensor in model.named_parameters()}
+    types = {name: layer_type(module) for name, module in model.named_modules() if name}
+    try:
+        if input_shape is None and not isinstance(model, WeightsOnly):
+            raise UserError(UNKNOWN_SIZE)
+        everything, edges = recorded(model, input_shape or ())
+    except UserError as error:
+        layers = _layers_alone(model)
+        more = (f"Drawn: the first {MOST_OPERATIONS:,} of {len(layers):,} layers.",)
+        return Flow(layers[:MOST_OPERATIONS], (), parameters, types,
+                    more if len(layers) > MOST_OPERATIONS else (), str(error))
+    operations, edges = without_unused(everything, edges)
+    unused = len(everything) - len(operations)
+    operations, edges = rearranged_at_once(operations, edges)
+    notes = (f"Operations left out, as nothing uses their results: {unused:,}.",) if unused else ()
+    return Flow(tuple(operations), tuple(edges), parameters, types, notes)
+
+
+def _layers_alone(model: nn.Module) -> tuple[Operation, ...]:
+    """The innermost layers, and of the others what weights they hold themselves."""
+    found = []
+    for path, module in model.named_modules():
+        inner = any(True for _ in module.children())
+        own = [name for name, _ in module.named_parameters(path, recurse=False)]
+        if own or (path and not inner):
+            calls = tuple(Call(outer, 0) for outer in _with_outer(path))
+            operator = "weights" if inner else layer_type(module)
+            found.append(Operation(operator, calls, weights=frozenset(own)))
+    return tuple(found)
+
+
+def _with_outer(path: str) -> list[str]:
+    """The layers that a layer lies in, outermost first, and itself."""
+    ends = [place for place, letter in enumerate(path) if letter == "."]
+    return [*(path[:end] for end in ends), path] if path else []

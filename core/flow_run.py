@@ -1,0 +1,81 @@
+"""One run of a network for its data flow, without memory for numbers where it is large."""
+
+import math
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from core.device import float_type, locked
+from core.errors import UserError
+from core.flow_operations import INPUT, OUTPUT, Edge, Operation, Shape
+from core.flow_recorder import MultiplyAdds, Recorder, tensors_in
+from core.layers import layer_names, watched
+
+SMALL_WEIGHTS = 64 << 20  # bytes
+SMALL_INPUT = 3 * 256 * 256  # numbers
+Recorded = tuple[list[Operation], list[Edge]]
+
+
+def recorded(model: nn.Module, input_shape: Shape) -> Recorded:
+    """All operations that the input reaches in one run, and the tensors between them; the model
+    stays as it was. Raises UserError that says why it cannot run on such an input."""
+    if not _small(model, input_shape):
+        try:
+            return _recorded(model, input_shape, "meta")
+        except UserError:
+            raise
+        except Exception:  # whatever a forward raises: with numbers it may run, else it is told
+            pass
+    place = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+    try:
+        return _recorded(model, input_shape, place)
+    except UserError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0][:200].rstrip(".") or type(error).__name__
+        side = " × ".join(map(str, input_shape))
+        raise UserError(f"This network does not run on an input of {side}: {reason}. Correct the "
+                        "input in the sidebar.") from error
+
+
+def _small(model: nn.Module, input_shape: Shape) -> bool:
+    """Whether a run on zeros takes milliseconds: the meta device would first import torch's
+    compiler, 1.5 s and 160 MB."""
+    tensors = list(model.parameters())
+    return (sum(tensor.nbytes for tensor in tensors) <= SMALL_WEIGHTS
+            and math.prod(input_shape) <= SMALL_INPUT
+            and not any(tensor.is_meta for tensor in tensors))
+
+
+def _recorded(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Recorded:
+    with locked(model), torch.no_grad():
+        tensors = _weights(model, place)
+        names: dict[int, str] = {}
+        for name, tensor in tensors.items():
+            names.setdefault(id(tensor), name)
+        image = torch.zeros(input_shape, dtype=float_type(model), device=place)
+        cost = MultiplyAdds()
+        recorder = Recorder(names, cost)
+        recorder.origins[image] = recorder.keep(Operation(INPUT, shapes=(input_shape,)), ())
+        with watched(model, layer_names(model), recorder.leave, recorder.enter), cost, recorder:
+            output = functional_call(model, tensors, (image,), tie_weights=False)
+    results = tensors_in(output)
+    if not any(map(recorder.position, results)):
+        raise UserError("What leaves this network cannot be traced back to its input.")
+    shapes = tuple(tuple(tensor.shape) for tensor in results)
+    recorder.keep(Operation(OUTPUT, shapes=shapes), results)
+    return recorder.operations, list(recorder.edges)
+
+
+def _weights(model: nn.Module, place: torch.device | str) -> dict[str, torch.Tensor]:
+    """Parameters and buffers by name, tied ones as one object."""
+    found = {f"{path}.{name}" if path else name: tensor
+             for path, module in model.named_modules()
+             for name, tensor in (*module._parameters.items(), *module._buffers.items())
+             if tensor is not None}
+    if place != "meta":
+        return found
+    copies = {id(tensor): tensor if tensor.is_meta else torch.empty_like(tensor, device="meta")
+              for tensor in found.values()}
+    return {name: copies[id(tensor)] for name, tensor in found.items()}

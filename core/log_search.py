@@ -1,0 +1,150 @@
+"""Finds training logs under a file or folder: which files make which run."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from core.errors import UserError
+from core.log_formats import Format
+from core.plugins import discover
+
+MOST_FILES = 20_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """The files of one format that make one run, sorted by name. format: a key of `formats`."""
+
+    name: str
+    format: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The runs below a folder, by folder; notes: what was not looked at or no log, and why."""
+
+    runs: tuple[Run, ...]
+    notes: tuple[str, ...] = ()
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """Every log format, by the name of its file; those that are asked last are last."""
+    found = discover("core.log_formats", "FORMAT")
+    return dict(sorted(found.items(), key=lambda pair: pair[1].fallback))
+
+
+def find_logs(root: Path) -> Found:
+    """The runs at or below `root`, a file or a folder; a run is named by its folder below it, and
+    by its file where several of the folder are runs of their own.
+
+    Hidden folders, links to folders and links that lead out of `root` are left out, as is what
+    comes after MOST_FILES files. Raises UserError where `root` cannot be read.
+    """
+    files, notes = _files(root)
+    grouped: dict[Path, dict[str, list[Path]]] = {}
+    no_logs = []
+    for path in files:
+        if form := _format_of(path) or (_claimed_by(path) if path == root else None):
+            grouped.setdefault(path.parent, {}).setdefault(form, []).append(path)
+        elif _claimed_by(path):
+            no_logs.append(path.name)
+    runs: dict[str, Run] = {}
+    for folder, by_format in sorted(grouped.items()):
+        for name, form, members in _named(folder, by_format, root):
+            if name in runs:  # the same training, logged in several formats
+                name = f"{name} ({formats()[form].title})"
+            runs[_free(name, runs)] = Run(_free(name, runs), form, members)
+    said = _left_out("tables or JSON files hold no training log", no_logs)
+    return Found(tuple(runs.values()), (*notes, *([said] if said else ())))
+
+
+def _named(folder: Path, by_format: dict[str, list[Path]],
+           root: Path) -> list[tuple[str, str, tuple[Path, ...]]]:
+    """(name, format, files) of the runs of one folder, those of several files first."""
+    top = root if root.is_dir() else root.parent
+    below = _text(folder.relative_to(top).as_posix())
+    name = _text(top.resolve().name) or "logs" if below == "." else below
+    alone = [(form, path) for form, paths in sorted(by_format.items())
+             if formats()[form].alone for path in sorted(paths)]
+    found = [(name, form, tuple(sorted(paths))) for form, paths in sorted(by_format.items())
+             if not formats()[form].alone]
+    for form, path in alone:
+        own = path == root or len(alone) > 1
+        stem = f"{'' if below == '.' else f'{below}/'}{_stem(path)}"
+        found.append((stem if own else name, form, (path,)))
+    return found
+
+
+def _stem(path: Path) -> str:
+    name = _text(path.name)
+    name = name[:-3] if name.lower().endswith(".gz") else name
+    return name.rpartition(".")[0] or name
+
+
+def _free(name: str, taken: dict[str, Run]) -> str:
+    numbered = (f"{name} ({number})" for number in range(2, len(taken) + 3))
+    return next(free for free in (name, *numbered) if free not in taken)
+
+
+def _format_of(path: Path) -> str | None:
+    return next((name for name, form in formats().items() if form.matches(path)), None)
+
+
+def _claimed_by(path: Path) -> str | None:
+    """The format to which a file belongs by its ending alone."""
+    name = path.name.lower()
+    return next((key for key, form in formats().items() if name.endswith(form.endings)), None)
+
+
+def log_content_id(path: Path) -> str:
+    """A digest of names, sizes and times of the files at or below `path`; reads none of them."""
+    files, _ = _files(path)
+    digest = hashlib.sha256(os.fsencode(path.resolve().name))
+    for file in files:
+        try:
+            stat = file.stat()
+        except FileNotFoundError:  # gone since it was listed
+            continue
+        said = os.fsencode(file.relative_to(path if path.is_dir() else path.parent))
+        digest.update(b"\0%b\0%d\0%d" % (said, stat.st_size, stat.st_mtime_ns))
+    return digest.hexdigest()[:32]
+
+
+def _files(root: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The regular, readable files at or below `root` in name order, and what was left out."""
+    if not root.exists():
+        raise UserError(f"{root.name or root} does not exist. Choose a log file, or the folder "
+                        "that your training writes its logs to.")
+    if root.is_file():
+        return [root], ()
+    files, hidden, outside, unreadable = [], [], [], []
+    for place, folders, names in os.walk(root, onerror=lambda e: unreadable.append(e.filename)):
+        hidden += [name for name in folders if name.startswith(".")]
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(place, name) for name in sorted(names)):
+            if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+                outside.append(path.name)
+            elif path.is_file():
+                (files if os.access(path, os.R_OK) else unreadable).append(path)
+        if len(files) > MOST_FILES:
+            break
+    notes = [_left_out("hidden folders were not searched", hidden),
+             _left_out("links that lead out of the folder were not followed", outside),
+             _left_out("could not be read", [Path(path).name for path in unreadable])]
+    if len(files) > MOST_FILES:
+        notes.append(f"Only the first {MOST_FILES:,} files were searched. Choose a smaller folder.")
+    return files[:MOST_FILES], tuple(filter(None, notes))
+
+
+def _left_out(why: str, names: list[str]) -> str:
+    named = ", ".join(map(_text, names[:3])) + (" …" if len(names) > 3 else "")
+    return f"{len(names):,} {why}: {named}." if names else ""
+
+
+def _text(name: str) -> str:
+    """A file name as text that any table can hold, whatever its bytes."""
+    return os.fsencode(name).decode("utf-8", "replace")

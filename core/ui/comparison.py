@@ -1,0 +1,108 @@
+"""Two models side by side on the page: which other, what became of each tensor, and accuracy."""
+
+import pandas as pd
+import streamlit as st
+
+from core import found_files, library
+from core.compare import compared
+from core.overview import summary
+from core.ui.add_file import uploads
+from core.ui.boundary import boundary
+from core.ui.layers import times
+from core.ui.sidebar import Chosen
+from core.ui.text import count, md_escape, percent, plural
+
+SHOWN = {
+    "name": "Tensor",
+    "change": "Change",
+    "relative_change": "Relative change",
+    "cosine": "Cosine",
+    "parameters": "Parameters",
+    "shape": "Shape",
+    "other_name": "Name in the other",
+    "other_shape": "Shape in the other",
+}
+OPTIONAL = ("other_name", "other_shape")  # left out where they say nothing new
+
+
+def other_model(chosen: Chosen) -> str | None:
+    """The id of the model to compare with, chosen among those listed."""
+    paths = found_files.listing("models").paths | uploads("models")
+    paths.pop(chosen.model_name, None)
+    if st.session_state.get("other") not in paths:
+        st.session_state["other"] = None
+    name = st.selectbox(
+        "Compare with",
+        list(paths),
+        None,
+        key="other",
+        bind="query-params",
+        placeholder="another checkpoint",
+    )
+    return None if name is None else library.model_id(paths[name])
+
+
+def comparison(chosen: Chosen, other_id: str) -> None:
+    """What became of each tensor, in numbers."""
+    table = compared(chosen.model_id, other_id)
+    kinds = table["change"].value_counts()
+    st.markdown("#### " + " · ".join(f"{count(n)} {kind}" for kind, n in kinds.items()))
+    picked = st.pills(
+        "Show", list(kinds.index), selection_mode="multi", key="changes",
+        help="None chosen shows all.",
+    )
+    shown = table[table["change"].isin(picked)] if picked else table
+    drawn = shown.assign(
+        shape=shown["shape"].map(times),
+        other_name=[
+            there if isinstance(there, str) and there != here else ""
+            for here, there in zip(shown["name"], shown["other_name"], strict=True)
+        ],
+        other_shape=[
+            times(there) if there != here else ""
+            for here, there in zip(shown["shape"], shown["other_shape"], strict=True)
+        ],
+    )
+    columns = {c: t for c, t in SHOWN.items() if c not in OPTIONAL or (drawn[c] != "").any()}
+    st.dataframe(
+        drawn[list(columns)].rename(columns=columns),
+        hide_index=True,
+        placeholder="",
+        height=min(560, 38 + 35 * len(drawn)),
+        key="compared",
+        column_config={
+            "Tensor": st.column_config.TextColumn(width="medium", pinned=True),
+            "Shape": st.column_config.TextColumn(width=130),
+            "Relative change": st.column_config.NumberColumn(
+                format="%.3g", help="‖other − this‖ / ‖this‖, Euclidean."
+            ),
+            "Cosine": st.column_config.NumberColumn(
+                format="%.4f", help="Of the two as vectors: 1 where they point the same way."
+            ),
+            "Parameters": st.column_config.NumberColumn(format="localized"),
+        },
+    )
+    _most_moved(table)
+    st.download_button("Download as CSV", table.to_csv(index=False), "compared.csv", "text/csv")
+
+
+def _most_moved(table: pd.DataFrame) -> None:
+    moved = table.dropna(subset="relative_change")
+    if not moved.empty and (top := moved.loc[moved["relative_change"].idxmax()]).relative_change:
+        st.caption(
+            f"Moved most: {md_escape(top['name'])}, by {percent(top.relative_change)} of its norm."
+        )
+
+
+def accuracies(chosen: Chosen, other_id: str) -> None:
+    """Both models on the chosen data, once that is asked for."""
+    if not (chosen.dataset_id and st.toggle("Accuracy of both on the chosen data", key="both")):
+        return
+    for column, title, model_id in zip(
+        st.columns(2), ("This model", "The other"), (chosen.model_id, other_id), strict=True
+    ):
+        with column, boundary(title):
+            found = summary(model_id, chosen.dataset_id)
+            st.metric(title, percent(found.accuracy), border=True)
+            said = f"{count(found.right)} right of {plural(found.scored, 'labelled example')}"
+            st.caption(f"{said}, mean loss {found.mean_loss:.3g}")

@@ -1,0 +1,33 @@
+"""A data-flow graph on a canvas: folds, zooms, finds, colours, and says what was clicked."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+# Joined into one module, in this order: a component of Streamlit has one script.
+PARTS = ("tree", "layered", "place", "layout", "scene", "words", "export", "map", "hands", "view",
+         "graph")
+_graph = st.components.v2.component(
+    "netlens_graph",
+    html=(HERE / "graph.html").read_text(encoding="utf-8"),
+    css=(HERE / "graph.css").read_text(encoding="utf-8"),
+    js="\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS),
+)
+
+
+def graph(drawn: dict[str, Any], view: str, select: tuple[str | None, int], key: str,
+          height: int = 600) -> str | None:
+    """Draws a graph as core.flow_drawing makes it; gives the id of the item that is selected.
+
+    view: folds, zoom and selection are kept by it. select: an item's id and a number; the item is
+    selected and brought into view when the number changes, 0 for never.
+    """
+    result = _graph(
+        data={"graph": drawn, "view": view, "select": list(select), "height": height},
+        key=key,
+        default={"selected": None},
+        on_selected_change=lambda: None,
+    )
+    return result.selected

@@ -1,0 +1,32 @@
+"""The data flow on the page, and which layer was clicked in it."""
+
+import streamlit as st
+
+from core.data_flow import data_flow
+from core.flow_drawing import drawing
+from core.ui.components.graph import graph
+from core.ui.text import md_escape
+
+TOLD = "_graph_told"  # model, layer last known to be selected, and what the graph was told
+
+
+def graph_view(model_id: str, dataset_id: str | None, selected: str | None = None) -> str | None:
+    """Draws the flow of a network; gives the layer that is selected in it.
+
+    selected: a layer chosen elsewhere on the page, brought into view when it changes.
+    """
+    flow, drawn = data_flow(model_id, dataset_id), drawing(model_id, dataset_id)
+    if flow.missing:
+        reason = flow.missing.partition(". ")[0].rstrip(".")  # the page says elsewhere what to do
+        st.caption(md_escape(f"The layers, without the flow between them: {reason}.", longest=600))
+    of, known, told = st.session_state.get(TOLD, (None, None, (None, 0)))
+    if of != model_id:
+        known, told = None, (None, 0)
+    if selected in drawn.ids and selected != known:
+        known, told = selected, (drawn.ids[selected], told[1] + 1)
+    clicked = graph(drawn.graph, model_id, told, key="data_flow")
+    layer = drawn.layers.get(clicked) or None
+    st.session_state[TOLD] = (model_id, layer or known, told)
+    for note in flow.notes:
+        st.caption(md_escape(note))
+    return layer

@@ -1,0 +1,96 @@
+"""Decoding for the one pass against torchvision's own decoder; thumbnails of a page.
+
+    python -m tests.benchmarks.bench_decoding [PICTURES]
+
+JPEGs of 500 × 375, made here, in one folder per class; rounds one after the other in one process,
+the best of each, on all cores. Both ways decode and bring the picture to 224 × 224. The machine
+must be idle.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision.io import ImageReadMode, decode_image
+from torchvision.transforms.v2 import functional
+
+from core import library
+from core.card import InputSpec
+from core.decoder import Decoder
+from core.ui.images import _made, thumbnails
+
+ROUNDS = 3
+SPEC = InputSpec(channels=3, height=224, width=224, channel_order="RGB", range=(0, 1), mean=(0.5,),
+                 std=(0.25,), resize=(256, 224))
+PAGE = 200  # thumbnails
+
+
+def pictures(folder: Path, number: int) -> None:
+    """Smooth shapes with some noise: as many bytes as photographs of that size have."""
+    random = np.random.default_rng(0)
+    for nth in range(number):
+        coarse = Image.fromarray(random.integers(0, 256, (15, 20, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((500, 375), Image.Resampling.BICUBIC), np.int16)
+        noisy = (smooth + random.integers(-12, 13, smooth.shape)).clip(0, 255).astype(np.uint8)
+        place = folder / f"class{nth % 4}"
+        place.mkdir(exist_ok=True)
+        Image.fromarray(noisy).save(place / f"{nth:05d}.jpg", quality=85)
+
+
+def ours(dataset_id: str) -> None:
+    with Decoder(library.open_dataset(dataset_id), SPEC) as decoder:
+        for start in range(0, len(decoder.data), 16):
+            decoder.inputs(decoder.take(start, min(16, len(decoder.data) - start)))
+
+
+def torchvisions(paths: list[Path]) -> None:
+    def one(path: Path) -> torch.Tensor:
+        data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+        picture = decode_image(data, ImageReadMode.RGB)
+        small = functional.center_crop(functional.resize(picture, [256], antialias=True), [224])
+        return (small.float() / 255 - 0.5) / 0.25
+
+    with ThreadPoolExecutor(4) as pool:
+        for start in range(0, len(paths), 16):
+            torch.stack(list(pool.map(one, paths[start : start + 16])))
+
+
+def best(*ways: Callable[[], None]) -> list[float]:
+    """Seconds of each way, interleaved."""
+    times: list[list[float]] = [[] for _ in ways]
+    for _ in range(ROUNDS):
+        for way, kept in zip(ways, times, strict=True):
+            begin = time.perf_counter()
+            way()
+            kept.append(time.perf_counter() - begin)
+    return [min(kept) for kept in times]
+
+
+def main(number: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        pictures(Path(place), number)
+        paths = sorted(Path(place).rglob("*.jpg"))
+        size = sum(path.stat().st_size for path in paths) / number
+        print(f"{number} JPEGs of {size / 1000:.0f} kB")
+        dataset_id = library.dataset_id(Path(place))
+        mine, theirs = best(lambda: ours(dataset_id), lambda: torchvisions(paths))
+        print(f"decoded and resized a second: {number / mine:.0f}, torchvision "
+              f"{number / theirs:.0f}, ratio {theirs / mine:.2f}")
+        rows = list(range(min(PAGE, number)))
+
+        def made_anew() -> None:
+            _made.clear()
+            thumbnails(dataset_id, rows, 96)
+
+        first, again = best(made_anew, lambda: thumbnails(dataset_id, rows, 96))
+        print(f"{len(rows)} thumbnails: {first:.2f} s, again {again:.3f} s")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 600)
