@@ -72,27 +72,35 @@ def what_was_opened() -> None:
 
 
 def pictures() -> None:
-    """The hardest examples, then where the errors are."""
+    """The hardest examples."""
     st.subheader("Hardest examples")
     hardest = hardest_examples(chosen.model_id, chosen.dataset_id, "Cross-entropy", SHOWN)
     image_pool(chosen.dataset_id, hardest, key="overview-hardest", side=68)
     st.page_link(
         "pages/5_Hard_examples.py", label="All hard examples", icon=":material/arrow_forward:"
     )
-    left, middle, right = st.columns(3)
-    with left:
-        st.subheader("Accuracy by class")
-        class_bars(by_class(chosen.model_id, chosen.dataset_id))
-    with middle:
-        st.subheader("Most confused pairs")
-        pairs = confused_pairs(chosen.model_id, chosen.dataset_id)
-        if pairs.empty:
-            st.write("No class is taken for another.")
-        else:
-            confusion(pairs)
-    with right, boundary("The loss curve"):
-        st.subheader("Loss while training")
-        loss_spark(chosen.logs_id)
+
+
+def classes() -> None:
+    """The share that is right, class by class."""
+    st.subheader("Accuracy by class")
+    class_bars(by_class(chosen.model_id, chosen.dataset_id))
+
+
+def confusions() -> None:
+    """Which class is taken for which."""
+    st.subheader("Most confused pairs")
+    pairs = confused_pairs(chosen.model_id, chosen.dataset_id)
+    if pairs.empty:
+        st.write("No class is taken for another.")
+    else:
+        confusion(pairs)
+
+
+def loss() -> None:
+    """The loss of each run, which waits for nothing."""
+    st.subheader("Loss while training")
+    loss_spark(chosen.logs_id)
 
 
 if st.session_state.pop("_go", None):
@@ -118,3 +126,7 @@ with opened:
 if chosen.dataset_id:
     with boundary("The pictures"):
         pictures()
+parts = [classes, confusions, loss] if chosen.dataset_id else [loss]
+for place, draw in zip(st.columns(3), parts, strict=False):
+    with place, boundary(draw.__name__.capitalize()):
+        draw()

@@ -102,7 +102,7 @@ def _frame(tree: pd.DataFrame, key: str) -> str | None:
     numeric = {name: st.column_config.NumberColumn(format="%.3g", width=75, help=HELP.get(name))
                for name in map(str.capitalize, NUMBERS)}
     event = st.dataframe(
-        tree[columns].rename(columns=headings(columns)),
+        tree[columns].rename(columns=headings(columns) | {"parameters": "Numbers"}),
         hide_index=True,
         key=key,
         on_select="rerun",
@@ -112,7 +112,7 @@ def _frame(tree: pd.DataFrame, key: str) -> str | None:
         column_config=numeric | {
             "Tensor": st.column_config.TextColumn(width="medium", pinned=True),
             "Shape": st.column_config.TextColumn(width=130),
-            "Parameters": st.column_config.NumberColumn(format="localized"),
+            "Numbers": st.column_config.NumberColumn(format="localized"),
             "Zeros": st.column_config.NumberColumn(format="percent", help=HELP["Zeros"]),
         } | {name: st.column_config.Column(help=HELP[name])
              for name in ("Nan", "Infinite", "Same as")},

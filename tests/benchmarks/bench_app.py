@@ -18,7 +18,7 @@ from tests.browser.conftest import QUIET, Server, ready
 
 PAGES = ["Architecture", "Training curves", "Embeddings", "Hard examples", "Saliency", "Overview"]
 DONE = {
-    "Overview": "Loss while training",
+    "Overview": "All hard examples",
     "Architecture": "Download as CSV",
     "Training curves": "How the logs were read",
     "Embeddings": "Chosen examples",
