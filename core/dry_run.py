@@ -95,7 +95,7 @@ def dry_run(model: nn.Module, input_shape: Shape) -> DryRun:
     """What a run on one input costs; the network stays as it was. Raises UserError that says why it
     cannot run on such an input."""
     place = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
-    if _small(model, input_shape):
+    if is_small(model, input_shape):
         return _on_zeros(model, input_shape, place)
     try:
         return _run(model, input_shape, "meta")
@@ -107,7 +107,7 @@ def dry_run(model: nn.Module, input_shape: Shape) -> DryRun:
                                     "not run without numbers.",))
 
 
-def _small(model: nn.Module, input_shape: Shape) -> bool:
+def is_small(model: nn.Module, input_shape: Shape) -> bool:
     """Whether a run on zeros takes milliseconds: the meta device would first import torch's
     compiler, 1.5 s and 160 MB. Recurrent layers, with numbers, are one operator without formula."""
     tensors = list(model.parameters())
@@ -131,9 +131,9 @@ def _on_zeros(model: nn.Module, input_shape: Shape, place: torch.device) -> DryR
 def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> DryRun:
     with locked(model), torch.no_grad():
         image = torch.zeros(input_shape, dtype=float_type(model), device=place)
-        tensors = _tensors(model)
+        tensors = named_tensors(model)
         if place == "meta":
-            tensors = _on_meta(tensors)
+            tensors = on_meta(tensors)
         meter = _Meter(list(tensors.values()))
         meter.hold(image)
         layers: dict[str, Run] = {}
@@ -154,7 +154,7 @@ def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Dry
         return DryRun(layers, meter.multiply_adds, meter.peak)
 
 
-def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+def named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and buffers by name, once for each module that holds them."""
     return {f"{prefix}.{name}" if prefix else name: tensor
             for prefix, module in model.named_modules()
@@ -162,7 +162,7 @@ def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
             if tensor is not None}
 
 
-def _on_meta(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def on_meta(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     copies = {id(tensor): tensor if tensor.is_meta else torch.empty_like(tensor, device="meta")
               for tensor in tensors.values()}
     return {name: copies[id(tensor)] for name, tensor in tensors.items()}

@@ -1,26 +1,23 @@
 """One run of a network for its data flow, without memory for numbers where it is large."""
 
-import math
-
 import torch
 from torch import nn
 from torch.func import functional_call
 
 from core.device import float_type, locked
+from core.dry_run import is_small, named_tensors, on_meta
 from core.errors import UserError
 from core.flow_operations import INPUT, OUTPUT, Edge, Operation, Shape
 from core.flow_recorder import MultiplyAdds, Recorder, tensors_in
 from core.layers import layer_names, watched
 
-SMALL_WEIGHTS = 64 << 20  # bytes
-SMALL_INPUT = 3 * 256 * 256  # numbers
 Recorded = tuple[list[Operation], list[Edge]]
 
 
 def recorded(model: nn.Module, input_shape: Shape) -> Recorded:
     """All operations that the input reaches in one run, and the tensors between them; the model
     stays as it was. Raises UserError that says why it cannot run on such an input."""
-    if not _small(model, input_shape):
+    if not is_small(model, input_shape):
         try:
             return _recorded(model, input_shape, "meta")
         except UserError:
@@ -39,18 +36,11 @@ def recorded(model: nn.Module, input_shape: Shape) -> Recorded:
                         "input in the sidebar.") from error
 
 
-def _small(model: nn.Module, input_shape: Shape) -> bool:
-    """Whether a run on zeros takes milliseconds: the meta device would first import torch's
-    compiler, 1.5 s and 160 MB."""
-    tensors = list(model.parameters())
-    return (sum(tensor.nbytes for tensor in tensors) <= SMALL_WEIGHTS
-            and math.prod(input_shape) <= SMALL_INPUT
-            and not any(tensor.is_meta for tensor in tensors))
-
-
 def _recorded(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Recorded:
     with locked(model), torch.no_grad():
-        tensors = _weights(model, place)
+        tensors = named_tensors(model)
+        if place == "meta":
+            tensors = on_meta(tensors)
         names: dict[int, str] = {}
         for name, tensor in tensors.items():
             names.setdefault(id(tensor), name)
@@ -66,16 +56,3 @@ def _recorded(model: nn.Module, input_shape: Shape, place: torch.device | str) -
     shapes = tuple(tuple(tensor.shape) for tensor in results)
     recorder.keep(Operation(OUTPUT, shapes=shapes), results)
     return recorder.operations, list(recorder.edges)
-
-
-def _weights(model: nn.Module, place: torch.device | str) -> dict[str, torch.Tensor]:
-    """Parameters and buffers by name, tied ones as one object."""
-    found = {f"{path}.{name}" if path else name: tensor
-             for path, module in model.named_modules()
-             for name, tensor in (*module._parameters.items(), *module._buffers.items())
-             if tensor is not None}
-    if place != "meta":
-        return found
-    copies = {id(tensor): tensor if tensor.is_meta else torch.empty_like(tensor, device="meta")
-              for tensor in found.values()}
-    return {name: copies[id(tensor)] for name, tensor in found.items()}

@@ -16,18 +16,11 @@ from core.meta_build import ShapesOnly
 from core.plugins import discover
 from core.state_dicts import assigned
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MODELS = Path(__file__).parents[2] / "shared" / "real" / "models"
 FAMILIES = discover("core.architectures", "FAMILY")
 NO_CARD = Card()
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Beside other work two threads are far slower than one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def claims(tensors, card=NO_CARD):

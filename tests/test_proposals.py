@@ -12,16 +12,9 @@ from core import library
 from core.card_json import parse_card
 from core.proposals import choices, clearly_better, proposals, what_differs
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CLASSES, EXAMPLES = 4, 300
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Beside other work two threads are far slower than one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def teacher(activation, seed=0):

@@ -15,6 +15,8 @@ from core.meta_build import ShapesOnly
 from core.state_dicts import is_finite, model_of
 from core.weights_only import WeightsOnly
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NO_CARD = Card()
 REGISTRY = torchvision.models.list_models(module=torchvision.models)
 FIFTEEN = [
@@ -35,15 +37,6 @@ FIFTEEN = [
     "convnext_tiny",
 ]
 SMALL = {"googlenet": {"init_weights": False, "aux_logits": True, "transform_input": True}}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Beside other work two threads are far slower than one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def network(name, classes=5, **options):
