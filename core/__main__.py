@@ -1,7 +1,8 @@
 """The command line: the functions that the pages call, for scripts and servers without a screen.
 
     python -m core inspect [--as model|data|logs] PATH…
-    python -m core score   --model MODEL --data DATA [--layer NAME …] [--limit N] [--out DIR]
+    python -m core score   --model MODEL --data DATA [--layer NAME …]
+                           [--limit N | --sample N] [--out DIR]
     python -m core logs    PATH [--out FILE.parquet]
     python -m core explain --model MODEL --data DATA --example I --method NAME
                            [--target CLASS] [--layer NAME] [--out MAP.npy]
@@ -46,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--card", type=Path)
         command.add_argument("--out", type=Path)
     score.add_argument("--layer", action="append", default=[], nargs="+", dest="layers")
-    score.add_argument("--limit", type=_positive)
+    part = score.add_mutually_exclusive_group()
+    part.add_argument("--limit", type=_positive, help="the first N examples")
+    part.add_argument("--sample", type=_positive, help="N examples, stratified, as in the app")
     explain.add_argument("--example", required=True, type=int)
     explain.add_argument("--method", required=True)
     explain.add_argument("--target")
@@ -120,6 +123,7 @@ def _score(options: argparse.Namespace) -> int:
             options.card,
             layers,
             options.limit,
+            options.sample,
             options.out,
         )
     )

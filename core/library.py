@@ -30,7 +30,7 @@ from core.trusted_code import code_digest, trusted
 @dataclass(frozen=True)
 class Place:
     """What an id stands for. content: a digest of what lies there, wherever that is; setting: a
-    card's corrections, or the size of a sample."""
+    card's corrections, or the part of a data set that is meant."""
 
     path: Path
     content: str
@@ -77,13 +77,14 @@ def _placed(said: str, place: Place) -> str:
     return name
 
 
-def dataset_id(path: Path, limit: int | None = None) -> str:
-    """The id of a data set, or of a stratified sample of it. Raises UserError if it is none."""
+def dataset_id(path: Path, limit: int | None = None, first: bool = False) -> str:
+    """The id of a data set, or of `limit` of its examples: a stratified sample, or the first ones.
+    Raises UserError if it is none."""
     form = format_of(path, "core.dataset_formats")
     if form is None:
         raise UserError(not_known(path, "data set"))
-    content = f"{form.title}\0{form.content_id(path)}\0{limit}"
-    return _placed(content, Place(path, content, limit))
+    content = f"{form.title}\0{form.content_id(path)}\0{limit}" + "\0first" * first
+    return _placed(content, Place(path, content, (limit, first)))
 
 
 def logs_id(path: Path) -> str:
@@ -153,9 +154,15 @@ def is_uploaded(path: Path) -> bool:
 def open_dataset(dataset_id: str) -> DataSet:
     """The data set behind an id."""
     place = _place(dataset_id)
-    path, limit = place.path, place.setting
+    path, (limit, first) = place.path, place.setting
     data = format_of(path, "core.dataset_formats").load(path)
-    return data if limit is None or limit >= len(data) else _sampled(data, limit)
+    if limit is None or limit >= len(data):
+        return data
+    of = f"{limit:,} of {len(data):,} examples"
+    if first:
+        return _part(data, np.arange(limit), f"The first {of}, in the order of the data.")
+    rows = sample_rows(data.labels, len(data), limit)
+    return _part(data, rows, f"A sample of {of}, stratified by class, always the same.")
 
 
 @shared_resource(entries=4)
@@ -177,8 +184,7 @@ def sample_rows(labels: np.ndarray | None, examples: int, limit: int) -> np.ndar
     return np.sort(shuffled[(np.arange(limit) * examples // limit) + examples // limit // 2])
 
 
-def _sampled(data: DataSet, limit: int) -> DataSet:
-    rows = sample_rows(data.labels, len(data), limit)
+def _part(data: DataSet, rows: np.ndarray, note: str) -> DataSet:
     mask = data.mask
     return replace(
         data,
@@ -186,9 +192,5 @@ def _sampled(data: DataSet, limit: int) -> DataSet:
         mask=None if mask is None else lambda row: mask(int(rows[row])),
         labels=None if data.labels is None else data.labels[rows],
         metadata=data.metadata.iloc[rows].reset_index(drop=True),
-        notes=(
-            *data.notes,
-            f"A sample of {limit:,} of {len(data):,} examples, stratified by class, "
-            "always the same.",
-        ),
+        notes=(*data.notes, note),
     )

@@ -23,14 +23,16 @@ def score(
     card: Path | None,
     layers: tuple[str, ...],
     limit: int | None,
+    sample: int | None,
     out: Path | None,
 ) -> dict:
     """examples, accuracy, mean_loss, per_class, notes; with `out`, the tables and arrays as files.
 
-    Without labels there is no accuracy, and the notes say so.
+    Without labels there is no accuracy, and the notes say so. limit: the first examples only;
+    sample: as many as the app's sample of that size, so that the app opens the results.
     """
     model_id = library.model_id(model, given_card(card))
-    dataset_id = library.dataset_id(data, limit)
+    dataset_id = library.dataset_id(data, limit or sample, first=limit is not None)
     with _progress():
         table = outcomes(model_id, dataset_id)
         features = {layer: activations(model_id, dataset_id, layer, "mean") for layer in layers}

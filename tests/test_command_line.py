@@ -105,18 +105,18 @@ def test_score_writes_what_the_pages_show(run, samples, tmp_path):
     assert sum(row["examples"] for row in record["per_class"].values()) == record["examples"] == 504
 
 
-def test_score_of_a_part(run, samples):
-    _, (record,), _ = run(
-        "score",
-        "--model",
-        samples / "digits-cnn.safetensors",
-        "--data",
-        samples / "digits-all.json",
-        "--limit",
-        100,
-    )
+@pytest.mark.parametrize("part", ["limit", "sample"])
+def test_score_of_a_part(run, samples, tmp_path, part):
+    words = ("score", "--model", samples / "digits-cnn.safetensors")
+    data = samples / "digits-all.json"
+    _, (record,), _ = run(*words, "--data", data, f"--{part}", 100, "--out", tmp_path)
     assert record["examples"] == 100
     assert any("100 of 1,797" in note for note in record["notes"])
+    shown = library.open_dataset(
+        library.dataset_id(data, 100 if part == "sample" else None)
+    ).labels[:100]  # the app's sample, or the first of all
+    names = pd.read_parquet(tmp_path / "predictions.parquet")["label"]
+    assert names.tolist() == [str(label) for label in shown]
 
 
 def test_a_card_from_elsewhere(run, samples, tmp_path):
