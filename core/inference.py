@@ -17,6 +17,7 @@ from core.card import Card, InputSpec
 from core.errors import UserError
 from core.jobs import Progress, demand
 from core.library import content_of, open_dataset, path_of
+from core.missing_network import MissingNetworkError
 from core.model_facts import model_facts
 from core.preprocess import completed
 from core.trusted_code import code_digest
@@ -85,10 +86,13 @@ def _arrays(
 ) -> Mapping[str, np.ndarray]:
     """What is kept of the pass; with a layer, that layer's arrays. May raise Working."""
     layer = {"layer": layers[0][0], "pooling": layers[0][1]} if layers else {}
-    if layer and layer["layer"] not in model_facts(model_id).layers:
+    facts = model_facts(model_id)
+    if facts.weights_only:
+        raise MissingNetworkError(path_of(model_id).name, _one_input(model_id, dataset_id))
+    if layer and layer["layer"] not in facts.layers:
         raise UserError(f"This network has no layer {layer['layer']!r}. Choose one from the list.")
     key = pass_key(model_id, dataset_id, **layer)
-    model = model_facts(model_id).card.title or path_of(model_id).name
+    model = facts.card.title or path_of(model_id).name
     title = f"Running {model} on {open_dataset(dataset_id).title}"
     return demand(
         key,
@@ -97,6 +101,11 @@ def _arrays(
         partial(store.read, key),
         partial(_run, model_id, dataset_id, layers),
     )
+
+
+def _one_input(model_id: str, dataset_id: str) -> tuple[int, ...]:
+    spec, _ = input_spec(model_id, dataset_id)
+    return (1, spec.channels, spec.height, spec.width)
 
 
 def _run(

@@ -22,13 +22,14 @@ FEATURE_LAYERS = 4  # captured with the first pass, so that maps of them need no
 class Facts:
     """card, notes: of the opened model. parameters: numbers, each tensor once. layers: names in
     the order of definition. feature_layers: the last few stages before the output, where what a
-    network tells apart takes shape."""
+    network tells apart takes shape. weights_only: there is no network, so nothing can be run."""
 
     card: Card
     notes: tuple[str, ...]
     parameters: int
     layers: tuple[str, ...]
     feature_layers: tuple[str, ...]
+    weights_only: bool
 
 
 @shared_resource(entries=16)
@@ -46,6 +47,7 @@ def _keep(key: str, model_id: str, progress: Progress) -> None:
 
 def _facts(model: "LoadedModel") -> dict[str, Any]:
     from core.layers import layer_names
+    from core.weights_only import WeightsOnly
 
     return {
         "card": asdict(model.card) | {"inferred": sorted(model.card.inferred)},
@@ -53,6 +55,7 @@ def _facts(model: "LoadedModel") -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in model.module.parameters()),
         "layers": layer_names(model.module),
         "feature_layers": feature_layers(model.module),
+        "weights_only": isinstance(model.module, WeightsOnly),
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from sklearn.metrics import accuracy_score, log_loss
 
 from core import batches, forward_pass, inference, library, workers
@@ -17,6 +17,7 @@ from core.card import Card
 from core.device import device
 from core.errors import UserError
 from core.inference import POOLINGS, activations, log_probabilities_of, predictions
+from core.missing_network import MissingNetworkError
 from core.model_facts import feature_layers
 from core.outcomes import outcomes
 from core.overview import by_class, confused_pairs, summary
@@ -365,3 +366,11 @@ def test_maps_whose_channels_are_last_are_pooled_over_places():
     pools = {"inner": POOLINGS["mean"]}
     [(_, found)] = forward_pass.batches(ChannelsLast(), ready, 2, pools, lambda done, total: None)
     assert np.allclose(found["inner"], inputs.mean((2, 3)).numpy(), atol=1e-6)
+
+
+def test_weights_without_a_network_ask_for_no_pass(samples, tmp_path, monkeypatch):
+    save_file({"some.weight": torch.ones(3, 5, 7)}, tmp_path / "odd.safetensors")
+    monkeypatch.setattr(forward_pass, "run_pass", lambda *given: pytest.fail("a pass was begun"))
+    with pytest.raises(MissingNetworkError, match="weights only") as refused:
+        predictions(*ids(samples, tmp_path / "odd.safetensors", "shapes-test.json"))
+    assert "torch.zeros(1, 3, 64, 64)" in refused.value.code
