@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from core.cache import cached_result
-from core.inference import input_spec, log_probabilities
+from core.inference import SMALLEST, input_spec, log_probabilities
 from core.library import open_dataset
 from core.model_facts import model_facts
 from core.outcomes import scored, truth
+from core.output_check import doubt
 
 SURE = 0.95  # confidence from which a wrong answer is worth a look: the label may be what is wrong
 CONFUSED = 3  # examples from which a pair of classes counts as confused
@@ -131,7 +132,8 @@ def pass_notes(model_id: str, dataset_id: str) -> list[str]:
             f"{lost:,} of {len(logs):,} examples have no prediction: the picture could not be "
             "read, or the network's output is not a number."
         )
-    return said
+    doubted = doubt(logs, model_facts(model_id).card.output, SMALLEST)
+    return [*said, doubted] if doubted else said
 
 
 def input_notes(model_id: str, dataset_id: str) -> list[str]:
