@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.setup_changes import SetUp
+from core.setup import SetUp
 from core.setup_orders import Answers, Order
 
 GAIN = 0.05  # share of the examples by which an offer is right more often, at least

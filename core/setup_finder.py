@@ -5,9 +5,8 @@ classes (core/setup_orders.py); the best is offered where it is clearly better
 (core/setup_choice.py). Most alternatives are given up after a part of the sample.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,8 @@ from core.labels import Truth
 from core.library import open_dataset, path_of
 from core.model_facts import model_facts
 from core.outcomes import truth
-from core.setup_changes import SetUp, alternatives
+from core.setup import SetUp
+from core.setup_changes import alternatives
 from core.setup_choice import Tried, clearly_better, ranked
 from core.setup_orders import (
     answers,
@@ -31,47 +31,13 @@ from core.setup_orders import (
     suggested,
     suggested_order,
 )
+from core.setup_records import Row, Search, from_json, offer_of
 from core.setup_scores import Scores, pictures, sample
 
 EXAMPLES = 256
 STAGES = ((24, 24), (64, 8), (EXAMPLES, 8))  # examples seen so far, alternatives that stay
 MOST_OUTPUTS = 10_000  # of which the answers of all set-ups are kept in memory
 LISTED = 8
-
-
-@dataclass(frozen=True)
-class Row:
-    """One set-up that was tried on the whole sample: its changes in words, and right answers."""
-
-    words: tuple[str, ...]
-    right: int
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A set-up that is clearly better. correction: of the model card, as its JSON says it, None
-    where nothing of it can be said there; open: changes that the card cannot say."""
-
-    words: tuple[str, ...]
-    right: int
-    correction: dict[str, Any] | None
-    open: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Search:
-    """What was found on `examples` of the data, `right` of which are right as it is.
-
-    tried: how many alternatives, orders of classes counted apart. best: some of them, the
-    likeliest first. offer: None where the set-up as it is may stay.
-    """
-
-    examples: int
-    right: int
-    tried: int
-    offer: Offer | None = None
-    best: tuple[Row, ...] = ()
-    notes: tuple[str, ...] = field(default=())
 
 
 @cached_result
@@ -97,20 +63,11 @@ def setup_search(model_id: str, dataset_id: str) -> Search:
     key = pass_key(model_id, dataset_id, setups=store.code(), names=names)
     title = f"Trying other set-ups of {facts.card.title or path_of(model_id).name}"
     work = partial(_keep, key, model_id, dataset_id)
-    return _from_json(demand(key, title, "inputs", partial(store.read_json, key), work))
+    return from_json(demand(key, title, "inputs", partial(store.read_json, key), work))
 
 
 def _keep(key: str, model_id: str, dataset_id: str, progress: Progress) -> None:
     store.write_json(key, asdict(_searched(model_id, dataset_id, progress)))
-
-
-def _from_json(said: dict[str, Any]) -> Search:
-    offer = said.pop("offer")
-    if offer:
-        offer = Offer(**{key: tuple(value) if isinstance(value, list) else value
-                         for key, value in offer.items()})
-    best = tuple(Row(tuple(row["words"]), row["right"]) for row in said.pop("best"))
-    return Search(**said | {"notes": tuple(said["notes"])}, offer=offer, best=best)
 
 
 def _searched(model_id: str, dataset_id: str, progress: Progress) -> Search:
@@ -186,27 +143,8 @@ def _summed(found: list[Tried], tried: int, spec: InputSpec, notes: list[str]) -
     others = [entry for entry in best if entry is not now]
     offer = None
     if best[0] is not now and clearly_better(best[0], now, tried):
-        offer = _offer(best[0], spec)
+        offer = offer_of(best[0], spec)
     return Search(
         len(now.answers.right), now.right, tried - 1, offer,
         tuple(Row(entry.words, entry.right) for entry in others[:LISTED]), tuple(notes),
     )
-
-
-def _offer(entry: Tried, spec: InputSpec) -> Offer:
-    """The corrections that make the model card say this set-up."""
-    keys = {key: value for key, value in vars(entry.setup.spec).items()
-            if value != getattr(spec, key)}
-    correction: dict[str, Any] = {}
-    if keys:
-        if isinstance(keys.get("resize"), tuple):
-            keys["resize"] = dict(zip(("shorter_side", "crop"), keys["resize"], strict=True))
-        elif "resize" in keys:
-            keys |= {"height": spec.height, "width": spec.width}
-        correction["input"] = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in keys.items()
-        }
-    if entry.order.words:
-        correction["class_names"] = list(entry.order.class_names)
-    unsaid = ("transposed pictures",) if entry.setup.transposed else ()
-    return Offer(entry.words, entry.right, correction or None, unsaid)

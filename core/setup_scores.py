@@ -15,7 +15,8 @@ from core.labels import UNKNOWN
 from core.library import open_dataset, sample_rows
 from core.model_facts import model_facts
 from core.preprocess import scaled
-from core.setup_changes import Fits, SetUp, fittings
+from core.setup import SetUp
+from core.setup_changes import Fits, fittings
 
 if TYPE_CHECKING:
     import torch

@@ -139,6 +139,6 @@ def is_finite(tensor: torch.Tensor) -> bool:
 def _unknown_architecture(card: Card) -> str:
     wish = f" ({shown(card.architecture)} was asked for)" if card.architecture else ""
     return (f"Weights only: the tensors fit no known architecture{wish}, so nothing can be "
-            'predicted. Name it in a card ("architecture"), or export the network itself: pages that '
-            "need it give the lines to copy.")
+            'predicted. Name it in a card ("architecture"), or export the network itself: pages '
+            "that need it give the lines to copy.")
 

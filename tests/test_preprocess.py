@@ -5,9 +5,10 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
+from core import preprocess
 from core.card import InputSpec
 from core.errors import UserError
-from core.preprocess import as_network_sees, completed, prepared, resized, steps
+from core.preprocess import as_network_sees, completed, nearly_resized, prepared, resized, steps
 
 RANDOM = np.random.default_rng(0)
 
@@ -30,33 +31,53 @@ def picture(height, width, channels=3):
     return RANDOM.integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
+def tensor(image):
+    return torch.from_numpy(image).permute(2, 0, 1)
+
+
 @pytest.mark.parametrize(("height", "width"), [(300, 200), (97, 131), (40, 40), (256, 256)])
 def test_shorter_side_and_crop_as_torchvision(height, width):
-    from PIL import Image
-
     image = picture(height, width)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     transform = v2.Compose(
         [
             v2.Resize(64),
             v2.CenterCrop(56),
-            v2.PILToTensor(),
             v2.ToDtype(torch.float32, scale=True),
             v2.Normalize(mean, std),
         ]
     )
-    expected = transform(Image.fromarray(image))
-    found = prepared([image], spec(height=56, width=56, resize=(64, 56), mean=mean, std=std))[0]
-    assert torch.allclose(found, expected, atol=1e-5)
+    wanted = spec(height=56, width=56, resize=(64, 56), mean=mean, std=std)
+    assert torch.allclose(prepared([image], wanted)[0], transform(tensor(image)), atol=1e-5)
 
 
-def test_stretch_as_torchvision():
-    from PIL import Image
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+@pytest.mark.parametrize("size", [(30, 50), (1, 200), (200, 1), (24, 20)])
+def test_stretch_as_torchvision(size, channels):
+    image = picture(*size, channels)
+    expected = v2.functional.resize(tensor(image), [20, 24], antialias=True)
+    wanted = spec(height=20, width=24, channels=channels, range=(0.0, 255.0))
+    assert torch.equal(prepared([image], wanted)[0], expected.float())
 
-    image = picture(30, 50)
-    expected = v2.PILToTensor()(v2.Resize((20, 24))(Image.fromarray(image))).float()
-    found = prepared([image], spec(height=20, width=24, range=(0.0, 255.0)))[0]
-    assert torch.equal(found, expected)
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(300, 200), (31, 17), (1, 90)])
+@pytest.mark.parametrize("resize", ["stretch", (26, 24)])
+def test_the_page_and_torchvision_on_pil_images_agree_to_one_grey_level(channels, size, resize):
+    image = picture(*size, channels)
+    wanted = spec(height=24, width=24, channels=channels, resize=resize)
+    found = resized(image, wanted).astype(int)
+    assert np.abs(found - nearly_resized(image, wanted)).max() <= 1
+    if resize != "stretch" and min(size) > 1:
+        usual = v2.Compose([v2.Resize(26), v2.CenterCrop(24)])
+        with_pillow = np.asarray(usual(v2.functional.to_pil_image(image))).reshape(found.shape)
+        assert np.array_equal(nearly_resized(image, wanted), with_pillow)
+
+
+def test_where_torch_would_be_slow_pillow_resizes(monkeypatch):
+    image, wanted = picture(30, 50), spec(height=20, width=24)
+    monkeypatch.setattr(preprocess, "_torch_is_fast", lambda: False)
+    assert np.array_equal(resized(image, wanted), nearly_resized(image, wanted))
 
 
 def test_grey_as_torchvision():

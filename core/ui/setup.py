@@ -14,8 +14,9 @@ from core.labels import class_mismatch
 from core.library import open_dataset
 from core.model_facts import model_facts
 from core.outcomes import truth
-from core.preprocess import as_network_sees, resized, steps
-from core.setup_finder import Offer, Search, setup_search, share_right
+from core.preprocess import as_network_sees, nearly_resized, steps
+from core.setup_finder import setup_search, share_right
+from core.setup_records import Offer, Search
 from core.ui import corrections
 from core.ui.text import count, md_escape, percent
 
@@ -57,7 +58,7 @@ def preprocessing_preview(model_id: str, dataset_id: str) -> None:
     """Pictures as they are and as the network gets them, with the steps in words."""
     spec, _ = input_spec(model_id, dataset_id)
     found = _some_pictures(dataset_id)
-    seen = [as_network_sees(resized(picture, spec), spec) for picture in found]
+    seen = [as_network_sees(nearly_resized(picture, spec), spec) for picture in found]
     low, high = min(map(np.min, seen)), max(map(np.max, seen))
     with st.container(horizontal=True, key="preprocessing"):
         for picture, values in zip(found, seen, strict=True):
