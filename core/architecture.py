@@ -9,10 +9,9 @@ import torch
 from torch import nn
 
 from core.cache import cached_result
-from core.card import InputSpec
 from core.dry_run import DryRun, Run, Shape, dry_run
 from core.errors import UserError
-from core.inference import input_spec
+from core.input_shape import input_shape
 from core.layers import layer_type
 from core.library import open_model
 from core.weights_only import WeightsOnly
@@ -31,13 +30,15 @@ class Architecture:
 
     table: one row a layer in the order of definition.
       name, type, depth (1 is the outermost), settings (as torch prints them).
-      parameters, share (of the network's, 0 to 1), buffers, weight_bytes: of the layer and what is
-      inside it, each tensor once; own_parameters: of the layer alone; dtype: of the parameters.
+      parameters, trainable, share (of the network's, 0 to 1), buffers, weight_bytes: of the layer
+      and what is inside it, each tensor once; own_parameters: of the layer alone; dtype: of the
+      parameters. No file says what was frozen, so only Keras's moving averages are not trainable.
       shared: whether one of its own tensors is also another layer's, so that shares overlap.
       input_shape, output_shape: of the first tensor, with 1 example; runs: 0 where never called.
       multiply_adds, activation_bytes: for one example, with what is inside the layer.
       note: why a row's shapes are missing or are not the whole story.
-    totals: parameters, buffers, weight_bytes, and of a run multiply_adds, peak_activation_bytes.
+    totals: parameters, trainable, buffers, weight_bytes, and of a run multiply_adds and
+      peak_activation_bytes.
     """
 
     table: pd.DataFrame
@@ -49,15 +50,12 @@ class Architecture:
 @cached_result
 def architecture(model_id: str, dataset_id: str | None = None) -> Architecture:
     """The network behind an id, for an input of the size that its card gives, else its data."""
-    model = open_model(model_id)
-    if dataset_id is None:
-        return architecture_of(model.module, _shape(model.card.input))
-    return architecture_of(model.module, _shape(input_spec(model_id, dataset_id)[0]))
+    return architecture_of(open_model(model_id).module, input_shape(model_id, dataset_id))
 
 
-def _shape(spec: InputSpec) -> Shape | None:
-    known = (spec.channels, spec.height, spec.width)
-    return None if None in known else (1, *known)
+def model_type(model_id: str) -> str:
+    """The class of the whole network."""
+    return layer_type(open_model(model_id).module)
 
 
 def architecture_of(model: nn.Module, input_shape: Shape | None) -> Architecture:
@@ -77,6 +75,7 @@ def _totals(model: nn.Module, run: DryRun | None) -> dict[str, int]:
     parameters, buffers = list(model.parameters()), list(model.buffers())
     totals = {
         "parameters": _numbers(parameters),
+        "trainable": _numbers(_trained(parameters, _averages(model))),
         "buffers": _numbers(buffers),
         "weight_bytes": _bytes([*parameters, *buffers]),
     }
@@ -89,14 +88,16 @@ def _table(model: nn.Module, run: DryRun | None) -> pd.DataFrame:
     total = max(_numbers(model.parameters()), 1)
     names = Counter(id(tensor) for _, tensor in model.named_parameters(remove_duplicate=False))
     layers = {name: module for name, module in model.named_modules() if name}
+    averages = _averages(model)
     table = pd.DataFrame(
-        [_weights(name, module, total, names) for name, module in layers.items()],
+        [_weights(name, module, total, names, averages) for name, module in layers.items()],
         columns=[
             "name",
             "type",
             "depth",
             "settings",
             "parameters",
+            "trainable",
             "share",
             "own_parameters",
             "shared",
@@ -113,7 +114,8 @@ def _table(model: nn.Module, run: DryRun | None) -> pd.DataFrame:
     return table
 
 
-def _weights(name: str, module: nn.Module, total: int, names: Counter[int]) -> dict[str, object]:
+def _weights(name: str, module: nn.Module, total: int, names: Counter[int],
+             averages: set[int]) -> dict[str, object]:
     """A row's columns that need no run; `names` counts under how many names a tensor is found."""
     parameters, buffers = list(module.parameters()), list(module.buffers())
     own = list(module.parameters(recurse=False))
@@ -123,6 +125,7 @@ def _weights(name: str, module: nn.Module, total: int, names: Counter[int]) -> d
         "depth": name.count(".") + 1,
         "settings": " ".join(module.extra_repr().split())[:LONGEST_SETTINGS],
         "parameters": _numbers(parameters),
+        "trainable": _numbers(_trained(parameters, averages)),
         "share": _numbers(parameters) / total,
         "own_parameters": _numbers(own),
         "shared": any(names[id(tensor)] > 1 for tensor in own),
@@ -130,6 +133,17 @@ def _weights(name: str, module: nn.Module, total: int, names: Counter[int]) -> d
         "weight_bytes": _bytes([*parameters, *buffers]),
         "dtype": ", ".join(sorted({str(p.dtype).removeprefix("torch.") for p in parameters})),
     }
+
+
+def _averages(model: nn.Module) -> set[int]:
+    """The tensors, by id, that Keras keeps as weights and does not train."""
+    return {id(getattr(module, name)) for module in model.modules()
+            for name, variable in getattr(module, "named_variables", ())
+            if not variable.trainable}
+
+
+def _trained(parameters: list[nn.Parameter], averages: set[int]) -> list[nn.Parameter]:
+    return [parameter for parameter in parameters if id(parameter) not in averages]
 
 
 def _measured(name: str, module: nn.Module, run: DryRun | None) -> dict[str, object]:

@@ -8,7 +8,7 @@ from core.flow_operations import Call, Flow, Operation, Shape
 from core.flow_recorder import MOST_OPERATIONS
 from core.flow_run import recorded
 from core.flow_tidy import rearranged_at_once, without_unused
-from core.inference import input_spec
+from core.input_shape import input_shape
 from core.layers import layer_type
 from core.library import open_model
 from core.weights_only import WeightsOnly
@@ -22,10 +22,7 @@ def data_flow(model_id: str, dataset_id: str | None = None) -> Flow:
 
     Where none can be had, `missing` says why, and the operations are the layers by themselves.
     """
-    model = open_model(model_id)
-    spec = input_spec(model_id, dataset_id)[0] if dataset_id else model.card.input
-    sides = (spec.channels, spec.height, spec.width)
-    return flow_of(model.module, None if None in sides else (1, *sides))
+    return flow_of(open_model(model_id).module, input_shape(model_id, dataset_id))
 
 
 def flow_of(model: nn.Module, input_shape: Shape | None) -> Flow:

@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.func import functional_call
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
 from core.device import float_type, locked
 from core.errors import UserError
 from core.layers import first_tensor, layer_names, watched
+from core.multiply_adds import MultiplyAdds
 
 Shape = tuple[int, ...]
 SMALL_WEIGHTS = 64 << 20  # bytes
@@ -53,25 +52,17 @@ class DryRun:
     notes: tuple[str, ...] = ()
 
 
-class _Meter(TorchDispatchMode):
-    """Counts multiply-adds by torch's own formulas, and bytes by the life of each storage."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # else torch imports its compiler for the first operator: 1.5 s
+class _Meter(MultiplyAdds):
+    """Measures memory too: bytes by the life of each storage."""
 
     def __init__(self, owned: list[torch.Tensor]) -> None:
         super().__init__()
-        self.multiply_adds = self.held = self.peak = 0
+        self.held = self.peak = 0
         self.seen = {tensor.untyped_storage()._cdata for tensor in owned}  # weights do not count
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: tuple = (),
                            kwargs: dict[str, Any] | None = None) -> Any:
-        kwargs = kwargs or {}
-        output = operator(*args, **kwargs)
-        formula = flop_registry.get(getattr(operator, "_overloadpacket", None))
-        if formula is not None:
-            self.multiply_adds += formula(*args, **kwargs, out_val=output) // 2
+        output = super().__torch_dispatch__(operator, types, args, kwargs)
         for tensor in output if isinstance(output, (tuple, list)) else (output,):
             if isinstance(tensor, torch.Tensor):
                 self.hold(tensor)
@@ -140,18 +131,18 @@ def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Dry
         begun: dict[str, list[int]] = defaultdict(list)
 
         def after(name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
-            cost = meter.multiply_adds - begun[name].pop()
+            cost = meter.total - begun[name].pop()
             earlier = layers.pop(name, Run(None, None, 0, 0, runs=0))
             layers[name] = Run(
                 _shape(first_tensor(inputs)), _shape(first_tensor(output)), _bytes(output),
                 earlier.multiply_adds + cost, earlier.runs + 1)
 
         with watched(model, layer_names(model), after,
-                     before=lambda name: begun[name].append(meter.multiply_adds)), meter:
+                     before=lambda name: begun[name].append(meter.total)), meter:
             # Each slot is given once: torch ties by itself wrongly where a module has two names,
             # and would leave it on the meta device.
             functional_call(model, tensors, (image,), tie_weights=False)
-        return DryRun(layers, meter.multiply_adds, meter.peak)
+        return DryRun(layers, meter.total, meter.peak)
 
 
 def named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from core.flow_windows import Window
+
 Shape = tuple[int, ...]
 INPUT, OUTPUT = "input", "output"
 
@@ -28,7 +30,8 @@ class Operation:
     """One operator of a run. calls: the layers it ran in, outermost first, the network left out.
 
     shapes: of the tensors it gives. weights: names of the parameters and buffers that it reads,
-    through constants too. memory: bytes of the tensors it makes room for, 0 for views.
+    through constants too. memory: bytes of the tensors it makes room for, 0 for views. window:
+    what it looks at; order: how it moves sides (see core.flow_windows).
     """
 
     operator: str
@@ -37,6 +40,8 @@ class Operation:
     weights: frozenset[str] = frozenset()
     multiply_adds: int = 0
     memory: int = 0
+    window: Window | None = None
+    order: tuple[int, ...] | None = None
 
     @property
     def layer(self) -> str:

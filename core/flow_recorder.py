@@ -1,21 +1,21 @@
 """Watches a run operator by operator: which tensor comes from which operation, in which layer."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakIdKeyDictionary
 
 from core.errors import UserError
 from core.flow_names import SHAPE_ONLY, operator_name
 from core.flow_operations import Call, Edge, Operation
+from core.flow_windows import order_of, window_of
 from core.layers import layer_type
+from core.multiply_adds import MultiplyAdds
 
 MOST_OPERATIONS = 20_000
 
@@ -26,26 +26,6 @@ class _Constant:
 
     weights: frozenset[str] = frozenset()
     multiply_adds: int = 0
-
-
-class MultiplyAdds(TorchDispatchMode):
-    """Counts by torch's own formulas."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # else torch imports its compiler for the first operator: 1.5 s
-
-    def __torch_dispatch__(self, operator: Any, types: Any, args: tuple = (),
-                           kwargs: dict[str, Any] | None = None) -> Any:
-        output = operator(*args, **(kwargs or {}))
-        formula = flop_registry.get(getattr(operator, "_overloadpacket", None))
-        if formula is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=output) // 2
-        return output
 
 
 class Recorder(TorchFunctionMode):
@@ -69,19 +49,24 @@ class Recorder(TorchFunctionMode):
         written = [tensor for tensor, version in zip(given, versions, strict=True)
                    if _version(tensor) != version]
         if made or written:
-            self._add(operator_name(function), given, made, written, self.cost.total - before)
+            operator = operator_name(function)
+            seen = Operation(operator, multiply_adds=self.cost.total - before,
+                             window=window_of(operator, args, kwargs or {}),
+                             order=order_of(operator, function, args, kwargs or {}))
+            self._add(seen, given, made, written)
         return result
 
-    def _add(self, operator: str, given: list[torch.Tensor], made: list[torch.Tensor],
-             written: list[torch.Tensor], multiply_adds: int) -> None:
+    def _add(self, seen: Operation, given: list[torch.Tensor], made: list[torch.Tensor],
+             written: list[torch.Tensor]) -> None:
         origin: int | _Constant
-        weights, cost = self._weights_of(given), multiply_adds + self._carried(given)
-        if operator in SHAPE_ONLY or not any(map(self.position, given)):
+        weights, cost = self._weights_of(given), seen.multiply_adds + self._carried(given)
+        if seen.operator in SHAPE_ONLY or not any(map(self.position, given)):
             origin = _Constant(weights, cost)
         else:
             shapes = tuple(tuple(tensor.shape) for tensor in (*written, *made))
-            origin = self.keep(Operation(operator, tuple(self.calls), shapes, weights, cost,
-                                         _new_bytes(made, given)), given)
+            operation = replace(seen, calls=tuple(self.calls), shapes=shapes, weights=weights,
+                                multiply_adds=cost, memory=_new_bytes(made, given))
+            origin = self.keep(operation, given)
         for tensor in (*written, *made):
             self.origins[tensor] = origin
         for tensor in written:  # what is written to a part is in the whole

@@ -8,8 +8,9 @@ from core.device import float_type, locked
 from core.dry_run import is_small, named_tensors, on_meta
 from core.errors import UserError
 from core.flow_operations import INPUT, OUTPUT, Edge, Operation, Shape
-from core.flow_recorder import MultiplyAdds, Recorder, tensors_in
+from core.flow_recorder import Recorder, tensors_in
 from core.layers import layer_names, watched
+from core.multiply_adds import MultiplyAdds
 
 Recorded = tuple[list[Operation], list[Edge]]
 

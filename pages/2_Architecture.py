@@ -1,14 +1,19 @@
 """What is in this network?"""
 
+from functools import partial
+
 import streamlit as st
 
 from core.architecture import architecture
+from core.ui.activations import layer_activations, one_example
 from core.ui.boundary import boundary
 from core.ui.comparison import accuracies, comparison, other_model
 from core.ui.flow import graph_view
 from core.ui.frame import page
-from core.ui.layers import found_layers, layer_frame
-from core.ui.states import sample_button, title
+from core.ui.layer_statistics import gradients, over_the_data
+from core.ui.layer_times import timing
+from core.ui.layers import downloads, inside_button, layer_frame, layer_table, shown_layers
+from core.ui.states import needs_data, sample_button, title
 from core.ui.text import compact, file_size, md_escape
 from core.ui.weights import weights_table
 
@@ -44,44 +49,52 @@ def totals() -> None:
 
 
 def layers() -> None:
-    """The table, searched by name, type or shape, and the weights of the layer clicked."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    words = left.text_input(
-        "Find",
-        key="find",
-        bind="query-params",
-        placeholder="name, type, dtype or shape",
-        help='For example conv, "Linear" (quotes: the whole word), float32, 64,32,32 or 64.',
-    )
-    deepest = right.toggle(
-        "Only outermost",
-        key="outermost",
-        bind="query-params",
-        help="Leaves out the layers inside other layers.",
-    )
-    table = found_layers(architecture(chosen.model_id, chosen.dataset_id).table, words, deepest)
+    """The table, and the weights of the layer clicked."""
+    everything = layer_table(chosen.model_id, chosen.dataset_id)
+    table = shown_layers(everything)
     if table.empty:
         st.write("No layer matches. Remove a letter, or look for a part of the name.")
         return
-    clicked = layer_frame(table, key=f"layers-{chosen.model_id}-{words}-{deepest}")
+    clicked = layer_frame(table, f"layers-{chosen.model_id}-{hash(tuple(table['name']))}")
     st.caption(
         "Multiply-adds count convolutions and matrix products, attention included; nothing "
-        "elementwise. Shapes are for one image."
+        "elementwise. Shapes are for one image. A layer's figures include those inside it."
     )
+    with boundary("The times"):
+        timing(chosen.model_id, chosen.dataset_id)
     if clicked is not None:
         st.subheader(md_escape(clicked), anchor=False)
+        inside_button(everything, clicked)
         weights_table(chosen.model_id, clicked, key="layer")
-    st.download_button("Download as CSV", table.to_csv(index=False), "layers.csv", "text/csv")
+    found = architecture(chosen.model_id, chosen.dataset_id)
+    downloads(table, found, chosen.model_id, chosen.dataset_id)
 
 
 def graph() -> None:
-    """The data flow, and the weights of the layer clicked."""
+    """The data flow; of the layer clicked its row, its weights and what it gives."""
     clicked = graph_view(chosen.model_id, chosen.dataset_id)
     if clicked is None:
-        st.caption("Click a box to see its weights.")
+        st.caption("Click a box to see its row, its weights and what it gives.")
         return
     st.subheader(md_escape(clicked), anchor=False)
+    table = layer_table(chosen.model_id, chosen.dataset_id)
+    if (row := table[table["name"] == clicked]).size:
+        layer_frame(row, f"box-row-{chosen.model_id}-{clicked}")
     weights_table(chosen.model_id, clicked, key="box")
+    if chosen.dataset_id:
+        with boundary("The activations"):
+            example = next(iter(chosen.examples), 0)
+            st.caption(f"What it gives for example {example}")
+            layer_activations(chosen, example, clicked, "box")
+
+
+def activations() -> None:
+    """What layers give: for one example, over the data, and the gradients that reach them."""
+    needs_data(chosen, "what each layer gives for an example, and over a sample of the data")
+    parts = {"One example": one_example, "Over the data": over_the_data, "Gradients": gradients}
+    part = st.segmented_control("Show", list(parts), default="One example", required=True,
+                                key="activations", bind="query-params")
+    parts[part](chosen)
 
 
 def beside() -> None:
@@ -96,8 +109,9 @@ def beside() -> None:
 
 with boundary("The totals"):
     totals()
-names = ("Layers", "Graph", "Weights", "Compare")
-parts = (layers, graph, lambda: weights_table(chosen.model_id, "", key="weights"), beside)
+names = ("Layers", "Graph", "Weights", "Activations", "Compare")
+weights = partial(weights_table, chosen.model_id, "", key="weights")
+parts = (layers, graph, weights, activations, beside)
 tabs = st.tabs(names, key="view", on_change="rerun", bind="query-params")
 for tab, name, draw in zip(tabs, names, parts, strict=True):
     if tab.open:  # what is closed costs nothing

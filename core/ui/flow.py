@@ -1,9 +1,11 @@
 """The data flow on the page, and which layer was clicked in it."""
 
+import pandas as pd
 import streamlit as st
 
+from core.activations import measured_statistics
 from core.data_flow import data_flow
-from core.flow_drawing import drawing
+from core.flow_drawing import Drawing, drawing
 from core.ui.components.graph import graph
 from core.ui.text import md_escape
 
@@ -24,9 +26,21 @@ def graph_view(model_id: str, dataset_id: str | None, selected: str | None = Non
         known, told = None, (None, 0)
     if selected in drawn.ids and selected != known:
         known, told = selected, (drawn.ids[selected], told[1] + 1)
-    clicked = graph(drawn.graph, model_id, told, key="data_flow")
+    dead = dead_shares(drawn, measured_statistics(model_id, dataset_id))
+    clicked = graph(drawn.graph, model_id, told, key="data_flow", dead=dead)
     layer = drawn.layers.get(clicked) or None
     st.session_state[TOLD] = (model_id, layer or known, told)
     for note in flow.notes:
         st.caption(md_escape(note))
     return layer
+
+
+def dead_shares(drawn: Drawing, measured: pd.DataFrame | None) -> dict[str, float]:
+    """By an item's id, the share of dead units where it is that run of a measured layer; an
+    operator inside a layer is not the layer."""
+    if measured is None:
+        return {}
+    shares = {(row.layer, row.run - 1): len(row.dead) / max(row.units, 1)
+              for row in measured.itertuples()}
+    return {item[0]: shares[item[6], item[4]] for item in drawn.graph["items"]
+            if item[3] and (item[6], item[4]) in shares}

@@ -167,3 +167,22 @@ def test_folds_zoom_and_selection_survive_a_rerun_and_a_page_change(app, page):
     page.get_by_test_id("stTextInputField").fill("blocks.1.norm2")
     page.get_by_test_id("stTextInputField").press("Enter")
     page.get_by_text("chosen blocks.1.norm2").wait_for()
+
+
+def test_dead_units_colour_the_graph_once_they_are_measured(page):
+    items = [[f"#{n}", -1, 0, f"layer{n}", 0, "relu", f"layer{n}", "1×2", [0, 0, 0]]
+             for n in range(3)]
+    show(page, {"items": items, "edges": [], "operators": [["relu", 3]], "revision": "r"})
+    option = page.locator("option[value=dead]")
+    assert option.is_disabled()
+    page.evaluate("window.shown.showDead({ '#0': 0.25, '#1': 0 })")
+    assert option.is_enabled()
+    page.locator(".bar select").select_option("dead")
+    shown = page.evaluate("""() => window.shown.scene.closed.map(({ item }) => (
+        [window.shown.scene.palette.subtitle(item), window.shown.scene.palette.fill(item)[1] > 0]))""")
+    assert shown == [["25 %", True], ["0 %", False], ["–", False]]
+    assert page.locator(".legend").inner_text() == "0 to 25 % in one box"
+    page.evaluate("window.shown.step(1)")
+    assert "25 % dead units" in page.locator(".facts").inner_text()
+    page.evaluate("window.shown.showDead({})")
+    assert option.is_disabled()

@@ -18,14 +18,16 @@ _graph = st.components.v2.component(
 
 
 def graph(drawn: dict[str, Any], view: str, select: tuple[str | None, int], key: str,
-          height: int = 600) -> str | None:
+          height: int = 600, dead: dict[str, float] | None = None) -> str | None:
     """Draws a graph as core.flow_drawing makes it; gives the id of the item that is selected.
 
     view: folds, zoom and selection are kept by it. select: an item's id and a number; the item is
-    selected and brought into view when the number changes, 0 for never.
+    selected and brought into view when the number changes, 0 for never. dead: by an item's id, its
+    share of dead units, 0 to 1, where it is known.
     """
     result = _graph(
-        data={"graph": drawn, "view": view, "select": list(select), "height": height},
+        data={"graph": drawn, "view": view, "select": list(select), "height": height,
+              "dead": dead or {}},
         key=key,
         default={"selected": None},
         on_selected_change=lambda: None,

@@ -3,7 +3,7 @@
 const FONT_SIZE = 11;
 const DARKEST = 0.55; // opacity of the largest value, so that words stay readable
 const READABLE = 0.38; // below this zoom there is no text
-const MEASURES = ["parameters", "multiply_adds", "memory"];
+const MEASURES = ["parameters", "multiply_adds", "memory", "dead"];
 const UNITS = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 
 function compact(number) {
@@ -12,6 +12,7 @@ function compact(number) {
 }
 
 function measured(values, measure) {
+  if (MEASURES[measure] === "dead") return `${Number((100 * values[measure]).toPrecision(3))} %`;
   const words = compact(values[measure]);
   if (MEASURES[measure] !== "memory") return words;
   return values[measure] < 1000 ? `${words} B` : `${words}B`; // 4.8 MB
@@ -35,13 +36,14 @@ class Palette {
     operators.slice(0, this.categories.length).forEach(([operator], index) => {
       this.ofOperator.set(operator, this.categories[index]);
     });
-    this.most = Math.max(1, ...boxes.map((box) => box.item.values[this.measure] ?? 0));
+    const least = MEASURES[this.measure] === "dead" ? 0.01 : 1; // so that little is not dark
+    this.most = Math.max(least, ...boxes.map((box) => box.item.values[this.measure] ?? 0));
   }
 
   // Colour and opacity of a box.
   fill(item) {
     if (this.measure >= 0) {
-      return [this.categories[0], DARKEST * (item.values[this.measure] / this.most)];
+      return [this.categories[0], DARKEST * ((item.values[this.measure] ?? 0) / this.most)];
     }
     const colour = item.group ? null : this.ofOperator.get(item.operator);
     return colour ? [colour, 0.3] : [this.line, 0.25];
@@ -54,7 +56,8 @@ class Palette {
 
   subtitle(item) {
     if (this.measure < 0) return item.shape;
-    return item.values[this.measure] ? measured(item.values, this.measure) : "–";
+    const known = item.values[this.measure];
+    return known || (known === 0 && MEASURES[this.measure] === "dead") ? measured(item.values, this.measure) : "–";
   }
 }
 

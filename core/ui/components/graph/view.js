@@ -21,6 +21,7 @@ class View {
     this.send = send;
     this.box.style.height = `${data.height}px`;
     if (this.key !== data.view || this.revision !== data.graph.revision) this.open(data);
+    this.showDead(data.dead);
     if (data.select[1] && data.select[1] !== this.asked) {
       this.asked = data.select[1];
       this.reveal(this.tree.byId.get(data.select[0]));
@@ -31,6 +32,7 @@ class View {
 
   open(data) {
     if (this.key) this.save();
+    this.dead = null;
     [this.key, this.revision] = [data.view, data.graph.revision];
     this.tree = buildTree(data.graph);
     this.operators = data.graph.operators;
@@ -44,6 +46,17 @@ class View {
     this.part("select").value = this.colouring;
     this.arrange();
     if (this.selected) this.send(this.selected.id); // the page forgot it when this was taken down
+  }
+
+  // Shares of dead units by id; there may be none, or they may come later than the graph.
+  showDead(shares = {}) {
+    const said = JSON.stringify(shares);
+    if (said === this.dead) return;
+    this.dead = said;
+    for (const item of this.tree.items) item.values[MEASURES.indexOf("dead")] = shares[item.id];
+    const option = this.part("select option[value=dead]");
+    option.hidden = option.disabled = Object.keys(shares).length === 0;
+    this.recolour();
   }
 
   save() {

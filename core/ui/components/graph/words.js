@@ -1,7 +1,7 @@
 // What is said of a box, and what the colours mean. All text is set as text.
 
 function factsOf(item) {
-  const names = ["parameters", "multiply-adds", "written"];
+  const names = ["parameters", "multiply-adds", "written", "dead units"];
   const kind = item.group ? `${item.operator || "layer"}, ${item.size} operations` : item.operator;
   const said = names.map((name, index) => (
     item.values[index] ? `${measured(item.values, index)} ${name}` : ""
