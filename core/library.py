@@ -22,6 +22,7 @@ from core.errors import UserError
 from core.found_files import format_of, model_format, not_known, stamp
 from core.limits import UPLOADED, limited_to
 from core.log_formats import Logs
+from core.log_parts import keeping
 from core.logs import log_content_id, read_logs
 from core.model_formats import LoadedModel
 from core.trusted_code import code_digest, trusted
@@ -38,6 +39,8 @@ class Place:
 
 
 _places: dict[str, Place] = {}  # by id
+_ids_of_logs: dict[Path, dict[str, None]] = {}
+MOST_OF_A_LOG = 10_000  # ids that are remembered
 
 
 @lru_cache(maxsize=10_000)
@@ -90,7 +93,14 @@ def dataset_id(path: Path, limit: int | None = None, first: bool = False) -> str
 def logs_id(path: Path) -> str:
     """The id of a log file or folder as it is now."""
     content = log_content_id(path)
-    return _placed(content, Place(path, content))
+    name = _placed(content, Place(path, content))
+    known = _ids_of_logs.setdefault(path, {})
+    known.pop(name, None)
+    known[name] = None  # the last one asked for
+    while len(known) > MOST_OF_A_LOG:  # of logs that grow there is a new one each second
+        _places.pop(next(iter(known)), None)
+        del known[next(iter(known))]
+    return name
 
 
 def path_of(any_id: str) -> Path:
@@ -167,9 +177,10 @@ def open_dataset(dataset_id: str) -> DataSet:
 
 @shared_resource(entries=4)
 def open_logs(logs_id: str) -> Logs:
-    """The logs behind an id."""
+    """The logs behind an id; of files that grew since they were last opened only what is new is
+    read."""
     path = _place(logs_id).path
-    with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
+    with limited_to(UPLOADED) if is_uploaded(path) else nullcontext(), keeping():
         return read_logs(path)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import time
 import zlib
 from pathlib import Path
 from typing import Self
@@ -11,18 +12,21 @@ from core.limits import current_limits
 
 GZIP = b"\x1f\x8b"
 PIECE = 1 << 20  # bytes unpacked at a time
+FRESH = 60.0  # seconds after its last change that a file counts as being written
 
 
 class LogBytes:
     """A log file read from its start to its end.
 
     left: bytes that are still to come; of a packed file no more than this. fault: why the bytes
-    ended early, "" where they did not. Raises OSError where the file cannot be opened.
+    ended early, "" where they did not. fresh: whether it was written to in the last minute.
+    Raises OSError where the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
         self._name, self._file = path.name, path.open("rb", buffering=0)
-        self.size, self.fault = os.fstat(self._file.fileno()).st_size, ""
+        stat = os.fstat(self._file.fileno())
+        self.size, self.fault, self.fresh = stat.st_size, "", is_fresh(stat)
         self._packed = None
         self.left = self.size
         if self._file.read(len(GZIP)) == GZIP:
@@ -36,6 +40,11 @@ class LogBytes:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is unpacked while it is read."""
+        return self._packed is not None
 
     def read(self, count: int) -> bytes:
         """The next `count` bytes; fewer only at the end. Raises UserError on a gzip bomb."""
@@ -81,6 +90,11 @@ class LogBytes:
         if not self.left:
             self.fault = f"it unpacks to more than {limits.unpacked_bytes:,} bytes; the rest " \
                          "was not read"
+
+
+def is_fresh(stat: os.stat_result) -> bool:
+    """Whether a file was written to a moment ago, so that more may come."""
+    return abs(time.time() - stat.st_mtime) < FRESH
 
 
 def cannot_read(error: OSError, path: Path) -> UserError:

@@ -9,6 +9,8 @@ from core.errors import UserError
 from core.log_children import without_children
 from core.log_formats import COLUMNS, Logs, Settings, no_others
 from core.log_oddities import oddities
+from core.log_parts import is_keeping
+from core.log_recent import recent
 from core.log_search import Found, Run, find_logs, formats, log_content_id
 
 __all__ = ["Found", "Run", "find_logs", "formats", "log_content_id", "read_logs"]
@@ -24,7 +26,7 @@ def read_logs(path: Path) -> Logs:
     read, notes, refused = {}, list(found.notes), []
     for run in found.runs:
         try:
-            read[run.name] = formats()[run.format].load(list(run.files), run.name)
+            read[run.name] = _loaded(run)
         except UserError as error:
             refused.append(f"{run.name}: {error}" if len(found.runs) > 1 else str(error))
     if not read:
@@ -36,6 +38,13 @@ def read_logs(path: Path) -> Logs:
     others = [logs.others for logs in parts.values() if len(logs.others)]
     return Logs(table, (*notes, *folded, *refused, *oddities(table)), _settings(parts),
                 pd.concat(others, ignore_index=True) if others else no_others())
+
+
+def _loaded(run: Run) -> Logs:
+    def load() -> Logs:
+        return formats()[run.format].load(list(run.files), run.name)
+
+    return recent(run, load) if is_keeping() else load()
 
 
 def _settings(parts: dict[str, Logs]) -> dict[str, Settings]:
@@ -59,7 +68,7 @@ def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """The tables one after the other, run and tag over common categories in name order."""
     columns = {name: _stacked([table[name].to_numpy() for table in tables])
                for name in COLUMNS[2:]}
-    coded = {name: _unified([table[name].cat for table in tables]) for name in COLUMNS[:2]}
+    coded = {name: _unified([table[name].array for table in tables]) for name in COLUMNS[:2]}
     return pd.DataFrame(coded | columns, copy=False)
 
 
@@ -67,12 +76,15 @@ def _stacked(parts: list[np.ndarray]) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _unified(columns: list[pd.core.arrays.categorical.CategoricalAccessor]) -> pd.Categorical:
-    used = [column.categories[np.unique(column.codes)] for column in columns]
-    names = sorted({name for names in used for name in names})
-    place = {name: code for code, name in enumerate(names)}
+def _unified(columns: list[pd.Categorical]) -> pd.Categorical:
+    """One column over the names that occur in any."""
+    names_of = [column.categories.tolist() for column in columns]
+    used = {names[code] for names, column in zip(names_of, columns, strict=True)
+            for code in np.flatnonzero(np.bincount(column.codes, minlength=len(names)))}
+    place = {name: code for code, name in enumerate(sorted(used))}
+    width = np.int8 if len(place) <= 127 else np.int32
     parts = []
-    for column in columns:
-        codes = np.array([place.get(name, -1) for name in column.categories], np.int32)
-        parts.append(codes[column.codes])
-    return pd.Categorical.from_codes(_stacked(parts), names)
+    for names, column in zip(names_of, columns, strict=True):
+        codes = np.array([place.get(name, -1) for name in names], width)
+        parts.append(codes[column.codes] if len(codes) else column.codes)
+    return pd.Categorical.from_codes(_stacked(parts), list(place))

@@ -9,8 +9,13 @@ from typing import NamedTuple
 LOWER = {"loss", "losses", "error", "err", "nll", "perplexity", "ppl", "mse", "mae", "rmse", "wer",
          "cer", "bce", "ce", "kl", "fid"}
 HIGHER = {"acc", "accuracy", "accuracies", "f1", "auc", "auroc", "auprc", "ap", "map", "precision",
-          "recall", "iou", "miou", "dice", "psnr", "ssim", "bleu", "rouge", "r2", "score", "top1",
-          "top5", "reward", "return"}
+          "recall", "iou", "miou", "dice", "psnr", "ssim", "bleu", "rouge", "r2", "score", "scores",
+          "top1", "top5", "reward", "rewards", "return", "returns"}
+UNBOUNDED = {"psnr", "reward", "rewards", "return", "returns"}  # scores that are no shares
+# Losses that pull against another, or whose value says little, so that falling is no success.
+PULLING = {"gan", "g", "d", "generator", "discriminator", "critic", "adversarial", "adv", "policy",
+           "actor", "value", "entropy", "kl", "surrogate", "td", "q", "vf", "pg"}
+RATES = ({"lr"}, {"learning", "rate"})
 TRAIN = {"train", "training", "tr"}
 VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "dev"}
 TEST = {"test", "testing"}
@@ -41,6 +46,18 @@ def direction(tag: str) -> str:
     return "higher" if said & HIGHER else ""
 
 
+def must_fall(tag: str) -> bool:
+    """Whether a training that goes well lowers it."""
+    said = set(words(tag))
+    return direction(tag) == "lower" and ("cross" in said or not said & PULLING)
+
+
+def is_learning_rate(tag: str) -> bool:
+    """Whether it is the learning rate, of one or of all groups of parameters."""
+    said = set(words(tag))
+    return any(rate <= said for rate in RATES) and not said & (LOWER | HIGHER)
+
+
 def split_of(name: str) -> str:
     """"train", "validation" or "test" where a word says so, else ""."""
     said = set(words(name))
@@ -48,6 +65,12 @@ def split_of(name: str) -> str:
         if said & known:
             return split
     return ""
+
+
+def by_the_run(run: str) -> bool:
+    """Whether the last part of a run's name says of which data it is, and nothing else."""
+    last = words(run.rpartition("/")[2])
+    return bool(last) and set(last) <= TRAIN | VALIDATION | TEST
 
 
 def measured(name: str) -> tuple[str, ...]:
@@ -64,7 +87,7 @@ def pairs(series: Iterable[tuple[str, str]]) -> list[Pair]:
     sides: dict[tuple, dict[str, tuple[str, str]]] = {}
     for run, tag in series:
         folder, _, last = run.rpartition("/")
-        by_run = split_of(last) if set(words(last)) <= TRAIN | VALIDATION | TEST else ""
+        by_run = split_of(last) if by_the_run(run) else ""
         split = split_of(tag) or by_run or "unsaid"
         key = (folder if by_run else run, measured(tag))
         sides.setdefault(key, {}).setdefault(split, (run, tag))

@@ -1,189 +1,202 @@
 """What happened in a run, by rules that anyone can check against the curves.
 
-Restarted steps count once, with the value logged last. "Level" is a centred moving mean over
-about a tenth of the points (three at least), "noise" the standard deviation around it.
+The rules are the docstrings of the functions in KINDS, thresholds and all; the page shows them as
+they stand there. Common to all: of steps that repeat the value logged last counts; the "level" is a
+centred moving mean over about a tenth of the points, "noise" is measured between neighbours, where
+a curve "began" is the median of its first tenth, where it "ended" the mean of its last tenth. A
+training run and a validation run beside each other, as Keras writes them, are one run. Losses that
+need not fall (of a GAN, of a policy) are left out.
 
-not finite   a tag has NaN or infinity; the earliest of a run is told.
-overfitting  a pair of losses (tag_names.pairs), each with 5 finite points or more: after its lowest
-             the level of the validation loss has 3 points or more and a tenth of all, ends at
-             least 10 % of that lowest and two noises above it, and since then the level of the
-             training loss fell by 5 % or more.
-divergence   a training loss of 8 points or more, all finite, whose level ends at 3 times where it
-             began (the median of the first tenth) or more.
-plateau      such a loss that did not diverge, whose level never fell 5 % below where it began.
-
-A run to which none applies has no finding.
+Of a run that is not finite, diverged, never learned or overfits, no rule about its end is asked, so
+that one cause is told once. A run to which no rule applies has no finding but its best checkpoint.
 """
 
-from dataclasses import dataclass
-from itertools import pairwise
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from core.log_oddities import in_series
-from core.tag_names import Pair, direction, measured, pairs, split_of
+from core.cache import cached_result
+from core.findings_curves import Curve, curves_of
+from core.findings_kinds import Finding
+from core.findings_losses import diverged, falls_slowly, hardly_fell, is_averaged, oscillates
+from core.findings_pairs import (
+    best_checkpoint,
+    loss_gap,
+    overfits,
+    score_gap,
+    still_improves,
+)
+from core.findings_rules import KINDS, Kind, not_finite
+from core.library import open_logs
+from core.tag_names import (
+    Pair,
+    by_the_run,
+    direction,
+    is_learning_rate,
+    measured,
+    must_fall,
+    pairs,
+    split_of,
+)
 
-RISE, NOISES, FALL, DIVERGED = 0.10, 2.0, 0.05, 3.0
-FEWEST_OF_A_PAIR, FEWEST_OF_A_LOSS = 5, 8
+__all__ = ["KINDS", "Finding", "Kind", "all_findings", "best_checkpoints", "what_happened"]
+
+FEWEST_OF_A_LOSS, FEWEST_OF_A_PAIR, FEWEST_FOR_A_BEST = 8, 5, 3
+LEARNED = ("learning rate too high", "learning rate too low", "plateau", "divergence")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that happened. step: where its evidence is in the curve of `tag`."""
-
-    run: str
-    tag: str
-    step: int
-    sentence: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One tag of one run, by ascending step."""
-
-    run: str
-    tag: str
-    steps: np.ndarray
-    values: np.ndarray
-
-    def finite(self) -> "Curve":
-        """Without NaN and infinity."""
-        kept = np.isfinite(self.values)
-        return Curve(self.run, self.tag, self.steps[kept], self.values[kept])
+@cached_result
+def all_findings(logs_id: str) -> list[Finding]:
+    """What happened and the best checkpoints, run by run in name order."""
+    table = open_logs(logs_id).table
+    return sorted([*what_happened(table), *best_checkpoints(table)], key=lambda f: f.run)
 
 
 def what_happened(table: pd.DataFrame) -> list[Finding]:
-    """The findings of a log table, run by run in name order; see the rules above."""
-    curves = {(curve.run, curve.tag): curve for curve in _curves(table)}
-    losses = [name for name in curves if direction(name[1]) == "lower"]
-    found = _not_finite(list(curves.values()))
-    for pair in pairs(losses):
-        found += _overfitting(pair, curves[pair.train].finite(), curves[pair.validation].finite())
-    seen = set()
-    for run, tag in losses:
-        if split_of(tag) in ("", "train") and split_of(run.rpartition("/")[2]) in ("", "train"):
-            failed = _did_not_fall(curves[run, tag])
-            found += failed if (run, measured(tag)) not in seen else []
-            seen |= {(run, measured(tag))} if failed else set()
+    """The faults that a log table shows, run by run in name order; see the rules above."""
+    found = [finding for curves in _by_run(table) for finding in _faults(curves)]
     return sorted(found, key=lambda finding: (finding.run, finding.step, finding.tag))
 
 
-def _curves(table: pd.DataFrame) -> list[Curve]:
-    rows, starts = in_series(table)
-    runs, tags = table["run"], table["tag"]
-    steps, values = table["step"].to_numpy(), table["value"].to_numpy()
+def best_checkpoints(table: pd.DataFrame) -> list[Finding]:
+    """For each run the step of its best validation metric, run by run in name order."""
     found = []
-    for a, b in pairwise([*starts, len(rows)]):
-        part = rows[a:b][np.argsort(steps[rows[a:b]], kind="stable")]
-        last = np.append(steps[part][1:] != steps[part][:-1], True)
-        part = part[last]
-        found.append(Curve(runs.iat[part[0]], tags.iat[part[0]], steps[part], values[part]))
+    for curves in _by_run(table):
+        held_out = _held_out(_finite(curves))
+        best: dict[str, Curve] = {}
+        for curve in held_out:
+            if len(curve.values) >= FEWEST_FOR_A_BEST:
+                best.setdefault(direction(curve.tag), curve)
+        if finding := best_checkpoint(best.get("lower"), best.get("higher")):
+            found.append(finding)
+    return sorted(found, key=lambda finding: finding.run)
+
+
+def _by_run(table: pd.DataFrame) -> list[list[Curve]]:
+    """The curves, with the learning rates, of each run or pair of runs that belong together."""
+    found: dict[str, list[Curve]] = defaultdict(list)
+    for curve in curves_of(table):
+        found[curve.run.rpartition("/")[0] if by_the_run(curve.run) else curve.run].append(curve)
+    return list(found.values())
+
+
+def _faults(curves: list[Curve]) -> list[Finding]:
+    odd = _earliest(curves)
+    finite = _finite(curves)
+    paired = _paired(finite)
+    faults = _merged(_of_losses(finite, paired))
+    if not faults:
+        faults = _merged(overfits(*pair) for pair in _preferred(paired))
+    if not faults:
+        faults = _merged(oscillates(pair[1], True) for pair in paired if must_fall(pair[1].tag))
+    if not faults and not odd:
+        faults = _merged([still_improves(curve) for curve in _to_improve(finite, paired)])
+        faults = faults or _merged(_gaps(paired))[:1]
+    rates = [curve for curve in finite if is_learning_rate(curve.tag)]
+    return odd + [_with_rate(fault, rates) for fault in faults]
+
+
+def _earliest(curves: list[Curve]) -> list[Finding]:
+    """One a run; a single value, as of hyperparameters, is no curve."""
+    first: dict[str, tuple] = {}
+    for curve in curves:
+        if found := not_finite(curve):
+            order = (len(curve.values) < 2, found.step, not direction(curve.tag), curve.tag)
+            first[curve.run] = min(first.get(curve.run, (order, found)), (order, found))
+    return [found for _, found in first.values()]
+
+
+def _finite(curves: list[Curve]) -> list[Curve]:
+    """Those that end with finite values, without the others in between."""
+    return [curve.finite() for curve in curves if np.isfinite(curve.values[-1:]).all()]
+
+
+def _paired(curves: list[Curve]) -> list[tuple[Curve, Curve]]:
+    """Curves of training and validation data that measure the same, with points enough."""
+    known = {(curve.run, curve.tag): curve for curve in curves
+             if direction(curve.tag) and len(curve.values) >= FEWEST_OF_A_PAIR}
+    return [(known[pair.train], known[pair.validation]) for pair in _all_pairs(known)]
+
+
+def _all_pairs(names: Iterable[tuple[str, str]]) -> list[Pair]:
+    return pairs(sorted(names, key=lambda name: len(name[1])))
+
+
+def _preferred(paired: list[tuple[Curve, Curve]]) -> list[tuple[Curve, Curve]]:
+    """The pairs of losses; where there are none, those of scores."""
+    losses = [pair for pair in paired if direction(pair[1].tag) == "lower"]
+    return losses or paired
+
+
+def _held_out(curves: list[Curve]) -> list[Curve]:
+    """Curves of validation data whose best value is known, the plainest names first."""
+    held_out = [c for c in curves if direction(c.tag) and _split(c) == "validation"]
+    return sorted(held_out, key=lambda curve: (len(measured(curve.tag)), len(curve.tag), curve.tag))
+
+
+def _split(curve: Curve) -> str:
+    """Of which data it is, by its tag, else by its run."""
+    return split_of(curve.tag) or (split_of(curve.run) if by_the_run(curve.run) else "")
+
+
+def _of_losses(curves: list[Curve], paired: list[tuple[Curve, Curve]]) -> list[Finding]:
+    """Of each training loss what is wrong with it first."""
+    validation = {id(train): held for train, held in paired}
+    found = []
+    for loss in _training_losses(curves):
+        averaged = is_averaged(loss, validation.get(id(loss)))
+        fault = (diverged(loss) or oscillates(loss, averaged) or hardly_fell(loss)
+                 or falls_slowly(loss))
+        found += [fault] if fault else []
     return found
 
 
-def level(values: np.ndarray) -> np.ndarray:
-    """The centred moving mean over about a tenth of the points, three at least; at the ends over
-    those that are there."""
-    half = max(1, len(values) // 20)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    at = np.arange(len(values))
-    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
-    return (sums[high] - sums[low]) / (high - low)
+def _training_losses(curves: list[Curve]) -> list[Curve]:
+    """One of each thing measured: of means over epochs and values of batches the former."""
+    kept: dict[tuple, Curve] = {}
+    enough = [curve for curve in curves if len(curve.values) >= FEWEST_OF_A_LOSS]
+    for curve in sorted(enough, key=lambda curve: len(curve.values)):
+        if _split(curve) in ("", "train") and must_fall(curve.tag):
+            kept.setdefault((curve.run, measured(curve.tag)), curve)
+    return list(kept.values())
 
 
-def _not_finite(curves: list[Curve]) -> list[Finding]:
-    first: dict[str, tuple] = {}
-    for curve in curves:
-        odd = np.flatnonzero(~np.isfinite(curve.values))
-        if len(odd):
-            candidate = (
-                len(curve.values) < 2,
-                int(curve.steps[odd[0]]),
-                not direction(curve.tag),
-                curve.tag,
-                curve,
-                odd,
-            )  # a single value, as of hyperparameters, is no curve
-            first[curve.run] = min(first.get(curve.run, candidate), candidate, key=lambda c: c[:4])
-    return [_non_finite_finding(curve, odd) for *_, curve, odd in first.values()]
+def _to_improve(curves: list[Curve], paired: list[tuple[Curve, Curve]]) -> list[Curve]:
+    """Validation losses; where there are none training losses, where none validation scores."""
+    held_out = _held_out(curves)
+    losses = [curve for curve in held_out if must_fall(curve.tag)]
+    scores = [curve for curve in held_out if direction(curve.tag) == "higher"]
+    return losses[:1] or scores[:1] or _training_losses(curves)[:1]
 
 
-def _non_finite_finding(curve: Curve, odd: np.ndarray) -> Finding:
-    what = "NaN" if np.isnan(curve.values[odd[0]]) else "infinite"
-    step = int(curve.steps[odd[0]])
-    stayed = len(odd) == len(curve.values) - odd[0]
-    rest = "and never finite again" if stayed else "and finite again later"
-    return Finding(
-        curve.run,
-        curve.tag,
-        step,
-        f"{curve.tag} is {what} at step {step:,} {rest} "
-        f"({len(odd):,} of {len(curve.values):,} values).",
-        "not finite",
-    )
+def _gaps(paired: list[tuple[Curve, Curve]]) -> list[Finding | None]:
+    scores = [score_gap(*pair) for pair in paired if direction(pair[1].tag) == "higher"]
+    return scores + [loss_gap(*pair) for pair in paired if must_fall(pair[1].tag)]
 
 
-def _overfitting(pair: Pair, train: Curve, validation: Curve) -> list[Finding]:
-    count = len(validation.values)
-    if min(count, len(train.values)) < FEWEST_OF_A_PAIR:
-        return []
-    held, trained = level(validation.values), level(train.values)
-    best = int(held.argmin())
-    noise = float(np.std(validation.values - held))
-    rise = held[-1] - held[best]
-    step = int(validation.steps[best])
-    before = trained[max(0, np.searchsorted(train.steps, step, "right") - 1)]
-    fell = before - trained[-1]
-    if (
-        count - 1 - best < max(3, count // 10)
-        or rise < max(RISE * abs(held[best]), NOISES * noise)
-        or fell < FALL * abs(before)
-    ):
-        return []
-    run, tag = pair.validation
-    return [
-        Finding(
-            run,
-            tag,
-            step,
-            f"Overfitting from about step {step:,}: {tag} is lowest there "
-            f"({held[best]:.4g}) and rises to {held[-1]:.4g}, while {train.tag} falls on "
-            f"from {before:.4g} to {trained[-1]:.4g}.",
-            "overfitting",
-        )
-    ]
+def _merged(found: Iterable[Finding | None]) -> list[Finding]:
+    """One of each kind, that with the plainest tag; the others' tags are named with it."""
+    kinds: dict[str, list[Finding]] = defaultdict(list)
+    for finding in found:
+        if finding:
+            kinds[finding.kind].append(finding)
+    merged = []
+    for same in kinds.values():
+        first, *others = sorted(same, key=lambda f: (len(measured(f.tag)), len(f.tag), f.tag))
+        also = tuple(other.tag for other in others)
+        more = f" So for {', '.join(also[:3])}{' …' if len(also) > 3 else ''}." if also else ""
+        merged.append(replace(first, sentence=first.sentence + more, also=also))
+    return merged
 
 
-def _did_not_fall(curve: Curve) -> list[Finding]:
-    values = curve.values
-    if len(values) < FEWEST_OF_A_LOSS or not np.isfinite(values).all():
-        return []
-    begin, mean = float(np.median(values[: max(1, len(values) // 10)])), level(values)
-    if mean[-1] - begin >= (DIVERGED - 1) * abs(begin):
-        first = int(np.flatnonzero(values - begin >= (DIVERGED - 1) * abs(begin))[0])
-        step = int(curve.steps[first])
-        return [
-            Finding(
-                curve.run,
-                curve.tag,
-                step,
-                f"{curve.tag} diverged: {begin:.4g} at the "
-                f"start, {values[first]:.4g} at step {step:,}, {mean[-1]:.4g} at the end.",
-                "divergence",
-            )
-        ]
-    if begin - mean.min() >= FALL * abs(begin):
-        return []
-    first, last = int(curve.steps[0]), int(curve.steps[-1])
-    return [
-        Finding(
-            curve.run,
-            curve.tag,
-            first,
-            f"{curve.tag} hardly fell: {begin:.4g} at the "
-            f"start, never below {mean.min():.4g} up to step {last:,}.",
-            "plateau",
-        )
-    ]
+def _with_rate(fault: Finding, rates: list[Curve]) -> Finding:
+    """With the learning rate that was logged, where that may be the cause."""
+    if fault.kind not in LEARNED or not rates:
+        return fault
+    low = min(float(rate.values.min()) for rate in rates)
+    high = max(float(rate.values.max()) for rate in rates)
+    said = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+    return replace(fault, sentence=f"{fault.sentence} The learning rate was {said}.")

@@ -12,7 +12,9 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
 from core.errors import UserError
-from core.events import decoding, reader
+from core.events import decoding, pieces
+from core.events.checksum import crc32c, masked
+from core.events.framing import HEADER, frame, record_size
 from core.log_formats.tensorboard_events import FORMAT
 from tests.event_files import NAME, assert_same, by_tag, by_tensorboard, scalar, tensor, write
 
@@ -160,12 +162,12 @@ def test_borders_of_pieces_change_nothing(tmp_path, monkeypatch, chunk, block):
     chance = random.Random(9)
     write(tmp_path / NAME, [random_event(chance) for _ in range(400)])
     whole = load(tmp_path / NAME)
-    monkeypatch.setattr(reader, "CHUNK", chunk)
+    monkeypatch.setattr(pieces, "CHUNK", chunk)
     monkeypatch.setattr(decoding, "BLOCK", block)
     monkeypatch.setattr(decoding, "LONGEST_ROW", 120)
-    pieces = load(tmp_path / NAME)
-    assert_same(by_tag(pieces.table), by_tag(whole.table))
-    assert pieces.table["step"].tolist() == whole.table["step"].tolist()
+    parts = load(tmp_path / NAME)
+    assert_same(by_tag(parts.table), by_tag(whole.table))
+    assert parts.table["step"].tolist() == whole.table["step"].tolist()
 
 
 def test_more_tags_and_layouts_than_tables_hold(tmp_path):
@@ -293,3 +295,40 @@ def test_matches_by_content_not_by_name(tmp_path):
     found = {path.name for path in Path(tmp_path).iterdir() if FORMAT.matches(path)}
     assert found == {"data.bin", NAME}
     assert not FORMAT.matches(tmp_path) and not FORMAT.matches(tmp_path / "gone")
+
+
+def record(length, chance):
+    header = struct.pack("<Q", length)
+    return (header + struct.pack("<I", masked(crc32c(header))) + chance.randbytes(length + 4))
+
+
+def plain_walk(buffer):
+    """(starts, where they end, why), one record after the other."""
+    at, starts = 0, []
+    while at + HEADER.size <= len(buffer):
+        size = record_size(buffer[at:at + HEADER.size])
+        if size is None:
+            return starts, at, "length checksum"
+        if at + size > len(buffer):
+            break
+        starts.append(at)
+        at += size
+    return starts, at, "cut" if at < len(buffer) else ""
+
+
+def test_framing_is_that_of_a_plain_walk_whatever_was_framed_before():
+    chance = random.Random(1)
+    usual = [chance.choice([5, 7, 9]) for _ in range(900)]
+    for _ in range(200):
+        sizes = usual[:chance.randrange(900)]
+        if sizes and chance.random() < 0.5:
+            sizes[chance.randrange(len(sizes))] = chance.randrange(30)
+        if chance.random() < 0.3:
+            sizes += [11, 12] * chance.randrange(300)
+        buffer = bytearray(b"".join(record(size, chance) for size in sizes))
+        if buffer and chance.random() < 0.4:
+            del buffer[chance.randrange(len(buffer)):]
+        if buffer and chance.random() < 0.3:
+            buffer[chance.randrange(len(buffer))] ^= 1
+        framing = frame(bytes(buffer), {})
+        assert (framing.starts.tolist(), framing.stop, framing.reason) == plain_walk(bytes(buffer))

@@ -2,6 +2,7 @@
 the checksum of the data, little endian: 16 bytes more than its data."""
 
 import struct
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,9 @@ from core.events.checksum import crc32c, masked
 HEADER = struct.Struct("<QI")
 OVERHEAD = 16
 WINDOW = 32  # sizes in a row that must have occurred before to expect what followed them
-LONGEST_WALK = 8192
+FEWEST, LONGEST_WALK = 192, 8192
+
+_before = threading.local()  # the last buffer's framing: a guess, which is always checked
 
 
 class Framing(NamedTuple):
@@ -32,18 +35,37 @@ def record_size(header: bytes) -> int | None:
 def frame(buffer: bytes, sizes: dict[bytes, int]) -> Framing:
     """The records of a buffer. `sizes` keeps header -> record size: one look-up then gives a
     length and checks it, and costs nothing from one buffer to the next."""
-    parts, position, count = [], 0, 512
     headers = np.ndarray(max(0, len(buffer) - HEADER.size + 1), "V12", buffer, strides=(1,))
+    starts, position = _as_before(headers, len(buffer))
+    parts, count = [starts], FEWEST
     while True:
         starts, position, reason = _walk(buffer, position, count, sizes)
         parts.append(starts)
         if reason is not None:
-            return Framing(np.concatenate(parts), position, reason)
+            starts = np.concatenate(parts)
+            if len(starts) > FEWEST:
+                _before.starts, _before.stop = starts, position
+                _before.headers = headers[starts].view(np.uint32)
+            return Framing(starts, position, reason)
         period = _period(np.diff(starts[-512:], append=position))
         if period:
             starts, position = _follow(headers, starts[-period:], position, len(buffer))
             parts.append(starts)
         count = 256 if period else min(LONGEST_WALK, count * 2)
+
+
+def _as_before(headers: np.ndarray, end: int) -> tuple[np.ndarray, int]:
+    """The records that begin where those of the last buffer did, with the same headers, and where
+    they end: runs of one program log the same at the same steps."""
+    starts = getattr(_before, "starts", np.empty(0, np.int64))
+    stops = np.append(starts[1:], getattr(_before, "stop", 0))[: len(starts)]
+    starts = starts[: np.searchsorted(stops, end, "right")]
+    if not len(starts):
+        return starts, 0
+    there = headers[starts].view(np.uint32)
+    differ = np.flatnonzero(there != _before.headers[: len(there)])
+    good = int(differ[0]) // 3 if len(differ) else len(starts)  # three words a header
+    return starts[:good], int(stops[good - 1]) if good else 0
 
 
 def _walk(buffer: bytes, position: int, count: int,

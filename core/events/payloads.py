@@ -1,5 +1,7 @@
 """What a value of an event file is that is no number: a histogram, pictures, texts, an array."""
 
+import math
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +21,18 @@ STRINGS = 7  # DataType
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts between left and right edges, (K,) each, float64; K may be 0."""
+    """Counts between left and right edges, (K,) each, float64; K may be 0.
+
+    lowest, highest: of the values that were counted. squares: the sum of their squares, NaN where
+    the log does not state it, as TensorFlow 2's do not.
+    """
 
     left: np.ndarray
     right: np.ndarray
     counts: np.ndarray
+    lowest: float
+    highest: float
+    squares: float
 
 
 def record_at(file: Path, byte: int, size: int) -> bytes:
@@ -79,11 +88,17 @@ def _content(value: bytes) -> Histogram | np.ndarray | list[bytes] | None:
 def _old_histogram(data: bytes) -> Histogram:
     """TensorFlow 1's: right edges, and the lowest value, which is the first left edge."""
     right, counts = (_doubles(data, packed, single) for packed, single in ((50, 49), (58, 57)))
-    lowest = _doubles(data, 10, 9)
     if len(right) != len(counts):
         raise ValueError("a histogram whose edges and counts differ in number")
-    left = np.concatenate([lowest[:1] if len(lowest) else right[:1], right[:-1]])[:len(right)]
-    return Histogram(left, right, counts)
+    lowest, highest, squares = (_stated(data, key) for key in (9, 17, 41))
+    left = np.concatenate([[lowest], right[:-1]])[:len(right)]
+    return Histogram(left, right, counts, lowest, highest, squares if squares else math.nan)
+
+
+def _stated(data: bytes, key: int) -> float:
+    """A number of the message; 0 is not written."""
+    found = _all(data, key)
+    return struct.unpack("<d", found[-1])[0] if found else 0.0
 
 
 def _doubles(data: bytes, packed: int, single: int) -> np.ndarray:
@@ -136,4 +151,6 @@ def as_histogram(found: Histogram | np.ndarray) -> Histogram:
         return found
     if found.ndim != 2 or found.shape[1] != 3:
         raise ValueError("not a histogram's shape")
-    return Histogram(*np.ascontiguousarray(found.T, np.float64))
+    left, right, counts = np.ascontiguousarray(found.T, np.float64)
+    ends = (left[0], right[-1]) if len(left) else (0.0, 0.0)
+    return Histogram(left, right, counts, float(ends[0]), float(ends[1]), math.nan)

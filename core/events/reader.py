@@ -1,126 +1,41 @@
 """The event files of one run into columns, a piece of a file at a time."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from core.events.decoding import BAD_CHECKSUM, NO_EVENT, Names, Records, Values, decode
-from core.events.framing import HEADER, frame
+from core.events.decoding import BAD_CHECKSUM, NO_EVENT, Records, Values, decode
+from core.events.found import Events, Others
+from core.events.framing import HEADER
 from core.events.hyperparameters import PLUGIN, session_settings
+from core.events.kept import KeptFile, keeps
 from core.events.layout import SILENT
-from core.log_bytes import LogBytes
+from core.events.pieces import Piece, Problem, pieces
 
-CHUNK = 8 << 20  # bytes
-LONGEST_RECORD = 256 << 20  # bytes; nothing that TensorBoard shows is longer
 MOST_SETTINGS = 1000  # records with hyperparameters looked into, of one layout in one piece
 UNWANTED = -3  # no code of a plug-in: -1 is a tag without one, -2 one that was never met
 SCALARS = "scalars"  # the plug-in that TensorFlow 2 and torch's new style write for a number
-
-
-class Problem(NamedTuple):
-    """What was lost of a file: at which byte, what, and how many times more further on."""
-
-    file: str
-    byte: int
-    what: str
-    more: int = 0
-
-
-class Others(NamedTuple):
-    """Values of one kind that are no numbers: where they are, one entry each.
-
-    tag: codes. byte, size: of the whole record in the file, unpacked where it is packed.
-    """
-
-    kind: str
-    file: Path
-    tag: np.ndarray
-    step: np.ndarray
-    wall_time: np.ndarray
-    byte: np.ndarray
-    size: np.ndarray
-
-
-class Piece(NamedTuple):
-    """Whole records of a file. offset: of the buffer in the file."""
-
-    file: Path
-    buffer: bytes
-    offset: int
-    starts: np.ndarray
-    stop: int
-
-
-@dataclass
-class Events:
-    """The numbers of one run in the order of its files, and what else was met.
-
-    tag: int32 codes, indexes into `tags`. others: values that are no numbers, in no order.
-    settings: hyperparameters that the run states.
-    """
-
-    names: Names = field(default_factory=Names)
-    columns: tuple[list[np.ndarray], ...] = field(default_factory=lambda: ([], [], [], []))
-    others: list[Others] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    records: int = 0
-    plugin_of_tag: dict[int, int] = field(default_factory=dict)
-    settings: dict[str, float | str | bool] = field(default_factory=dict)
-
-    def take(self, number: int, dtype: type) -> np.ndarray:
-        """One column, given away once: 0 tag codes, 1 steps, 2 wall times, 3 values."""
-        parts = self.columns[number]
-        whole = np.concatenate([np.empty(0, dtype), *parts])
-        parts.clear()  # so that at most one column is there twice
-        return whole
 
 
 def read_events(files: list[Path]) -> Events:
     """Every number of the files of one run. Raises OSError where one cannot be read."""
     events = Events()
     for path in files:
-        for piece in _pieces(path, events.problems):
-            found = decode(piece.buffer, piece.starts, piece.stop, events.names)
-            events.records += len(piece.starts)
-            _note_losses(found, path.name, piece, events.problems)
-            _keep_numbers(found, piece, events)
-            _keep_settings(found, piece, events)
+        kept = KeptFile(path, events) if keeps(path) else None
+        offset = kept.taken_up() if kept else 0
+        for piece in pieces(path, events.problems, offset):
+            _add(piece, events)
+            if kept:
+                kept.reached(piece.offset + piece.stop)
     return events
 
 
-def _pieces(path: Path, problems: list[Problem]) -> Iterator[Piece]:
-    """The whole records of a file; where they end before the file does, a problem."""
-    sizes: dict[bytes, int] = {}
-    with LogBytes(path) as file:
-        offset, rest, want = 0, b"", CHUNK
-        while True:
-            rest += file.read(want)
-            framing = frame(rest, sizes)
-            yield Piece(path, rest, offset, framing.starts, framing.stop)
-            offset, rest = offset + framing.stop, rest[framing.stop:]
-            size = sizes.get(rest[:HEADER.size], 0)
-            if problem := file.fault or _end(framing.reason, len(rest), size, file.left):
-                problems.append(Problem(path.name, offset, problem))
-                return
-            if not file.left:
-                return
-            want = max(CHUNK, size - len(rest))
-
-
-def _end(reason: str, present: int, size: int, left: int) -> str:
-    """Why reading stops here; "" where it goes on, or the file simply ends."""
-    if reason == "length checksum":
-        return "the checksum of a record's length is wrong, so reading stopped there"
-    if reason == "cut" and (size > present + left or not left):
-        claim = f", it claims {size:,}" if size else ""
-        usual = " (normal while a run is being written)" if size <= LONGEST_RECORD else ""
-        return f"a record is cut off after {present + left:,} bytes{claim}{usual}"
-    if size > LONGEST_RECORD:
-        return f"a record of {size >> 20:,} MB is too large to read, so reading stopped there"
-    return ""
+def _add(piece: Piece, events: Events) -> None:
+    found = decode(piece.buffer, piece.starts, piece.stop, events.names)
+    events.records += len(piece.starts)
+    _note_losses(found, piece.file.name, piece, events.problems)
+    _keep_numbers(found, piece, events)
+    _keep_settings(found, piece, events)
 
 
 def _note_losses(found: Records, name: str, piece: Piece, problems: list[Problem]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +15,9 @@ OTHERS = ["run", "tag", "kind", "step", "wall_time", "file", "byte", "size"]
 Settings = dict[str, float | str | bool]  # hyperparameters of one run
 
 
+@cache
 def no_others() -> pd.DataFrame:
-    """A table of OTHERS without a row."""
+    """A table of OTHERS without a row; the same for all, never to be written to."""
     return pd.DataFrame({name: pd.Series(dtype=object) for name in OTHERS[:3]}
                         | {"step": pd.Series(dtype="int64"), "wall_time": pd.Series(dtype=float),
                            "file": pd.Series(dtype=object)}

@@ -1,15 +1,17 @@
 """TensorBoard event files, of TensorFlow 1 and 2, torch, tensorboardX, Lightning, Hugging Face …"""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from core.errors import UserError
+from core.events.found import Events
 from core.events.framing import HEADER, record_size
 from core.events.hyperparameters import PLUGIN
-from core.events.reader import Events, Problem, read_events
+from core.events.pieces import Problem
+from core.events.reader import read_events
 from core.log_bytes import LogBytes, cannot_read
 from core.log_formats import COLUMNS, OTHERS, Format, Logs, no_others
 from core.log_oddities import counted
@@ -68,14 +70,22 @@ def _table(events: Events, run: str) -> pd.DataFrame:
     code_of = np.zeros(len(tags), np.int32)
     code_of[used] = np.arange(len(used))
     return pd.DataFrame(dict(zip(COLUMNS, (
-        pd.Categorical.from_codes(np.zeros(len(codes), np.int8), [run]),
-        pd.Categorical.from_codes(code_of[codes], [tags[code] for code in used]),
+        _named(np.zeros(len(codes), np.int8), [run]),
+        _named(code_of[codes], [tags[code] for code in used]),
         events.take(1, np.int64), events.take(2, np.float64), events.take(3, np.float64),
     ), strict=True)), copy=False)
 
 
+def _named(codes: np.ndarray, names: list[str]) -> pd.Categorical:
+    """Without the checks that cost more than a short run's decoding."""
+    kind = pd.CategoricalDtype(pd.Index(names, dtype=object))
+    return pd.Categorical.from_codes(codes, dtype=kind, validate=False)
+
+
 def _others(events: Events, run: str) -> pd.DataFrame:
     """OTHERS in the order of files and records, hyperparameters left out as they are read."""
+    if not events.others:
+        return no_others()
     tags = np.array(list(events.names.tags), object)
     parts = [pd.DataFrame(dict(zip(OTHERS, (run, tags[found.tag], found.kind, found.step,
                                             found.wall_time, str(found.file), found.byte,
@@ -97,7 +107,7 @@ def _notes(events: Events, table: pd.DataFrame, others: pd.DataFrame, empty: lis
     if events.settings:
         notes.append(f"Read {counted(len(events.settings), 'hyperparameter')}.")
     if len(others):
-        counts = Counter(others["kind"])
+        counts = others["kind"].value_counts().to_dict()
         said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
         notes.append(f"Not scalars, so not drawn as curves: {said}.")
     return notes + _losses(events.problems)
