@@ -1,0 +1,35 @@
+"""Parallel axes on a canvas: a line a run; axes are moved, brushed and rescaled."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import streamlit as st
+
+from core.parallel_axes import Axis
+
+HERE = Path(__file__).parent
+# Joined into one module, in this order: a component of Streamlit has one script.
+PARTS = ("scale", "look", "axes", "menu", "state", "hover", "hands", "view", "parallel")
+_parallel = st.components.v2.component(
+    "netlens_parallel",
+    html=(HERE / "parallel.html").read_text(encoding="utf-8"),
+    css=(HERE / "parallel.css").read_text(encoding="utf-8"),
+    js="\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS),
+)
+
+
+def parallel(axes: list[Axis], runs: list[str], colours: list[str], colour: str, view: str,
+             key: str, height: int = 400) -> str:
+    """Draws a line a run and gives the view: JSON of order, scales, flipped, colour and brushes.
+
+    colours: one a run. colour: the axis that colours the lines unless the view says another, "" for
+    the runs' own. view: what is shown at first; from then on the drawing keeps its own.
+    """
+    result = _parallel(
+        data={"axes": [asdict(axis) for axis in axes], "runs": runs, "colours": colours,
+              "colour": colour, "view": view, "height": height},
+        key=key,
+        default={"view": view},
+        on_view_change=lambda: None,
+    )
+    return result.view or ""
