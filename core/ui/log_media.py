@@ -1,0 +1,174 @@
+"""Pictures, texts, sounds and precision-recall curves that training logged, at one step."""
+
+from collections.abc import Callable, Iterable
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.errors import UserError
+from core.images import encoded
+from core.library import path_of
+from core.log_media import Shown, media_series, not_shown, shown_at, steps_of
+from core.pr_curves import curve_at, curve_series, curve_steps
+from core.ui.histogram_charts import finished
+from core.ui.log_histograms import run_colours
+from core.ui.text import count, headings, md_escape, plural
+
+AT_ONCE = 12  # pictures, texts or sounds
+MOST_STOPS = 500  # of the slider
+MOST_CURVES = 12  # runs in one chart, and charts
+SMALL, LARGE = 240, 800  # pixels: smaller pictures are enlarged, larger ones made smaller
+LONG_TEXT = 600  # characters, from which a text has a window of its own
+
+
+def media(logs_id: str, runs: list[str]) -> None:
+    """What these runs logged that is neither a number nor a histogram, at one step for all."""
+    series, curves = media_series(logs_id), curve_series(logs_id)
+    series, curves = series[series["run"].isin(runs)], curves[curves["run"].isin(runs)]
+    if len(series) or len(curves):
+        step = _step({*steps_of(logs_id), *curve_steps(logs_id)})
+        words = st.text_input("Find tags", key="find_media", bind="query-params",
+                              placeholder="a part of the name")
+        _section(logs_id, "Precision and recall", _found(curves, words), step, _curves)
+        for title, what in (("Pictures", "pictures"), ("Texts", "texts"), ("Sounds", "sounds")):
+            _section(logs_id, title, _found(series[series["what"] == what], words), step, _cards)
+    else:
+        st.caption("These runs logged no pictures, texts, sounds or precision-recall curves.")
+    _the_rest(logs_id, runs)
+
+
+def _found(table: pd.DataFrame, words: str) -> pd.DataFrame:
+    return table[table["tag"].str.contains(words, case=False, regex=False)]
+
+
+def _step(logged: Iterable[int]) -> int:
+    """The slider that all share."""
+    steps = sorted(logged)
+    stops = steps
+    if len(steps) > MOST_STOPS:
+        stops = [steps[place] for place in
+                 np.linspace(0, len(steps) - 1, MOST_STOPS).round().astype(int)]
+    if len(stops) == 1:
+        st.caption(f"All of it was logged at step {count(stops[0])}.")
+        return stops[0]
+    if st.session_state.get("media_step", stops[0]) not in stops:  # the logs grew
+        del st.session_state["media_step"]
+    chosen = st.select_slider("Step", stops, value=stops[-1], key="media_step",
+                              bind="query-params", format_func=lambda step: f"{step:,}")
+    thinned = f" The slider stops at {count(len(stops))} of {plural(len(steps), 'step')}." \
+        if len(stops) < len(steps) else ""
+    st.caption(f"Each shows what was logged last at or before this step, and when.{thinned}")
+    return chosen
+
+
+def _section(logs_id: str, title: str, table: pd.DataFrame, step: int,
+             draw: Callable[[str, pd.DataFrame, int, str], None]) -> None:
+    if len(table):
+        st.markdown(f"#### {title}")
+        draw(logs_id, table, step, title)
+
+
+def _cards(logs_id: str, table: pd.DataFrame, step: int, title: str) -> None:
+    """One card a tag and run, three a row, so many at once."""
+    pages = -(-len(table) // AT_ONCE)
+    page = 1
+    if pages > 1:
+        page = min(pages, st.pagination(pages, key=f"media_page_{title}", bind="query-params"))
+    shown = table.iloc[(page - 1) * AT_ONCE:page * AT_ONCE]
+    if pages > 1:
+        st.caption(f"{count(len(shown))} of {count(len(table))} shown.")
+    columns = [column for _ in range(-(-len(shown) // 3)) for column in st.columns(3)]
+    for row, column in zip(shown.to_dict("records"), columns, strict=False):
+        with column:
+            _card(row, shown_at(logs_id, row["run"], row["tag"], step))
+
+
+def _card(row: dict, shown: Shown | None) -> None:
+    name = f"{md_escape(row['tag'], 60)} · **{md_escape(row['run'], 60)}**"
+    if shown is None:
+        st.caption(f"{name} · nothing yet; first at step {count(row['first'])}")
+        return
+    if shown.pictures:
+        st.image([_picture(pixels) for pixels in shown.pictures])
+    for content, kind in shown.plays:
+        _player(content, kind, row)
+    for text in shown.words:
+        with st.container(height=220 if len(text) > LONG_TEXT else "content", border=False):
+            st.code(text, language=None, wrap_lines=True)
+    for fault in shown.faults:
+        st.caption(md_escape(fault, 300))
+    st.caption(f"{name} · step {count(shown.step)}, {plural(row['logged'], 'step')} logged")
+
+
+def _picture(pixels: np.ndarray) -> bytes:
+    side = max(pixels.shape[:2])
+    return encoded(pixels, side * max(1, SMALL // side) if side < SMALL else min(side, LARGE))
+
+
+def _player(content: bytes, kind: str, row: dict) -> None:
+    if kind.startswith("image/"):
+        if st.toggle("Play", key=f"play-{row['run']}-{row['tag']}"):
+            st.image(content)
+    elif kind.startswith("video/"):
+        st.video(content, kind)
+    else:
+        st.audio(content, kind)
+
+
+def _curves(logs_id: str, table: pd.DataFrame, step: int, title: str) -> None:
+    """One chart a tag, a line a run."""
+    tags = list(dict.fromkeys(table["tag"]))
+    columns = [column for _ in range(-(-len(tags) // 2)) for column in st.columns(2)]
+    for tag, column in zip(tags[:MOST_CURVES], columns, strict=False):
+        with column:
+            _curve_chart(logs_id, tag, list(table.loc[table["tag"] == tag, "run"]), step)
+    if len(tags) > MOST_CURVES:
+        st.caption(f"{MOST_CURVES} of {count(len(tags))} tags shown. Find others by their names.")
+
+
+def _curve_chart(logs_id: str, tag: str, runs: list[str], step: int) -> None:
+    parts, said = [], []
+    for run in runs[:MOST_CURVES]:
+        try:
+            curve = curve_at(logs_id, run, tag, step)
+        except UserError as error:
+            said.append(md_escape(error, 300))
+            continue
+        if curve is not None:
+            parts.append(curve.assign(run=run))
+            said.append(f"**{md_escape(run, 60)}** step {count(curve['step'].iat[0])}")
+        else:
+            said.append(f"**{md_escape(run, 60)}** nothing yet")
+    if parts:
+        chart = _curve(pd.concat(parts), run_colours(logs_id, runs))
+        st.altair_chart(finished(chart, tag, 360), key=f"precision-{path_of(logs_id)}-{tag}")
+    if len(runs) > MOST_CURVES:
+        said.append(f"{MOST_CURVES} of {count(len(runs))} runs shown")
+    st.caption(" · ".join(said))
+
+
+def _curve(table: pd.DataFrame, colours: dict[str, str]) -> alt.LayerChart:
+    whole, shown = alt.Scale(domain=[0, 1.02], nice=False), set(table["run"])
+    base = alt.Chart(table).encode(
+        x=alt.X("recall:Q", scale=whole), y=alt.Y("precision:Q", scale=whole),
+        order="threshold:Q", tooltip=[
+            alt.Tooltip("run:N"), alt.Tooltip("threshold:Q", format=".3f"),
+            alt.Tooltip("precision:Q", format=".4f"), alt.Tooltip("recall:Q", format=".4f"),
+            *(alt.Tooltip(f"{kind}_{answer}:Q", title=f"{kind} {answer}", format=",")
+              for kind in ("true", "false") for answer in ("positives", "negatives"))],
+        color=alt.Color("run:N", legend=alt.Legend(orient="top", title=None), scale=alt.Scale(
+            domain=[run for run in colours if run in shown],
+            range=[colour for run, colour in colours.items() if run in shown])))
+    return alt.layer(base.mark_line(strokeWidth=2), base.mark_point(size=30, filled=True))
+
+
+def _the_rest(logs_id: str, runs: list[str]) -> None:
+    """What is named only."""
+    table = not_shown(logs_id)
+    table = table[table["run"].isin(runs) | (table["kind"] == "projector")]
+    if table.empty:
+        return
+    with st.expander(f"Also in these logs: {plural(len(table), 'thing')} not drawn here"):
+        st.dataframe(table.rename(columns=headings(table)), hide_index=True)
