@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 
 from core.cache import cached_result
-from core.errors import UserError
 from core.library import open_logs
 from core.log_oddities import in_series
 from core.tag_names import direction
-from core.training_findings import Finding, what_happened
 
 SMOOTHING = 0.6  # TensorBoard's default
 MOST_POINTS = 1000  # of one series in a chart
@@ -105,30 +103,6 @@ def _summed_up(run: str, tag: str, part: pd.DataFrame) -> tuple:
     )
 
 
-def downsampled(table: pd.DataFrame, limit: int = MOST_POINTS) -> tuple[pd.DataFrame, str]:
-    """At most `limit` (8 or more) points a run and tag, and a sentence on how many of how many.
-
-    Kept of each stretch of a series: its lowest and highest point and its first NaN or infinity,
-    so no peak and no gap is lost; and the first and last point of the series.
-    """
-    rows, starts = in_series(table)
-    values = table["value"].to_numpy()
-    kept = [
-        part if len(part) <= limit else part[extremes(values[part], limit)]
-        for part in np.split(rows, starts[1:])
-    ]
-    chosen = np.sort(np.concatenate(kept)) if len(rows) else rows
-    said = (
-        ""
-        if len(chosen) == len(rows)
-        else (
-            f"Showing {len(chosen):,} of {len(rows):,} points: the lowest and the highest of each "
-            "stretch, no peak is lost."
-        )
-    )
-    return table.iloc[chosen], said
-
-
 def extremes(values: np.ndarray, limit: int) -> np.ndarray:
     """Places, ascending, of at most `limit` values: see `downsampled`."""
     finite = np.isfinite(values)
@@ -149,35 +123,6 @@ def extremes(values: np.ndarray, limit: int) -> np.ndarray:
 
 
 @cached_result
-def curves(
-    logs_id: str, tags: tuple[str, ...], smoothing: float = SMOOTHING, limit: int = MOST_POINTS
-) -> tuple[pd.DataFrame, str]:
-    """The points to draw of those tags in all runs, and what was left out of the drawing.
-
-    Columns run, tag, step, wall_time, value; relative: seconds since the series' first point;
-    smoothed: computed on all points, whatever is drawn. Raises UserError on a tag that is absent.
-    """
-    table = open_logs(logs_id).table
-    chosen = table[table["tag"].isin(_present(table, tags))]
-    rows, starts = in_series(chosen)
-    values, times = chosen["value"].to_numpy(), chosen["wall_time"].to_numpy()
-    smooth, relative = np.empty(len(chosen)), np.empty(len(chosen))
-    for part in np.split(rows, starts[1:]):
-        smooth[part] = smoothed(values[part], smoothing)
-        relative[part] = times[part] - times[part[:1]]
-    return downsampled(chosen.assign(smoothed=smooth, relative=relative), limit)
-
-
-def _present(table: pd.DataFrame, tags: tuple[str, ...]) -> tuple[str, ...]:
-    known = table["tag"].cat.categories
-    for tag in tags:
-        if tag not in known:
-            some = ", ".join(known[:5])
-            raise UserError(f"These logs have no tag {tag!r}. They have {some} …")
-    return tags
-
-
-@cached_result
 def tags_and_runs(logs_id: str) -> tuple[list[str], list[str]]:
     """The names of tags and of runs, each in name order."""
     table = open_logs(logs_id).table
@@ -185,15 +130,16 @@ def tags_and_runs(logs_id: str) -> tuple[list[str], list[str]]:
 
 
 @cached_result
-def run_summary(logs_id: str) -> pd.DataFrame:
-    """See `summary`."""
-    return summary(open_logs(logs_id).table)
+def runs_without_points(logs_id: str) -> list[str]:
+    """The names of runs that logged pictures, histograms and the like, and no scalar."""
+    logs = open_logs(logs_id)
+    return sorted(set(logs.others["run"]) - set(logs.table["run"].cat.categories))
 
 
 @cached_result
-def findings(logs_id: str) -> list[Finding]:
-    """See `what_happened`."""
-    return what_happened(open_logs(logs_id).table)
+def run_summary(logs_id: str) -> pd.DataFrame:
+    """See `summary`."""
+    return summary(open_logs(logs_id).table)
 
 
 @cached_result

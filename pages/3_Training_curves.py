@@ -2,12 +2,19 @@
 
 import streamlit as st
 
-from core.training_curves import findings, loading_report, run_summary, tags_and_runs
+from core import log_histograms, log_media
+from core.training_curves import loading_report, runs_without_points, tags_and_runs
+from core.ui import findings
 from core.ui.boundary import boundary
-from core.ui.curves import curve_settings, curves_by_group, run_choice
+from core.ui.curves import curves_view
 from core.ui.frame import page
+from core.ui.hyperparameters import hyperparameters
+from core.ui.live import follow
+from core.ui.log_histograms import distributions
+from core.ui.log_media import media
+from core.ui.runs import group_choice, run_choice, runs_table, tick
 from core.ui.states import sample_button, title
-from core.ui.text import headings, md_escape, plural
+from core.ui.text import md_escape, plural
 
 chosen = page()
 title("Training curves")
@@ -20,38 +27,44 @@ if chosen.logs_id is None:
     st.stop()
 
 
-def answer() -> None:
-    """What happened, in words."""
-    found, runs = findings(chosen.logs_id), tags_and_runs(chosen.logs_id)[1]
-    clean = len(set(runs) - {finding.run for finding in found})
-    st.markdown(f"#### {plural(len(runs), 'run')}, nothing conspicuous in {clean} of them")
-    for finding in found:
-        st.markdown(f"- **{md_escape(finding.run)}**: {md_escape(finding.sentence, longest=400)}")
+def compared() -> None:
+    """The runs in a table, and their hyperparameters, whose brushes can choose runs."""
+    runs_table(chosen.logs_id, runs)
+    st.subheader("Hyperparameters", anchor=False)
+    brushed = hyperparameters(chosen.logs_id, runs)
+    if brushed:
+        st.button(f"Draw only {plural(len(brushed), 'run')}", on_click=tick, args=(brushed,))
 
 
-def runs_and_charts() -> None:
-    """The runs on the left, the charts on the right."""
-    left, right = st.columns([1, 3], gap="medium")
-    with left:
-        runs = run_choice(chosen.logs_id)
-    with right:
-        settings = curve_settings()
-        curves_by_group(chosen.logs_id, runs, settings)
-
-
-def summaries() -> None:
-    """Last and best of each run and tag, and how the logs were read."""
-    with st.expander("Last and best values"):
-        table = run_summary(chosen.logs_id)
-        st.dataframe(table.rename(columns=headings(table)), hide_index=True)
-    with st.expander("How the logs were read"):
-        for note in loading_report(chosen.logs_id):
-            st.markdown(f"- {md_escape(note, longest=600)}")
+def how_read() -> None:
+    """The loading report."""
+    for note in loading_report(chosen.logs_id):
+        st.markdown(f"- {md_escape(note, longest=600)}")
 
 
 with boundary("What happened"):
-    answer()
-with boundary("The curves"):
-    runs_and_charts()
-with boundary("The summaries"):
-    summaries()
+    findings.show(chosen.logs_id, tags_and_runs(chosen.logs_id)[1])
+left, right = st.columns([1, 3], gap="medium")
+runs, grouping, without = [], None, []
+with left, boundary("The runs"):
+    runs = run_choice(chosen.logs_id)
+    grouping = group_choice(chosen.logs_id)
+    without = runs_without_points(chosen.logs_id)
+parts = {
+    "Curves": lambda: follow(chosen.logs_id, lambda now: curves_view(now, runs, grouping)),
+    "Runs": compared,
+    "Distributions": lambda: distributions(chosen.logs_id, [*runs, *without]),
+    "Pictures and text": lambda: media(chosen.logs_id, [*runs, *without]),
+    "How the logs were read": how_read,
+}
+with boundary("What the logs hold"):
+    if not log_histograms.has_any(chosen.logs_id):
+        del parts["Distributions"]
+    if not log_media.has_any(chosen.logs_id):
+        del parts["Pictures and text"]
+with right:
+    tabs = st.tabs(list(parts), key="view", on_change="rerun", bind="query-params")
+    for tab, (name, draw) in zip(tabs, parts.items(), strict=True):
+        if tab.open:  # what is closed costs nothing
+            with tab, boundary(name):
+                draw()

@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 from core import training_curves
-from core.errors import UserError
 from core.log_formats import Logs
 from core.logs import read_logs
 from core.tag_names import direction, measured, pairs, split_of
-from core.training_curves import downsampled, extremes, outlier_domain, smoothed, summary
+from core.training_curves import extremes, outlier_domain, smoothed, summary
 from core.training_findings import what_happened
 from tests.test_logs import SAMPLES, SHARED
 
@@ -107,10 +106,6 @@ def test_thinning_keeps_every_peak_and_gap():
     values[55_555] = math.nan
     places = extremes(values, 1000)
     assert len(places) <= 1000 and {0, 33_333, 55_555, 71_234, 99_999} <= set(places.tolist())
-    table, said = downsampled(log(long=values, short=[1, 2, 3]), 1000)
-    assert said.startswith(f"Showing {len(table):,} of 100,003 points")
-    assert (table["tag"] == "short").sum() == 3
-    assert table.index.is_monotonic_increasing
 
 
 @pytest.mark.parametrize("count", [8, 9, 10, 11, 25, 26, 1000, 1001])
@@ -121,11 +116,8 @@ def test_thinning_keeps_the_envelope(count):
     assert {values.argmin(), values.argmax(), 0, count - 1} <= set(places.tolist())
 
 
-def test_nothing_to_thin():
+def test_nothing_to_sum_up():
     whole = log(loss=[1, 2, 3])
-    table, said = downsampled(whole, 8)
-    assert said == "" and table.equals(whole)
-    assert downsampled(whole.iloc[:0], 8)[1] == ""
     assert summary(whole.iloc[:0]).empty and what_happened(whole.iloc[:0]) == []
 
 
@@ -203,28 +195,15 @@ def test_real_overfitting_is_found():
 def opened(monkeypatch):
     table = log(loss=[3, 1, math.nan, 2], a__loss=CHANCE.normal(size=500), acc=[1, 2])
     monkeypatch.setattr(training_curves, "open_logs", lambda logs_id: Logs(table, ("said",)))
-    for cached in ("curves", "run_summary", "findings", "tags_and_runs", "loading_report"):
+    for cached in ("run_summary", "tags_and_runs", "loading_report", "runs_without_points"):
         getattr(training_curves, cached).clear()
     return table
-
-
-def test_curves_of_a_page(opened):
-    table, said = training_curves.curves("id", ("loss",), 0.6, 100)
-    assert set(table["tag"]) == {"loss"} and len(table) <= 104 and "of 504 points" in said
-    ours = table[table["run"] == "r"]
-    assert ours["relative"].tolist() == [0, 0.5, 1, 1.5]
-    np.testing.assert_allclose(ours["smoothed"], by_loop([3, 1, math.nan, 2], 0.6))
-    theirs = table[table["run"] == "a"]
-    whole = by_loop(opened.loc[opened["run"] == "a", "value"].tolist(), 0.6)
-    np.testing.assert_allclose(theirs["smoothed"], np.array(whole)[theirs["step"] // 10])
-    with pytest.raises(UserError, match="no tag 'lost'"):
-        training_curves.curves("id", ("lost",))
 
 
 def test_what_else_a_page_asks(opened):
     assert training_curves.tags_and_runs("id") == (["acc", "loss"], ["a", "r"])
     assert len(training_curves.run_summary("id")) == 3
-    assert training_curves.findings("id")[-1].tag == "loss"
+    assert training_curves.runs_without_points("id") == []
     assert training_curves.loading_report("id") == ("said",)
 
 

@@ -1,128 +1,100 @@
-"""Training curves as charts: one a tag, in groups by prefix, a colour for each run."""
+"""Training curves as charts: one a tag, in groups by prefix, or several tags in one."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 
-import altair as alt
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from core.cache import shared_resource
+from core.curve_picture import Grouping, Picture, picture
+from core.curve_points import Settings
 from core.library import path_of
-from core.training_curves import SMOOTHING, curves, outlier_domain, tags_and_runs
-from core.ui.text import md_escape, plural, shorten
+from core.run_filter import found
+from core.training_curves import tags_and_runs
+from core.ui.boundary import boundary
+from core.ui.curve_chart import ZOOM, chart
+from core.ui.curve_downloads import downloads
+from core.ui.curve_settings import curve_settings, whole, zoom_line, zoom_on
+from core.ui.text import md_escape
 
-PALETTE = tuple(st.get_option("theme.chartCategoricalColors") or ())
-AXES = {
-    "step": ("step", "step"),
-    "relative time": ("relative", "seconds since the first point"),
-    "wall time": ("time", "time"),
-}
-RUNS = "run"  # in the address, once a run
 OPEN_GROUPS = 2
 MOST_CHARTS = 24  # in one group, before a person asks for more
+DRAG = 0.005  # of the width: less is a click
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How curves are drawn."""
-
-    smoothing: float
-    axis: str
-    log: bool
-    outliers: bool
-
-
-def run_choice(logs_id: str) -> list[str]:
-    """Which runs are drawn: those that are ticked, which the address names; all at first."""
-    runs = tags_and_runs(logs_id)[1]
-    words = st.text_input(
-        "Find runs", key="find_runs", bind="query-params", placeholder="a part of the name"
-    )
-    matching = [run for run in runs if words.lower() in run.lower()]
-    colours = dict(zip(runs, _colours(runs), strict=True))
-    table = pd.DataFrame({"colour": "●", "run": matching})
-    event = st.dataframe(
-        table.style.apply(
-            lambda marks: [f"color: {colours[run]}" for run in matching], subset="colour"
-        ),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
-        selection_default={"selection": {"rows": _asked_for(matching)}},
-        key=f"runs-{path_of(logs_id)}-{words}",
-        height=min(420, 38 + 35 * max(1, len(matching))),
-        column_config={"colour": st.column_config.TextColumn("", width=24)},
-    )
-    picked = [matching[row] for row in event.selection.rows if row < len(matching)]
-    if picked:
-        st.query_params[RUNS] = picked
-    else:
-        st.query_params.pop(RUNS, None)
-    st.caption(
-        f"{len(picked) or len(matching)} of {len(runs)} runs drawn. Tick runs to draw only those."
-    )
-    return picked or matching
+@st.fragment
+def curves_view(logs_id: str, runs: Sequence[str], grouping: Grouping | None = None) -> None:
+    """All of the tab: controls, charts, downloads. A zoom draws only this again."""
+    with boundary("The curves"):
+        settings = curve_settings()
+        words, together, right = _tags(logs_id)
+        zoom_line(settings)
+        runs = tuple(runs)
+        shown = [together] if together else []
+        if together:
+            _zooming(logs_id, together, runs, settings, right, grouping)
+        shown += _groups(logs_id, words, runs, settings, grouping)
+        downloads(logs_id, shown, right, runs, settings, grouping)
 
 
-def _asked_for(runs: list[str]) -> list[int]:
-    """The rows of the runs that the address names."""
-    asked = set(st.query_params.get_all(RUNS))
-    return [row for row, run in enumerate(runs) if run in asked]
+def _tags(logs_id: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """What tags are looked for, those that share a chart, and those of them with an axis of their
+    own on the right."""
+    tags = tags_and_runs(logs_id)[0]
+    first, second, third = st.columns([4, 4, 3])
+    words = first.text_input(
+        "Find tags", key="find_tags", bind="query-params", placeholder="a part of the name",
+        help="Or a regular expression, such as loss|acc.")
+    together = second.multiselect(
+        "Compare tags", tags, key="compare", bind="query-params",
+        placeholder="several in one chart", help="A colour for each run, a dash for each tag.")
+    right = third.multiselect(
+        "On the right axis", together, key="right", bind="query-params",
+        placeholder="none", help="A second vertical axis, for tags of another size."
+    ) if together else []
+    return words, tuple(together), tuple(right)
 
 
-def curve_settings() -> Settings:
-    """The controls above the charts."""
-    first, second = st.columns([2, 3], vertical_alignment="bottom")
-    smoothing = first.slider(
-        "Smoothing",
-        0.0,
-        0.99,
-        SMOOTHING,
-        0.01,
-        key="smoothing",
-        bind="query-params",
-        help="TensorBoard's debiased moving average. The faint line is what was logged.",
-    )
-    axis = second.segmented_control(
-        "Along", list(AXES), default="step", required=True, key="axis", bind="query-params"
-    )
-    with st.container(horizontal=True):
-        log = st.toggle("Log scale", key="log", bind="query-params")
-        outliers = st.toggle(
-            "Show outliers",
-            key="outliers",
-            bind="query-params",
-            help="Off: the axis covers the 5th to the 95th percentile of what is drawn.",
-        )
-    return Settings(smoothing, axis, log, outliers)
-
-
-def curves_by_group(logs_id: str, runs: list[str], settings: Settings) -> None:
-    """One chart a tag, two a row, grouped by the tag's part before its first slash."""
-    tags, all_runs = tags_and_runs(logs_id)
+def _groups(logs_id: str, words: str, runs: tuple[str, ...], settings: Settings,
+            grouping: Grouping | None) -> list[tuple[str, ...]]:
+    """One chart a tag, two a row, grouped by the tag's part before its first slash; those drawn."""
+    tags, note = found(words, tags_and_runs(logs_id)[0])
+    if note:
+        st.caption(md_escape(note, longest=400))
+    if not tags:
+        st.write("No tag matches. Remove a letter, or look for a part of the name.")
     groups: dict[str, list[str]] = {}
     for tag in tags:
         groups.setdefault(tag.partition("/")[0] if "/" in tag else "", []).append(tag)
+    drawn = []
     for number, group in enumerate(sorted(groups, key=_rank)):
-        members = groups[group]
         part = st.expander(
-            md_escape(group or "other tags"),
-            expanded=number < OPEN_GROUPS,
-            key=f"group-{path_of(logs_id)}-{group}",
-            on_change="rerun",
-        )
+            md_escape(group or "other tags") + f" ({len(groups[group])})",
+            expanded=number < OPEN_GROUPS, key=f"group-{path_of(logs_id)}-{group}",
+            on_change="rerun")
         with part:
             if not part.open:  # its charts are drawn when they are looked at
                 st.caption("…")
                 continue
-            for tag, column in zip(
-                members[:MOST_CHARTS], _columns(len(members[:MOST_CHARTS])), strict=True
-            ):
-                with column:
-                    one_chart(logs_id, tag, runs, all_runs, settings)
-            if len(members) > MOST_CHARTS:
-                st.caption(f"The first {MOST_CHARTS} of {len(members)} tags.")
+            drawn += _group(logs_id, group, groups[group], runs, settings, grouping)
+    return drawn
+
+
+def _group(logs_id: str, group: str, tags: list[str], runs: tuple[str, ...], settings: Settings,
+           grouping: Grouping | None) -> list[tuple[str, ...]]:
+    """The charts of one group, and which were drawn."""
+    pages = math.ceil(len(tags) / MOST_CHARTS)
+    first = 0
+    if pages > 1:
+        first = MOST_CHARTS * (st.pagination(pages, key=f"page-{path_of(logs_id)}-{group}") - 1)
+    members = tags[first:first + MOST_CHARTS]
+    for tag, column in zip(members, _columns(len(members)), strict=True):
+        with column:
+            _zooming(logs_id, (tag,), runs, settings, (), grouping)
+    if pages > 1:
+        st.caption(f"Tags {first + 1} to {first + len(members)} of {len(tags)}.")
+    return [(tag,) for tag in members]
 
 
 def _rank(group: str) -> tuple[int, str]:
@@ -138,98 +110,66 @@ def _columns(number: int) -> list:
     return [column for row in rows for column in row][:number]
 
 
-def one_chart(
-    logs_id: str, tag: str, runs: list[str], all_runs: list[str], settings: Settings
-) -> None:
-    """One tag of those runs, with what was left out of the drawing."""
-    chart, said = _drawn(logs_id, tag, tuple(runs), tuple(all_runs), settings)
-    if chart is not None:
-        st.altair_chart(chart, key=f"curve-{path_of(logs_id)}-{tag}")
-    if said:
-        st.caption(said)
+def title_of(tags: Sequence[str]) -> str:
+    """What stands above a chart."""
+    return " · ".join(tags)
 
 
-@shared_resource(entries=96)  # building a layered chart takes longer than sending it
-def _drawn(
-    logs_id: str, tag: str, runs: tuple[str, ...], all_runs: tuple[str, ...], settings: Settings
-) -> tuple[alt.LayerChart | None, str]:
-    """The chart, None without points, and what is to be said below it."""
-    table, note = curves(logs_id, (tag,), settings.smoothing)
-    table = table[table["run"].isin(runs)].astype({"run": str, "tag": str})
-    if table.empty:
-        return None, f"{md_escape(tag)}: no points in these runs."
-    table["time"] = pd.to_datetime(table["wall_time"], unit="s")
-    odd = int((~np.isfinite(table["value"])).sum())
-    said = [note] if note else []
-    if odd:
-        values = plural(odd, "value")
-        said.append(f"{values} NaN or infinite, marked ▲ where the last one before was.")
-    return _chart(table, tag, list(all_runs), settings), " ".join(said)
+@shared_resource(entries=96)
+def _drawn(logs_id: str, tags: tuple[str, ...], runs: tuple[str, ...], settings: Settings,
+           right: tuple[str, ...], grouping: Grouping | None, zooms: bool) -> tuple[dict, Picture]:
+    found = picture(logs_id, tags, runs, settings, right, grouping)
+    if found.pointer.empty and settings.stretch:  # its steps count something else, such as epochs
+        found = picture(logs_id, tags, runs, replace(settings, stretch=None), right, grouping)
+        note = "It has no point in the stretch zoomed on, so all of it is shown."
+        found = replace(found, notes=(note, *found.notes))
+    return chart(found, title_of(tags), zooms), found
 
 
-def _chart(
-    table: pd.DataFrame, tag: str, all_runs: list[str], settings: Settings
-) -> alt.LayerChart:
-    field, words = AXES[settings.axis]
-    kind = "T" if field == "time" else "Q"
-    last_finite = table.assign(
-        held=table.groupby("run")["value"].transform(
-            lambda values: values.where(np.isfinite(values)).ffill().bfill()
-        )
-    )
-    finite, odd = table[np.isfinite(table["value"])], last_finite[~np.isfinite(table["value"])]
-    domain = None if settings.outliers else outlier_domain(finite["smoothed"].to_numpy())
-    if domain:
-        odd = odd.assign(held=odd["held"].clip(*domain))  # at the edge rather than out of sight
-    y = alt.Scale(
-        type="log" if settings.log and (finite["value"] > 0).all() else "linear",
-        zero=False,
-        **({"domain": _padded(domain)} if domain else {}),
-        clamp=False,
-    )
-    colour = alt.Color(
-        "run:N", legend=None, scale=alt.Scale(domain=all_runs, range=_colours(all_runs))
-    )
-    axis = alt.Axis(format="~s", tickMinStep=1) if kind == "Q" else alt.Axis()
-    base = alt.Chart(finite).encode(
-        x=alt.X(f"{field}:{kind}", title=words, axis=axis), color=colour
-    )
-    faint = base.mark_line(opacity=0.25, clip=True, strokeWidth=1).encode(
-        y=alt.Y("value:Q", title=None, scale=y)
-    )
-    tip = [
-        alt.Tooltip("run:N"),
-        alt.Tooltip("smoothed:Q", format=".4g"),
-        alt.Tooltip("value:Q", format=".4g"),
-        alt.Tooltip("step:Q", format=","),
-    ]
-    line = base.mark_line(clip=True, strokeWidth=2, point={"size": 12, "opacity": 0.6}).encode(
-        y=alt.Y("smoothed:Q", title=None, scale=y), tooltip=tip
-    )
-    marks = (
-        alt.Chart(odd.dropna(subset="held"))
-        .mark_point(shape="triangle-up", size=60, filled=True, clip=True)
-        .encode(
-            x=f"{field}:{kind}",
-            y=alt.Y("held:Q", scale=y),
-            color=colour,
-            tooltip=["run:N", "step:Q", alt.Tooltip("value:N", title="value")],
-        )
-    )
-    zoom = alt.selection_interval(bind="scales", name="zoom")
-    look = alt.Config(
-        aria=False, axis=alt.AxisConfig(gridOpacity=0.4), view=alt.ViewConfig(strokeOpacity=0)
-    )
-    return alt.layer(
-        faint, line.add_params(zoom), marks, height=230, title=shorten(tag, 60), config=look
-    )
+def _zooming(logs_id: str, tags: tuple[str, ...], runs: tuple[str, ...], settings: Settings,
+             right: tuple[str, ...], grouping: Grouping | None) -> None:
+    """A chart that zooms; another stretch makes another chart, without a brush in it."""
+    with boundary(title_of(tags)):
+        spec, found = _drawn(logs_id, tags, runs, settings, right, grouping, True)
+        if found.pointer.empty:
+            _nothing(found)
+            return
+        key = f"curve-{path_of(logs_id)}-{title_of(tags)}-{settings.axis}-{settings.stretch}"
+        st.vega_lite_chart(spec, key=key, width="stretch", selection_mode=ZOOM,
+                           on_select=lambda: _zoomed(key, found))
+        st.caption(" ".join(map(md_escape_note, found.notes)))
 
 
-def _padded(domain: tuple[float, float]) -> list[float]:
-    low, high = domain
-    margin = (high - low) * 0.05 or abs(high) * 0.05 or 0.05
-    return [low - margin, high + margin]
+def _zoomed(key: str, found: Picture) -> None:
+    """What the browser says of a drag or a double click, checked."""
+    selection = st.session_state[key].selection
+    if selection.get("reset"):
+        whole()
+        return
+    ends = (selection.get("brush") or {}).get("x") or []
+    sound = isinstance(ends, list) and len(ends) == 2 and all(
+        isinstance(end, int | float) for end in ends)
+    span = found.pointer["at"].iat[-1] - found.pointer["at"].iat[0]
+    if sound and math.isfinite(sum(ends)) and abs(ends[1] - ends[0]) > DRAG * span:
+        zoom_on(found.settings.axis, min(ends), max(ends))
 
 
-def _colours(runs: list[str]) -> list[str]:
-    return [PALETTE[i % len(PALETTE)] for i in range(len(runs))]
+def one_chart(logs_id: str, tag: str, runs: list[str], all_runs: list[str],
+              settings: Settings) -> None:
+    """One tag of those runs, without zoom, with what was left out of the drawing."""
+    spec, found = _drawn(logs_id, (tag,), tuple(runs), settings, (), None, False)
+    if found.pointer.empty:
+        _nothing(found)
+        return
+    st.vega_lite_chart(spec, key=f"curve-{path_of(logs_id)}-{tag}", width="stretch")
+    st.caption(" ".join(map(md_escape_note, found.notes)))
+
+
+def _nothing(found: Picture) -> None:
+    st.caption(f"{md_escape(title_of(found.tags))}: no point of these runs to draw. "
+               + " ".join(map(md_escape_note, found.notes[1:])))
+
+
+def md_escape_note(note: str) -> str:
+    """A sentence about a chart."""
+    return md_escape(note, longest=400)

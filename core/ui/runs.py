@@ -1,0 +1,115 @@
+"""The runs: which are drawn, pinned or grouped; and the table that compares them."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.curve_picture import BANDS, Grouping
+from core.library import path_of
+from core.run_filter import found
+from core.run_table import OWN, first_metrics, runs_of, settings_of
+from core.training_curves import tags_and_runs
+from core.ui.curve_colours import run_colours
+from core.ui.text import duration, md_escape
+
+RUNS = "run"  # in the address, once a run
+TICKED = "_runs_ticked"  # how often runs were ticked from elsewhere on the page
+ROW, MOST_ROWS = 35, 12
+
+
+def run_choice(logs_id: str) -> list[str]:
+    """The runs that are drawn: those ticked and pinned, which the address names; all at first."""
+    runs = tags_and_runs(logs_id)[1]
+    words = st.text_input(
+        "Find runs", key="find_runs", bind="query-params",
+        placeholder="a part of the name, or a regular expression")
+    pinned = st.multiselect(
+        "Pinned", runs, key="pin", bind="query-params", placeholder="none",
+        help="Always drawn and on top, whatever is ticked or found.") if len(runs) > 1 else []
+    matching, note = found(words, runs)
+    if note:
+        st.caption(md_escape(note, longest=400))
+    listed = pinned + [run for run in matching if run not in pinned]
+    if not listed:
+        st.write("No run matches, so all are drawn. Remove a letter.")
+        return runs
+    ticked = _ticked(logs_id, listed, pinned, words)
+    drawn = pinned + [run for run in ticked if run not in pinned] if ticked else listed
+    st.caption(f"{len(drawn)} of {len(runs)} runs drawn. "
+               + ("Tick runs to draw only those." if not ticked else "Untick all to draw all."))
+    return [run for run in runs if run in drawn]
+
+
+def _ticked(logs_id: str, listed: list[str], pinned: list[str], words: str) -> list[str]:
+    """The listed runs that are ticked."""
+    all_runs = tags_and_runs(logs_id)[1]
+    colours = run_colours(all_runs)
+    settings, differing = settings_of(logs_id, tuple(all_runs))
+    table = settings.iloc[:, :differing].reindex(listed)
+    table = table.rename(columns={name: f"setting {name}" for name in OWN}).reset_index()
+    table.insert(0, "colour", ["★" if run in pinned else "●" for run in listed])
+    event = st.dataframe(
+        table.style.apply(lambda marks: [f"color: {colours[run]}" for run in listed],
+                          subset="colour"),
+        hide_index=True, on_select="rerun", selection_mode="multi-row",
+        selection_default={"selection": {"rows": _asked_for(listed)}},
+        key=f"runs-{path_of(logs_id)}-{words}-{pinned}-{st.session_state.get(TICKED, 0)}",
+        height=38 + ROW * min(MOST_ROWS, max(1, len(listed))),
+        column_config={"colour": st.column_config.TextColumn("", width=24)})
+    ticked = [listed[row] for row in event.selection.rows if row < len(listed)]
+    if ticked:
+        st.query_params[RUNS] = ticked
+    else:
+        st.query_params.pop(RUNS, None)
+    return ticked
+
+
+def tick(runs: Sequence[str]) -> None:
+    """Ticks these runs, from elsewhere on the page; the next run of the page draws them."""
+    st.query_params[RUNS] = list(runs)
+    st.session_state[TICKED] = st.session_state.get(TICKED, 0) + 1
+
+
+def _asked_for(runs: Sequence[str]) -> list[int]:
+    """The rows of the runs that the address names."""
+    asked = set(st.query_params.get_all(RUNS))
+    return [row for row, run in enumerate(runs) if run in asked]
+
+
+def group_choice(logs_id: str) -> Grouping | None:
+    """By which hyperparameter runs are drawn as one; None for each by itself."""
+    settings, differing = settings_of(logs_id, tuple(tags_and_runs(logs_id)[1]))
+    names = list(settings.columns[:differing])
+    if not names:
+        return None
+    by = st.selectbox(
+        "Group runs by", names, index=None, placeholder="each run by itself", key="by",
+        bind="query-params", help="The mean of the runs with the same value, and a band.")
+    if by is None:
+        return None
+    band = st.selectbox("Band", list(BANDS), key="band", bind="query-params")
+    return Grouping(by, band)
+
+
+def runs_table(logs_id: str, runs: Sequence[str]) -> None:
+    """The runs side by side: hyperparameters, and each metric's last and best."""
+    tags = tags_and_runs(logs_id)[0]
+    metrics = st.multiselect("Metrics", tags, first_metrics(tags), key="metrics",
+                             bind="query-params")
+    table = runs_of(logs_id, tuple(metrics))
+    without = len(table) - table["points"].gt(0).sum()
+    table = table[table["run"].isin(runs) | table["points"].eq(0)]
+    colours = run_colours(tags_and_runs(logs_id)[1])
+    shown = table.assign(duration=[duration(seconds) if seconds == seconds else None
+                                   for seconds in table["duration"]])
+    shown.insert(0, "colour", "●")
+    st.dataframe(
+        shown.style.apply(lambda marks: [f"color: {colours.get(run, '#888888')}"
+                                         for run in table["run"]], subset="colour"),
+        hide_index=True, column_config={"colour": st.column_config.TextColumn("", width=24)})
+    words = ("Hyperparameters that differ come first. Best is the lowest or the highest finite "
+             "value, as the metric's name says; without such a word there is none.")
+    st.caption(words + (f" {without} runs state hyperparameters and have no point." if without
+                        else ""))
+    st.download_button("Download as CSV", lambda: table.to_csv(index=False), "runs.csv",
+                       key="get-runs", on_click="ignore")
