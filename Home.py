@@ -1,3 +1,12 @@
-from core.ui.frame import main
+"""Streamlit imports this file once, for the server, and runs it as a script at each click."""
 
-main()
+if __name__ == "__main__":
+    from core.ui.frame import main
+
+    main()
+else:
+    import streamlit as st
+
+    from core.ui.start import starting
+
+    app = st.App(__file__, lifespan=starting)

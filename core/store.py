@@ -83,6 +83,11 @@ def write_json(key: str, said: Any) -> None:
         files.array("json", content.shape, "uint8")[:] = content
 
 
+def has_any() -> bool:
+    """Whether a result is kept."""
+    return any(folder().glob(f"*/{INDEX}"))
+
+
 def read(key: str) -> Mapping[str, np.ndarray] | None:
     """The arrays under `key`, mapped from disk and read-only; None where there are none.
 

@@ -1,0 +1,40 @@
+"""While the server starts: imports what the first page needs, before any browser has asked."""
+
+import asyncio
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from threading import Thread
+from typing import Any
+
+import streamlit as st
+
+from core import store
+
+FIRST = ("core.ui.frame", "core.overview", "core.ui.overview", "core.ui.setup", "core.ui.proposals")
+SOON = 0.5  # seconds, after which the server listens
+FOR_THE_PASS = ("torch", "core.forward_pass")
+
+
+@asynccontextmanager
+async def starting(_app: Any) -> AsyncIterator[None]:
+    """The server's life. Streamlit opens a browser for a script, but not for an app."""
+    Thread(target=_import, daemon=True).start()
+    if not st.get_option("server.headless"):
+        browser = Thread(target=webbrowser.open, args=(_address(),), daemon=True)
+        asyncio.get_running_loop().call_later(SOON, browser.start)
+    yield
+
+
+def _address() -> str:
+    host = st.get_option("browser.serverAddress") or "localhost"
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"http://{host}:{st.get_option('server.port')}/{path}"
+
+
+def _import() -> None:
+    """Torch too where no result is kept, so that there will be a pass: it takes seconds, which
+    the first page spares where results are on disk."""
+    for module in (*FIRST, *(() if store.has_any() else FOR_THE_PASS)):
+        import_module(module)

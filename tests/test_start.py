@@ -1,0 +1,53 @@
+"""The start of the server: what it imports ahead, and that it opens a browser for a person."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from core import store
+from tests.conftest import ROOT
+
+IMPORTED = "from core.ui.start import _import; _import(); import sys; print('torch' in sys.modules)"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_torch_is_imported_ahead_only_where_nothing_is_kept(kept, tmp_path, monkeypatch):
+    monkeypatch.setenv("NETLENS_CACHE", str(tmp_path))
+    if kept:
+        store.write_json(store.key(anything=1), "kept")
+    assert store.has_any() is kept
+    found = subprocess.run(
+        [sys.executable, "-c", IMPORTED], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == str(not kept)
+
+
+def test_a_browser_is_opened_on_the_page(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    seen, browser = tmp_path / "seen.txt", tmp_path / "browser.py"
+    browser.write_text(
+        "import sys, urllib.request\n"
+        "status = urllib.request.urlopen(sys.argv[1]).status\n"
+        f"open({str(seen)!r}, 'w').write(f'{{sys.argv[1]}} {{status}}')\n"
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "Home.py", "--server.port", str(port),
+         "--server.headless", "false"],
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "NETLENS_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path),
+             "BROWSER": f"{sys.executable} {browser} %s"})
+    try:
+        for _ in range(600):
+            if (seen.exists() and seen.read_text()) or server.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert seen.read_text() == f"http://localhost:{port}/ 200"
+    finally:
+        server.kill()
+        server.wait()
