@@ -36,6 +36,12 @@ def split_of(name: str) -> str:
     return "test" if name.startswith("test") else "train"
 
 
+def other_splits(names: Sequence[str]) -> list[str]:
+    """Of batches the ones of other splits than the first's."""
+    splits = {name: split_of(name.rpartition("/")[2]) for name in names}
+    return [name for name in names if splits[name] != splits[names[0]]]
+
+
 def data_set(title: str, parts: Sequence[np.ndarray], labels: np.ndarray,
              class_names: Sequence[str] | None, metadata: pd.DataFrame,
              notes: tuple[str, ...], split: str) -> DataSet:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ class Source(Protocol):
     """Named files; names are relative, with '/'. Safe to read from many threads."""
 
     title: str
+    skipped: int  # links and special files, which are never followed
 
     def names(self) -> list[str]:
         """All regular files in the order of their names, without hidden ones and litter."""
@@ -48,7 +49,12 @@ class Folder:
         self.path, self.title = path, path.name
 
     def names(self) -> list[str]:
-        return _names_below(os.fspath(self.path))
+        names = _scan(os.fspath(self.path)).names
+        return names.split("\n") if names else []
+
+    @property
+    def skipped(self) -> int:
+        return _scan(os.fspath(self.path)).skipped
 
     def stamp(self, name: str) -> tuple[int, int]:
         """(bytes, time of change in ns), zeros where the file is gone."""
@@ -74,8 +80,8 @@ class Folder:
 
     def start(self, name: str, count: int) -> bytes:
         try:
-            with open(os.path.join(self.path, name), "rb") as file:
-                return file.read(count)
+            with open(os.path.join(self.path, name), "rb", buffering=0) as file:
+                return file.read(min(count, os.fstat(file.fileno()).st_size))
         except OSError as error:
             raise UserError(f"{name} could not be read ({error.strerror}). "
                             "Choose the data set again if files were moved.") from error
@@ -87,19 +93,29 @@ class Folder:
         return found.view(0, len(found))
 
 
-_scanned: dict[str, tuple[dict[str, int], str]] = {}  # folder -> times of change, and its names
+@dataclass
+class _Scan:
+    """What lies below a folder. times: when each folder changed; names: one text, which takes a
+    tenth of a list's memory."""
+
+    times: dict[str, int] = field(default_factory=dict)
+    names: str = ""
+    skipped: int = 0
 
 
-def _names_below(folder: str) -> list[str]:
-    """Names below a folder, scanned anew when a folder in it changed."""
-    times, names = _scanned.get(folder, ({}, ""))
-    if not times or any(_changed(place) != time for place, time in times.items()):
-        times = {}
-        names = "\n".join(sorted(_walk(folder, "", DEEPEST, times)))
+_scanned: dict[str, _Scan] = {}  # by folder
+
+
+def _scan(folder: str) -> _Scan:
+    """What lies below a folder, looked for anew when a folder in it changed."""
+    found = _scanned.get(folder)
+    if not found or any(_changed(place) != time for place, time in found.times.items()):
+        found = _Scan()
+        found.names = "\n".join(sorted(_walk(folder, "", DEEPEST, found)))
         while len(_scanned) >= SCANS_KEPT:
             _scanned.pop(next(iter(_scanned)), None)
-        _scanned[folder] = times, names  # one text takes a tenth of a list's memory
-    return names.split("\n") if names else []
+        _scanned[folder] = found
+    return found
 
 
 def _changed(folder: str) -> int:
@@ -109,9 +125,10 @@ def _changed(folder: str) -> int:
         return 0
 
 
-def _walk(folder: str, prefix: str, depth: int, times: dict[str, int]) -> Iterator[str]:
-    """Names of files; `times` receives each folder's time of change, read before its entries."""
-    times[folder] = _changed(folder)
+def _walk(folder: str, prefix: str, depth: int, scan: _Scan) -> Iterator[str]:
+    """Names of files; `scan` receives each folder's time of change, read before its entries, and
+    how many links there are."""
+    scan.times[folder] = _changed(folder)
     try:
         entries = os.scandir(folder)
     except OSError:  # closed to this account
@@ -123,9 +140,18 @@ def _walk(folder: str, prefix: str, depth: int, times: dict[str, int]) -> Iterat
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if depth:
-                    yield from _walk(entry.path, f"{prefix}{name}/", depth - 1, times)
+                    yield from _walk(entry.path, f"{prefix}{name}/", depth - 1, scan)
             elif entry.is_file(follow_symlinks=False):
                 yield prefix + name
+            else:
+                scan.skipped += 1
+
+
+def skipped_note(source: Source) -> tuple[str, ...]:
+    """What to say of links and special files that a source has."""
+    count = source.skipped
+    words = "link or special file was" if count == 1 else "links or special files were"
+    return (f"{count:,} {words} skipped: links are not followed.",) if count else ()
 
 
 def is_litter(name: str) -> bool:
@@ -145,7 +171,8 @@ class Zipped:
         limits, more = current_limits(), PICTURES_AN_ARCHIVE
         limits = replace(limits, members=limits.members * more,
                          unpacked_bytes=limits.unpacked_bytes * more)
-        self.title, self._archive = path.name, Archive(path, path.name, limits)
+        self.title, self.skipped = path.name, 0  # an archive with links is refused
+        self._archive = Archive(path, path.name, limits)
 
     def names(self) -> list[str]:
         return sorted(filter(is_kept, self._archive.names))

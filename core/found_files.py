@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.unknown_files import describe_unknown
 SAMPLES = Path(__file__).parent.parent / "sample_models"
 DEEPEST = 5  # folders below a given one
 MOST_FOLDERS = 20_000  # looked at in one listing
+MOST_ENTRIES = 500  # of a folder that is none of these kinds
 # Listed by name even where no format knows the bytes, so that a person learns why it does not open.
 MODEL_ENDINGS = {
     ".pt",
@@ -133,9 +135,9 @@ def _is_model(path: Path, size: int, changed: int) -> bool:
 def _data_sets(root: Path) -> list[Path]:
     """Data sets at the root or below it; what lies inside a data set is not listed."""
     every = discover("core.dataset_formats", "FORMAT").values()
-    if root.is_file() or any(form.matches(root) for form in every):
-        return [root]
     listed = [form for form in every if form.listed]  # a loose picture is none
+    if root.is_file() or any(form.matches(root) for form in listed):
+        return [root]
     found: list[Path] = []
     for place, names in _walk(root):
         if any(parent in found for parent in (place, *place.parents)):
@@ -185,9 +187,12 @@ def kind_of(path: Path) -> str | None:
         return None
     if path.is_file() and _is_model(path, *stamp(path)):
         return "models"
-    if format_of(path, "core.dataset_formats") is not None:
+    data = format_of(path, "core.dataset_formats")
+    if data and (data.listed or path.is_file()):
         return "data"
-    return "logs" if _log_folders(path) else None
+    if _log_folders(path):  # beside what logs there are, some arrays make no data set
+        return "logs"
+    return "data" if data else None
 
 
 def not_known(path: Path, kind: str) -> str:
@@ -195,9 +200,32 @@ def not_known(path: Path, kind: str) -> str:
     if not path.exists():
         return f"{path.name} does not exist. Choose another {kind}."
     if path.is_dir():
-        return (
-            f"{path.name} is a folder that is no {kind}. A data set is a folder with one "
-            "sub-folder per class; a model is one file."
-        )
+        return f"{path.name} is a folder that is no {kind}. {_what_lies_in(path)}"
     with path.open("rb") as file:
         return describe_unknown(file.read(4096), path.name)
+
+
+def _what_lies_in(folder: Path) -> str:
+    """What of a folder can be opened instead, or why nothing can."""
+    try:
+        entries = sorted(islice(folder.iterdir(), MOST_ENTRIES))
+    except OSError as error:
+        return f"It could not be read ({error.strerror}). Check that this account may read it."
+    links = [entry.name for entry in entries if entry.is_symlink()]
+    if links and len(links) == len(entries):
+        return (
+            f"It holds only symbolic links ({_few(links)}), which are not followed. Choose the "
+            "folder that they lead to, or copy the files."
+        )
+    sets = [entry.name for entry in entries if format_of(entry, "core.dataset_formats")]
+    if sets:
+        return f"It holds several, {_few(sets)}: choose one of them."
+    names = [entry.name for entry in entries]
+    return (
+        f"It holds {_few(names) if names else 'nothing'}. A data set is a folder with one "
+        "sub-folder per class, arrays, or a table of pictures; a model is one file."
+    )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from core.array_roles import split_of
 from core.image_files import is_picture
 
 ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|~")  # an address, a drive, a share, a home
@@ -14,10 +15,12 @@ MISSING = "is missing: no such picture beside the table or below it"
 class Finder:
     """Finds pictures by what is said of them: a path, the end of one, or a name without ending.
 
-    A rooted path is only looked for by its end, below the folder of the list that names it.
+    A rooted path is only looked for by its end, below the folder of the list that names it. Of
+    several that fit, the one in a folder of the list's split is meant.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], split: str = "") -> None:
+        self._split = split
         self._rows = {name: row for row, name in enumerate(names)}
         self._named: dict[str, list[str]] = {}
         for name in names:
@@ -35,6 +38,9 @@ class Finder:
             return self._rows[path]
         fitting = [name for name in self._named.get(path.rpartition("/")[2], ())
                    if _end_alike(name, path)]
+        if len(fitting) > 1 and self._split:
+            fitting = [name for name in fitting if split_of(name.rpartition("/")[0]) == self._split
+                       ] or fitting
         if len(fitting) == 1:
             return self._rows[fitting[0]]
         if fitting:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from core.class_labels import text_of
 from core.image_files import is_picture
+from core.table_ids import IsStem, id_column
 
 FEWEST_PIXELS = 16
 PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "img",
@@ -44,8 +45,12 @@ def is_number(text: str) -> bool:
     return NUMBER.fullmatch(text.strip()) is not None
 
 
-def columns_of(sample: Mapping[str, Sequence[str]]) -> Columns | None:
-    """The roles of columns by their names and their first cells; None without pictures."""
+def columns_of(sample: Mapping[str, Sequence[str]],
+               is_stem: IsStem | None = None) -> Columns | None:
+    """The roles of columns by their names and their first cells; None without pictures.
+
+    is_stem: whether there is a picture of that name, its ending not counted.
+    """
     plain = {re.sub(r"[ -]", "_", name.strip().lower()): name for name in sample}
     pixels = _pixels(sample)
     if pixels:
@@ -58,6 +63,8 @@ def columns_of(sample: Mapping[str, Sequence[str]]) -> Columns | None:
         if cells and all(_is_pixel_text(cell) for cell in cells):
             return Columns(pixel_text=name, label=_first(plain, LABELS, {name}))
     path = _path(plain, sample)
+    if path is None and is_stem is not None:
+        path = id_column(sample, is_stem)
     return None if path is None else _labelled(path, plain, sample)
 
 

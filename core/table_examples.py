@@ -17,6 +17,7 @@ from core.image_arrays import array_images
 from core.image_files import is_picture, picture_files
 from core.picture_paths import OUTSIDE, Finder
 from core.table_columns import Columns
+from core.table_ids import stems_of
 from core.text_of_files import shown
 from core.text_tables import HEAD, form_of, read_text_table
 
@@ -25,7 +26,7 @@ MOST_METADATA = 200  # columns
 
 def read_text(source: Source, name: str) -> DataSet:
     """The data set that a CSV or TSV describes. Raises UserError."""
-    form = form_of(source.start(name, HEAD))
+    form = form_of(source.start(name, HEAD), stems_of(source, name.rpartition("/")[0]))
     if form is None:
         raise UserError(f"{name} is no table of pictures: no column names pictures or holds "
                         "pixels. Name the columns, as in: path,label")
@@ -58,7 +59,8 @@ def of_paths(source: Source, name: str, said: Sequence[str], labels: ClassLabels
     folder = name.rpartition("/")[0]
     below = f"{folder}/" if folder else ""
     files = [path for path in source.names() if path.startswith(below) and is_picture(path)]
-    finder = Finder([path.removeprefix(below) for path in files])
+    finder = Finder([path.removeprefix(below) for path in files],
+                    split_of(PurePosixPath(name).name))
     found = [finder.find(path) for path in said]
     missing = [(path, row) for path, row in zip(said, found, strict=True) if isinstance(row, str)]
     rows = np.array([i for i, row in enumerate(found) if not isinstance(row, str)], dtype=np.int64)

@@ -1,6 +1,8 @@
 """The files of a tar, read in place; nothing of it is written under a name of its own."""
 
+import bz2
 import gzip
+import lzma
 import os
 import tarfile
 import tempfile
@@ -16,13 +18,16 @@ from core.file_sources import PICTURES_AN_ARCHIVE, is_kept
 from core.limits import MB, current_limits
 from core.text_of_files import shown
 
+PACKED = GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 MOST_FILES = 5_000_000
+MOST_MEMORY = 256 * MB  # to unpack xz, whose header says how much; `xz -9` needs 65 MB
+DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
 class Tarred:
-    """The regular files of a tar, plain or as gzip; `skipped` counts links and the like.
+    """The regular files of a tar, plain or packed by one of PACKED.
 
-    A compressed one is unpacked, as a whole, into a nameless file of the cache folder.
+    A packed one is unpacked, as a whole, into a nameless file of the cache folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +93,7 @@ def _plain_tar(path: Path) -> BinaryIO:
     """The tar itself, or what a packed one expands to; gone when nobody reads it any more."""
     try:
         tar = path.open("rb")
-        if tar.read(2) == b"\x1f\x8b":
+        if tar.read(6).startswith(PACKED):
             tar.close()
             tar = tempfile.TemporaryFile(dir=store.scratch())  # noqa: SIM115 - it outlives this call
             for part in _unpacked(path):
@@ -101,18 +106,41 @@ def _plain_tar(path: Path) -> BinaryIO:
 
 
 def _unpacked(path: Path) -> Iterator[bytes]:
-    """The contents of a gzip file in parts, under the limits of archives."""
+    """The contents of a packed file in parts, under the limits of archives."""
     limits, packed, size = current_limits(), path.stat().st_size, 0
     most = min(limits.unpacked_bytes * PICTURES_AN_ARCHIVE,
                max(limits.ratio_floor, limits.ratio * packed))
     try:
-        with gzip.open(path) as file:
-            while part := file.read(MB):
-                size += len(part)
-                if size > most:
-                    raise UserError(f"{path.name} is compressed like a bomb: {packed:,} bytes "
-                                    f"would expand beyond the limit of {most:,}.")
-                yield part
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path.name}: the gzip file is damaged or cut off ({error}). "
+        for part in _parts(path):
+            size += len(part)
+            if size > most:
+                raise UserError(f"{path.name} is compressed like a bomb: {packed:,} bytes would "
+                                f"expand beyond the limit of {most:,}.")
+            yield part
+    except DAMAGE as error:
+        raise UserError(f"{path.name}: the packed file is damaged or cut off ({error}). "
                         "Copy or download it again.") from error
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        start = file.read(6)
+        file.seek(0)
+        if start.startswith(XZ):
+            yield from _of_xz(file)
+            return
+        with (gzip if start.startswith(GZIP) else bz2).open(file) as stream:
+            yield from iter(lambda: stream.read(MB), b"")
+
+
+def _of_xz(file: BinaryIO) -> Iterator[bytes]:
+    """What lzma.open gives, which would take as much memory as the file says."""
+    given = file.read(MB)
+    while given:  # one stream after another
+        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, MOST_MEMORY)
+        while not stream.eof:
+            yield stream.decompress(given, MB)
+            given = file.read(MB) if stream.needs_input else b""
+            if stream.needs_input and not given:
+                raise EOFError("it ends before its end mark")
+        given = stream.unused_data.lstrip(b"\0") or file.read(MB).lstrip(b"\0")

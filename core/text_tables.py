@@ -13,6 +13,7 @@ from pyarrow import csv as arrow_csv
 from core.errors import UserError
 from core.image_files import is_picture
 from core.table_columns import Columns, columns_of, is_number
+from core.table_ids import IsStem
 from core.text_of_files import shown
 
 HEAD = 1 << 18  # bytes looked at
@@ -34,8 +35,11 @@ class TextTable:
     encoding: str
 
 
-def form_of(start: bytes) -> TextTable | None:
-    """The form of a table of pictures by its first bytes; None where it is something else."""
+def form_of(start: bytes, is_stem: IsStem | None = None) -> TextTable | None:
+    """The form of a table of pictures by its first bytes; None where it is something else.
+
+    is_stem: whether there is a picture of that name, its ending not counted.
+    """
     encoding = _encoding(start)
     if encoding is None:
         return None
@@ -50,10 +54,11 @@ def form_of(start: bytes) -> TextTable | None:
         rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
     except csv.Error:
         return None
-    return _form(rows, delimiter, encoding)
+    return _form(rows, delimiter, encoding, is_stem)
 
 
-def _form(rows: list[list[str]], delimiter: str, encoding: str) -> TextTable | None:
+def _form(rows: list[list[str]], delimiter: str, encoding: str,
+          is_stem: IsStem | None) -> TextTable | None:
     first = [cell.strip() for cell in rows[0]]
     has_header = _is_header(first)
     names = _distinct(first) if has_header else [f"column {i + 1}" for i in range(len(first))]
@@ -61,7 +66,7 @@ def _form(rows: list[list[str]], delimiter: str, encoding: str) -> TextTable | N
     if not body or len(names) > MOST_COLUMNS:
         return None
     sample = {name: [row[i].strip() for row in body] for i, name in enumerate(names)}
-    found = columns_of(sample)
+    found = columns_of(sample, is_stem)
     if found and found.pixels and not has_header:
         found = _label_of_unnamed(found, sample)
     return TextTable(delimiter, tuple(names), has_header, found, encoding) if found else None

@@ -1,7 +1,7 @@
 """Data sets: one file a format; images are decoded when they are asked for, never before."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +35,24 @@ class DataSet:
         return len(self.metadata)
 
 
+def beside_others(data: DataSet, shown: str, others: Sequence[str]) -> DataSet:
+    """A data set with a note on the files beside it that hold further examples."""
+    if not others:
+        return data
+    more = f" and {len(others) - 4:,} more" if len(others) > 4 else ""
+    note = f"{shown} is what is shown; not shown: {', '.join(others[:4])}{more}."
+    return replace(data, notes=(note, *data.notes))
+
+
 @dataclass(frozen=True)
 class Format:
     """One kind of data set.
 
     matches: from names and first bytes. load: path -> DataSet; decodes no image. Raises UserError.
     content_id: path -> a digest that changes when what `load` gives would change.
-    inside: the same from the files of an archive, None where it holds no such data; None for kinds
-    that are not looked for in archives. listed: whether it is found under a folder by itself; one
-    picture, say, is opened only when it is named.
+    inside: the same from the files of a folder or archive, None where it holds no such data; None
+    for kinds that are not looked for there. listed: whether it is found under a folder by itself;
+    one picture, say, is opened only when it is named.
     """
 
     title: str

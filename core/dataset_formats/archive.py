@@ -1,19 +1,18 @@
 """A .zip or .tar of any other kind of data set, read in place."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from core import content_ids
 from core.archives import member_names
-from core.array_roles import split_of
 from core.dataset_formats import DataSet, Format
+from core.dataset_formats.found_inside import data_inside
 from core.errors import UserError
 from core.file_sources import Source, Zipped
-from core.plugins import discover
-from core.tar_files import Tarred
+from core.tar_files import PACKED, Tarred
 from core.unknown_files import describe_unknown
 
-ZIP, TARS = ".zip", (".tar", ".tar.gz", ".tgz")
+ZIP = ".zip"
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OF_MODELS = {"data.pkl", "archive_format", "model.weights.h5", "model.json", "constants.pkl"}
 NESTED = (".zip", ".tar", ".gz", ".7z", ".rar", ".tgz", ".bz2", ".xz")
 OLD_TORCH = b"sys_info\0"  # the first member of torch's tar of 2017
@@ -39,9 +38,8 @@ def load(path: Path) -> DataSet:
     if not source.names():
         raise UserError(f"{path.name} is empty: it has no files, so no images. "
                         "Pack the data again.")
-    for form in discover("core.dataset_formats", "FORMAT").values():
-        if form.inside and (found := form.inside(source)):
-            return _titled(found, path, source, form.title)
+    if found := data_inside(source):
+        return found
     names = source.names()
     if any(name.lower().endswith(NESTED) for name in names):
         raise UserError(f"{path.name} holds no images, only other archives inside; nested ones are "
@@ -56,21 +54,12 @@ def _source(path: Path) -> Source:
         start = file.read(4096)
     if start.startswith(b"PK"):
         return Zipped(path)
-    if start.startswith(b"\x1f\x8b") or start[257:262] == b"ustar":
+    if start.startswith(PACKED) or start[257:262] == b"ustar":
         return Tarred(path)
     if path.name.lower().endswith(ZIP) and start[:1] not in (b"7", b"R") and start:
         raise UserError(f"{path.name} is not a zip, or it is damaged: its first bytes are not "
                         "those of one. Copy or download it again.")
     raise UserError(describe_unknown(start, path.name))
-
-
-def _titled(found: DataSet, path: Path, source: Source, inside: str) -> DataSet:
-    notes = [f"Read inside {path.name}: {inside.lower()}."]
-    if isinstance(source, Tarred) and source.skipped:
-        notes.append(f"{source.skipped:,} links or special files in the tar were skipped.")
-    title = f"{path.name}, {found.split}" if found.split else path.name
-    return replace(found, title=title, split=found.split or split_of(path.name),
-                   notes=(*notes, *found.notes))
 
 
 FORMAT = Format("Archive", matches, load, content_ids.of_files)

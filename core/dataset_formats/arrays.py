@@ -12,7 +12,7 @@ from core.archives import Archive, member_names
 from core.array_files import MAGIC, array_in, header_of
 from core.array_roles import Roles, roles, split_of
 from core.class_labels import ClassLabels, class_labels, label_notes
-from core.dataset_formats import DataSet, Format
+from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
 from core.file_sources import Folder, Source
 from core.image_arrays import SMALLEST_TABLE, array_images
@@ -53,13 +53,14 @@ def load(path: Path) -> DataSet:
 
 
 def inside(source: Source) -> DataSet | None:
-    """Of an archive, the file of arrays that is named for test, else the first."""
+    """The file of arrays that is named for test, else the first, such with labels before others."""
     names = source.names()
     found = [name for name in names if name.endswith(".npz")]
     found = found or [name for name in names if name.endswith(".npy")
                       and _can_be_images(source.start(name, 16_384))]
-    found.sort(key=lambda name: split_of(PurePosixPath(name).name) != "test")
-    return read(source, found[0]) if found else None
+    found.sort(key=lambda name: (split_of(PurePosixPath(name).name) != "test",
+                                 name.endswith(".npy") and _labels_beside(source, name) is None))
+    return beside_others(read(source, found[0]), found[0], found[1:]) if found else None
 
 
 def read(source: Source, name: str) -> DataSet:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core import cifar, content_ids
-from core.dataset_formats import DataSet, Format
+from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
 from core.file_sources import Folder, Source
 from core.limits import MB, current_limits, limited_to
@@ -39,11 +39,12 @@ def load(path: Path) -> DataSet:
 
 
 def inside(source: Source) -> DataSet | None:
-    """An archive's test batch, else its training batches."""
+    """The test batch, else the training batches."""
     names = [name for name in source.names() if NAME.fullmatch(name.rpartition("/")[2])
              and source.start(name, 1) == b"\x80"]
     names.sort(key=lambda name: "test" not in name.rpartition("/")[2])
-    return read(source, names[0]) if names else None
+    return beside_others(read(source, names[0]), names[0], cifar.other_splits(names)) if (
+        names) else None
 
 
 def read(source: Source, name: str) -> DataSet:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from core import content_ids
 from core.class_labels import class_labels
-from core.dataset_formats import DataSet, Format
+from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
 from core.file_sources import Folder, Source
 from core.image_files import is_picture
@@ -46,11 +46,11 @@ def load(path: Path) -> DataSet:
 
 
 def inside(source: Source) -> DataSet | None:
-    """An archive's list of pictures, one of a test or validation split before others."""
+    """The list of pictures, one of a test or validation split before others."""
     names = [name for name in source.names() if name[name.rfind("."):].lower() in ENDINGS]
     names.sort(key=lambda name: re.search("test|val", name.lower()) is None)
-    found = next((name for name in names if is_list(source.start(name, HEAD))), None)
-    return read(source, found) if found else None
+    found = [name for name in names if is_list(source.start(name, HEAD))]
+    return beside_others(read(source, found[0]), found[0], found[1:]) if found else None
 
 
 def read(source: Source, name: str) -> DataSet:

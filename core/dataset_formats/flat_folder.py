@@ -1,5 +1,6 @@
 """A folder of pictures without classes, or with a table or list in it that says them."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from core.array_roles import SPLITS, split_of
 from core.class_labels import label_notes
 from core.dataset_formats import DataSet, Format, file_list, image_folder, text_table
 from core.errors import UserError
-from core.file_sources import Folder, Source, is_litter
+from core.file_sources import Folder, Source, is_litter, skipped_note
 from core.image_files import is_picture, picture_files
 
 ENTRIES = 512  # looked at
@@ -29,7 +30,8 @@ def matches(path: Path) -> bool:
 def load(path: Path) -> DataSet:
     """The pictures, with the labels of a table in the folder where it has one. Raises UserError."""
     source = Folder(path)
-    return _described(source) or _plain(source)
+    found = described(source) or _plain(source)
+    return replace(found, notes=(*skipped_note(source), *found.notes))
 
 
 def inside(source: Source) -> DataSet | None:
@@ -39,30 +41,37 @@ def inside(source: Source) -> DataSet | None:
     if not folders or not all(leaf == "" or leaf.lower() in image_folder.NO_CLASS or split_of(leaf)
                               for leaf in leaves):
         return None
-    if found := _described(source):
+    if found := described(source):
         return found
     chosen = min(sorted(folders), key=lambda folder: SPLITS.index(split_of(folder)))
     others = ", ".join(sorted(folders - {chosen}))
     found = _plain(source, f"{chosen}/" if chosen else "")
-    said = (f"The archive also holds {others}; {chosen} is shown.",) if others else ()
+    said = (f"{chosen} is shown; not shown: {others}.",) if others else ()
     return replace(found, split=split_of(chosen), notes=(*said, *found.notes))
 
 
-def _described(source: Source) -> DataSet | None:
-    """By the first table or list in the folder that names most of its pictures."""
+def described(source: Source) -> DataSet | None:
+    """By the first table or list that names most of the pictures in the folders of its own."""
     names = source.names()
     if not any(map(_is_table, names)):
         return None
-    count = sum(map(is_picture, names))
+    pictures = Counter(map(_top, filter(is_picture, names)))
     for form in (text_table, file_list):
         try:
             found = form.inside(source)
         except UserError:  # of something else
             continue
-        if found and 2 * len(found) >= count:
+        if found is None or "path" not in found.metadata:
+            continue
+        tops = set(map(_top, found.metadata["path"]))
+        if 2 * len(found) >= sum(pictures[top] for top in tops) > 0:
             return replace(found, title=source.title,
                            notes=(f"Labels and columns from {found.title}.", *found.notes))
     return None
+
+
+def _top(name: str) -> str:
+    return name.partition("/")[0] if "/" in name else ""
 
 
 def _plain(source: Source, below: str = "") -> DataSet:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from core import content_ids
 from core.class_labels import class_labels, label_notes
-from core.dataset_formats import DataSet, Format
+from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
 from core.file_sources import Folder, Source
 from core.image_arrays import array_images
@@ -78,11 +78,11 @@ def load(path: Path) -> DataSet:
 
 
 def inside(source: Source) -> DataSet | None:
-    """The test images of an archive, else the first; None where it has none."""
+    """The test images among the files, else the first; None where there are none."""
     names = [name for name in source.names() if IMAGES_NAME.search(name)]
     found = _images_files(source, names)
     found.sort(key=lambda name: split_of(name) != "test")
-    return read(source, found[0]) if found else None
+    return beside_others(read(source, found[0]), found[0], found[1:]) if found else None
 
 
 def read(source: Source, name: str) -> DataSet:

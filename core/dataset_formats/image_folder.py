@@ -1,7 +1,7 @@
 """A folder with one sub-folder per class; the sub-folder's name is the class."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -10,9 +10,9 @@ import numpy as np
 from core import content_ids
 from core.array_roles import SPLITS, split_of
 from core.class_labels import in_order, label_notes
-from core.dataset_formats import DataSet, Format
+from core.dataset_formats import DataSet, Format, file_list, text_table
 from core.errors import UserError
-from core.file_sources import Folder, Source, is_litter
+from core.file_sources import Folder, Source, is_litter, skipped_note
 from core.image_files import is_picture, picture_files
 
 ENTRIES, CLASSES = 512, 16  # looked at to tell whether a folder is of this kind
@@ -24,43 +24,56 @@ def matches(path: Path) -> bool:
     """A folder of which most sub-folders hold pictures; looks at a few names, opens no file."""
     if not path.is_dir():
         return False
-    folders = [Path(entry.path) for entry in entries(path) if _is_folder(entry)]
+    found = entries(path)
+    folders = [Path(entry.path) for entry in found if is_folder(entry)]
     if not folders or all(split_of(folder.name) for folder in folders) or (
-            len(folders) == 1 and folders[0].name.lower() in NO_CLASS):
+            len(folders) == 1 and (folders[0].name.lower() in NO_CLASS or _tables(found))):
         return False
     some = folders[:: max(1, len(folders) // CLASSES)][:CLASSES]
     holding = sum(holds_pictures(folder) for folder in some)
     return 2 * holding >= len(some) or (len(some) > 1 and all(map(_holds_one_such, some)))
 
 
+def _tables(found: Sequence[os.DirEntry]) -> bool:
+    """Whether a table or list of pictures is there, which says more than the only folder's name."""
+    files = [Path(entry.path) for entry in found if entry.is_file(follow_symlinks=False)]
+    return any(form.matches(file) for file in files for form in (text_table, file_list))
+
+
 def entries(path: Path) -> list[os.DirEntry]:
     """The first entries of a folder, by name; none where it is closed to this account."""
+    return sorted(_some(path), key=lambda entry: entry.name)
+
+
+def _some(path: Path) -> Iterator[os.DirEntry]:
     try:
         with os.scandir(path) as found:
-            return sorted(islice(found, ENTRIES), key=lambda entry: entry.name)
+            yield from islice(found, ENTRIES)
     except OSError:
-        return []
+        return
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def is_folder(entry: os.DirEntry) -> bool:
+    """Whether an entry is a folder by itself, no link, that a person made."""
     return entry.is_dir(follow_symlinks=False) and not is_litter(entry.name)
 
 
 def holds_pictures(folder: Path) -> bool:
     """Whether pictures lie in the folder itself; looks at its first entries."""
     return any(is_picture(entry.name) and entry.is_file(follow_symlinks=False)
-               and not is_litter(entry.name) for entry in entries(folder))
+               and not is_litter(entry.name) for entry in _some(folder))
 
 
 def _holds_one_such(folder: Path) -> bool:
     """As in Tiny ImageNet: n01443537/images/…; the outer folder is the class."""
-    below = [entry for entry in entries(folder) if _is_folder(entry)]
+    below = [entry for entry in entries(folder) if is_folder(entry)]
     return len(below) == 1 and not split_of(below[0].name) and holds_pictures(Path(below[0].path))
 
 
 def load(path: Path) -> DataSet:
     """Pictures by class in the order of the classes' names; none is decoded yet."""
-    return _of_classes(Folder(path), _pictures(Folder(path)), "", ())
+    source = Folder(path)
+    return _of_classes(source, _pictures(source), "", skipped_note(source))
 
 
 def inside(source: Source) -> DataSet | None:
@@ -78,20 +91,20 @@ def _pictures(source: Source) -> list[str]:
 
 
 def _chosen_split(names: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
-    """(split, the folder of it with '/', what to say) among train, val and test of an archive."""
-    prefix = ""
-    while names:
+    """(split, the folder of the classes with '/', what to say): of train, val and test one, and of
+    folders that are the only one what lies inside."""
+    split, prefix, said = "", "", ()
+    while True:
+        names = [name for name in names if name.startswith(prefix)]
         tops = {name[len(prefix):].split("/")[0] for name in names if "/" in name[len(prefix):]}
+        chosen = min(sorted(tops), key=lambda top: SPLITS.index(split_of(top)), default="")
         if tops and all(map(split_of, tops)):
-            chosen = min(sorted(tops), key=lambda top: SPLITS.index(split_of(top)))
-            others = ", ".join(sorted(tops - {chosen}))
-            said = f"The archive also holds {others}; {chosen} is shown." if others else ""
-            return split_of(chosen), f"{prefix}{chosen}/", (said,) if said else ()
-        deeper = all(name[len(prefix):].count("/") > 1 for name in names)
-        if len(tops) != 1 or not deeper:
-            break
-        prefix += f"{tops.pop()}/"
-    return "", prefix, ()
+            if others := ", ".join(sorted(tops - {chosen})):
+                said = (*said, f"{chosen} is shown; not shown: {others}.")
+            split = split_of(chosen)
+        elif len(tops) != 1 or any(name[len(prefix):].count("/") < 2 for name in names):
+            return split, prefix, said
+        prefix += f"{chosen}/"
 
 
 def _of_classes(source: Source, files: list[str], prefix: str, notes: tuple[str, ...],

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from core import content_ids
-from core.dataset_formats import DataSet, Format
+from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
 from core.file_sources import Folder, Source
 from core.images import LARGEST_FILE, decode, oddities, opened
@@ -80,10 +80,13 @@ def _content_id(path: Path) -> str:
 
 
 def inside(source: Source) -> DataSet | None:
-    """An archive's first Parquet file, a test split before others."""
+    """The first Parquet file, a test split before others."""
     names = [name for name in source.names() if name.lower().endswith(".parquet")]
     names.sort(key=lambda name: "test" not in name.lower())
-    return read(source, _shards(names[0], names)) if names else None
+    if not names:
+        return None
+    shown = _shards(names[0], names)
+    return beside_others(read(source, shown), names[0], [n for n in names if n not in shown])
 
 
 def read(source: Source, names: Sequence[str]) -> DataSet:

@@ -3,21 +3,25 @@
 from pathlib import Path
 
 from core import content_ids
-from core.dataset_formats import DataSet, Format
+from core.array_roles import SPLITS, split_of
+from core.dataset_formats import DataSet, Format, beside_others
 from core.file_sources import Folder, Source
 from core.image_files import is_picture
 from core.table_examples import read_text
-from core.text_tables import HEAD, form_of
+from core.table_ids import stems_near, stems_of
+from core.text_tables import HEAD, TextTable, form_of
 
 ENDINGS = {".csv", ".tsv", ".tab"}
 
 
 def matches(path: Path) -> bool:
     """A text table by its ending, whose first lines name pictures or hold pixels."""
-    if path.suffix.lower() not in ENDINGS or not path.is_file():
-        return False
+    return path.suffix.lower() in ENDINGS and path.is_file() and _form(path) is not None
+
+
+def _form(path: Path) -> TextTable | None:
     with path.open("rb") as file:
-        return form_of(file.read(HEAD)) is not None
+        return form_of(file.read(HEAD), stems_near(path.parent))
 
 
 def load(path: Path) -> DataSet:
@@ -26,19 +30,20 @@ def load(path: Path) -> DataSet:
 
 
 def inside(source: Source) -> DataSet | None:
-    """An archive's first table of pictures."""
-    for name in source.names():
-        ending = name[name.rfind("."):].lower()
-        if ending in ENDINGS and form_of(source.start(name, HEAD)):
-            return read_text(source, name)
-    return None
+    """The table with labels that is named for test, else the first; no answers to be handed in."""
+    tables = [name for name in source.names() if name[name.rfind("."):].lower() in ENDINGS]
+    forms = {name: form_of(source.start(name, HEAD), stems_of(source, name.rpartition("/")[0]))
+             for name in tables}
+    known = {name: form.columns for name, form in forms.items() if form}
+    found = sorted(known, key=lambda name: (
+        "submission" in name.lower(), not (known[name].label or known[name].one_hot),
+        SPLITS.index(split_of(name.rpartition("/")[2]))))
+    return beside_others(read_text(source, found[0]), found[0], found[1:]) if found else None
 
 
 def content_id(path: Path) -> str:
     """Follows the table and, where it names pictures, those below its folder."""
-    with path.open("rb") as file:
-        form = form_of(file.read(HEAD))
-    table = content_ids.of_files(path)
+    form, table = _form(path), content_ids.of_files(path)
     if form is None or not form.columns.path:
         return table
     folder = Folder(path.parent)
