@@ -12,6 +12,7 @@ from core.ui.overview import bullets, loss_spark, model_line, nothing_chosen
 from core.ui.proposals import architecture_choice
 from core.ui.selection import select
 from core.ui.setup import preprocessing_preview, setup_offer
+from core.ui.states import sampled_note
 from core.ui.text import count, md_escape, percent, plural
 
 SHOWN = 8  # hardest examples on this page
@@ -21,6 +22,7 @@ chosen = page()
 
 def answer() -> None:
     """One sentence of figures."""
+    sampled_note(chosen)
     figures, classes = (
         summary(chosen.model_id, chosen.dataset_id),
         by_class(chosen.model_id, chosen.dataset_id),

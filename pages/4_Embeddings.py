@@ -10,6 +10,7 @@ from core.ui.charts import linked_scatter
 from core.ui.embeddings import colour_choice, layer_choice, map_table, trust_line
 from core.ui.frame import page
 from core.ui.images import image_pool
+from core.ui.setup import classes_note
 from core.ui.states import needs_data, title
 from core.ui.text import md_escape, percent
 
@@ -33,6 +34,7 @@ def maps() -> None:
     )
     with third:
         colour = colour_choice(chosen.model_id, chosen.dataset_id)
+    classes_note(chosen.model_id, chosen.dataset_id)
     pixels = pixel_map(chosen.dataset_id)
     hidden = layer_map(chosen.model_id, chosen.dataset_id, layer, pooling)
     if pixels.neighbour_accuracy is not None and hidden.neighbour_accuracy is not None:

@@ -9,6 +9,7 @@ from core.ui.boundary import boundary
 from core.ui.charts import score_scatter
 from core.ui.frame import page
 from core.ui.images import image_pool, with_images
+from core.ui.setup import classes_note
 from core.ui.states import needs_data, title
 from core.ui.text import count, headings, percent
 
@@ -18,6 +19,8 @@ needs_data(chosen, "the examples that the network gets most wrong, with their pi
 
 
 def answer() -> None:
+    """How many answers are wrong, and whether they can be compared at all."""
+    classes_note(chosen.model_id, chosen.dataset_id)
     figures = summary(chosen.model_id, chosen.dataset_id)
     wrong = figures.scored - figures.right
     st.markdown(

@@ -15,6 +15,7 @@ from core.ui.saliency import (
     target_choice,
     trust_line,
 )
+from core.ui.setup import classes_note
 from core.ui.states import needs_data, title
 
 chosen = page()
@@ -24,6 +25,7 @@ needs_data(chosen, "which pixels of an example moved the score of a class")
 
 def maps() -> None:
     """One example: its picture, then one map a method, side by side."""
+    classes_note(chosen.model_id, chosen.dataset_id)
     table = outcomes(chosen.model_id, chosen.dataset_id)
     example = current_example(chosen, table)
     names = truth(chosen.model_id, chosen.dataset_id).class_names

@@ -222,7 +222,7 @@ def test_data_of_one_class_and_few_pictures(tmp_path, monkeypatch):
 
 
 def test_a_sample_is_said_on_each_page():
-    for page in PAGES[3:]:
+    for page in (PAGES[0], *PAGES[3:]):
         app = opened(page, **SHAPES, sample="500")
         assert "500 of 2,000" in words(app), page
 
@@ -255,3 +255,11 @@ def test_an_unforeseen_error_is_a_number_and_the_rest_stays(monkeypatch):
     assert not app.exception
     assert not [w for w in faults(app) if "Traceback" in w or "NoneType" in w]
     assert "of 2,000 right" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES[3:])
+def test_classes_that_do_not_meet_are_said_where_answers_meet_labels(page):
+    app = opened(page, model="shapes-cnn.safetensors", data="digits-all.json", sample="500")
+    assert not faults(app)
+    assert any("class" in warning.value for warning in app.warning)
+    assert "A sample of 500" in words(app)

@@ -10,7 +10,7 @@ from PIL import Image
 from core.card import InputSpec
 from core.errors import UserError
 from core.inference import input_spec
-from core.labels import class_mismatch
+from core.labels import Mismatch, class_mismatch
 from core.library import open_dataset
 from core.model_facts import model_facts
 from core.outcomes import truth
@@ -117,13 +117,27 @@ def _side_by_side(*pictures: np.ndarray) -> np.ndarray:
     return np.concatenate(parts[1:], axis=1)
 
 
-def _classes_differ(model_id: str, dataset_id: str, may_ask: bool) -> None:
+def classes_note(model_id: str, dataset_id: str) -> None:
+    """Where answers are compared with labels: that the classes of model and data do not meet."""
+    mismatch, note = _mismatch(model_id, dataset_id)
+    if mismatch:
+        st.warning(md_escape(f"{mismatch.reason} {note}", 800), icon=":material/rule:")
+        st.page_link("pages/1_Overview.py", label="How they can meet: see the Overview",
+                     icon=":material/arrow_forward:")
+
+
+def _mismatch(model_id: str, dataset_id: str) -> tuple[Mismatch | None, str]:
+    """What differs between the classes, and how labels meet them meanwhile."""
     data, known = open_dataset(dataset_id), truth(model_id, dataset_id)
     stated = model_facts(model_id).card.class_names
-    mismatch = class_mismatch(len(known.class_names), stated, data.class_names)
+    return class_mismatch(len(known.class_names), stated, data.class_names), known.note
+
+
+def _classes_differ(model_id: str, dataset_id: str, may_ask: bool) -> None:
+    mismatch, note = _mismatch(model_id, dataset_id)
     if mismatch is None:
         return
-    st.warning(md_escape(f"{mismatch.reason} {known.note}", 800), icon=":material/rule:")
+    st.warning(md_escape(f"{mismatch.reason} {note}", 800), icon=":material/rule:")
     with st.container(horizontal=True, key="class-proposals"):
         for proposal in mismatch.proposals:
             if st.button(proposal.title, key=f"classes-{proposal.title}"):

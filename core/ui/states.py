@@ -23,11 +23,14 @@ def needs_data(chosen: Chosen, shows: str) -> None:
         st.write(f"This page shows {shows}. Choose {' and '.join(missing)} in the sidebar.")
         sample_button()
         st.stop()
-    sampled = [
-        note for note in open_dataset(chosen.dataset_id).notes if note.startswith("A sample of")
-    ]
-    for note in sampled:
-        st.caption(md_escape(note))
+    sampled_note(chosen)
+
+
+def sampled_note(chosen: Chosen) -> None:
+    """That only a sample of the data is used, where it is."""
+    for note in open_dataset(chosen.dataset_id).notes if chosen.dataset_id else ():
+        if note.startswith("A sample of"):
+            st.caption(md_escape(note))
 
 
 def sample_button() -> None:
