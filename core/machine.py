@@ -38,4 +38,6 @@ def _title() -> str:
 
     if device().type == "cuda":
         return torch.cuda.get_device_name()
-    return "Apple GPU" if device().type == "mps" else f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    cpu = f"CPU, {threads} thread{'s' * (threads > 1)}"
+    return "Apple GPU" if device().type == "mps" else cpu

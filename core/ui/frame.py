@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.jobs import active
 from core.ui.boundary import boundary, following_jobs
-from core.ui.sidebar import Chosen, sidebar
+from core.ui.sidebar import Chosen, refused, sidebar
 
 PAGES = Path(__file__).parent.parent.parent / "pages"
 ICON = Path(__file__).parent / "icon.svg"  # a named icon would be fetched from the network
@@ -33,6 +33,9 @@ def main() -> None:
         st.session_state["_chosen"] = Chosen(None, None, None, ())
         with boundary("The sidebar"):
             st.session_state["_chosen"] = sidebar()
+        for error in refused():
+            with boundary("What was chosen"):
+                raise error
         token = _in_frame.set(True)
         try:
             with boundary(page.title):

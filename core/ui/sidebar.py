@@ -1,5 +1,7 @@
 """The sidebar: what is open, on every page the same; its choices live in the address."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import streamlit as st
 
 from core import found_files, library
 from core.cards_beside import card_beside
+from core.errors import UserError
 from core.jobs import Working
 from core.machine import device_title
 from core.ui import corrections, selection
@@ -19,6 +22,7 @@ from core.ui.text import file_size, md_escape, plural
 
 FIRST_MODEL = "shapes-cnn.safetensors"  # what a newcomer sees, where no folder of theirs is given
 NOTHING = "none"
+REFUSED = "_refused"
 SAMPLE_SIZES = ["all", "500", "2000", "10000"]
 TITLES = {"models": "Model", "data": "Data set", "logs": "Training logs"}
 PARAMETERS = {"models": "model", "data": "data", "logs": "logs"}  # names in the address
@@ -46,6 +50,7 @@ def sidebar() -> Chosen:
         if added := st.session_state.pop(f"_next_{kind}", None):
             st.session_state[key] = added
     corrections.follow()
+    st.session_state[REFUSED] = []
     with st.sidebar:
         model_id, name = _model(linked)
         dataset_id = _data()
@@ -61,6 +66,21 @@ def sidebar() -> Chosen:
             st.caption("Opens the same view for whoever reaches this server.")
             st.code(_link(), language=None, wrap_lines=True)
     return Chosen(model_id, dataset_id, logs_id, selection.selected(), name)
+
+
+@contextmanager
+def _said_on_the_page() -> Iterator[None]:
+    """What a person must read stands on the page: a narrow window folds the sidebar."""
+    try:
+        yield
+    except UserError as error:
+        st.session_state[REFUSED].append(error)
+        st.caption("Not opened: the page says why.")
+
+
+def refused() -> list[UserError]:
+    """What the sidebar could not open in this run."""
+    return st.session_state.get(REFUSED, [])
 
 
 def _device() -> None:
@@ -124,7 +144,7 @@ def _model(linked: set[str]) -> tuple[str | None, str]:
         st.session_state["_model_before"] = name
         with boundary("The model card"):
             _open_what_the_card_names(paths[name], linked)
-    with boundary("The model"):
+    with boundary("The model"), _said_on_the_page():
         model_id = library.model_id(paths[name], corrections.card())
         size = file_size(paths[name].stat().st_size)
         st.caption(f"{found_files.model_format(paths[name])} · {size}")
@@ -151,7 +171,7 @@ def _data() -> str | None:
     name = _choice("data", paths, next(iter(paths)) if own else NOTHING, optional=True)
     if name == NOTHING:
         return None
-    with boundary("The data set"):
+    with boundary("The data set"), _said_on_the_page():
         data = library.open_dataset(library.dataset_id(paths[name]))
         words = [plural(len(data), "example"), plural(len(data.class_names), "class", "classes")]
         st.caption(md_escape(" · ".join([*words, *([data.split] if data.split else [])])))
@@ -184,7 +204,7 @@ def _logs() -> str | None:
     name = _choice("logs", paths, next(iter(paths)) if own else NOTHING, optional=True)
     if name == NOTHING:
         return None
-    with boundary("The training logs"):
+    with boundary("The training logs"), _said_on_the_page():
         logs_id = library.logs_id(paths[name])
         runs = library.open_logs(logs_id).table["run"].nunique()
         st.caption(plural(runs, "run"))
