@@ -7,7 +7,18 @@ import torch
 
 from core.batches import out_of_memory
 from core.errors import UserError
-from core.forward_pass import FAULTS
+
+FAULTS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    NotImplementedError,
+)  # what a forward pass raises on an input that does not suit it
 
 
 @contextmanager
@@ -18,10 +29,16 @@ def network_fault(inputs: torch.Tensor) -> Iterator[None]:
     except UserError:
         raise
     except FAULTS as error:
-        shape = " × ".join(map(str, inputs.shape[1:]))
-        if out_of_memory(error):
-            raise UserError("There is too little memory on this device for this network and "
-                            f"{len(inputs)} inputs of {shape}. Close other programs.") from error
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(".")
-        raise UserError(f"The network does not run on an input of {shape}: {reason}. Correct the "
-                        "input's size and channels in the model card.") from error
+        raise UserError(why_it_failed(error, inputs)) from error
+
+
+def why_it_failed(error: Exception, inputs: torch.Tensor) -> str:
+    """Why a run on these inputs failed, and what to do."""
+    shape = " × ".join(map(str, inputs.shape[1:]))
+    if out_of_memory(error):
+        number = "one input" if len(inputs) == 1 else f"{len(inputs)} inputs"
+        return (f"There is too little memory on this device for this network and {number} of "
+                f"{shape}. Close other programs.")
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(".")
+    return (f"The network does not run on an input of {shape}: {reason}. Correct the input's size "
+            "and channels in the model card.")

@@ -10,29 +10,18 @@ import torch
 from torch import nn
 
 from core import store
-from core.batches import BatchPlan, out_of_memory
+from core.batches import BatchPlan
 from core.cache import shared_resource
 from core.decoder import Decoder
 from core.device import device, float_type, locked
 from core.errors import UserError
+from core.explained_errors import FAULTS, why_it_failed
 from core.inference import POOLINGS, input_spec, log_probabilities_of, pass_key
 from core.jobs import Progress
 from core.layers import channels_first, first_tensor, watched
 from core.library import open_dataset, open_model
 from core.model_facts import model_facts
 from core.workers import Workers, workers
-
-FAULTS = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-    NotImplementedError,
-)  # what a forward pass raises on an input that does not suit it
 
 
 @shared_resource(entries=2)
@@ -103,23 +92,11 @@ def batches(
             except FAULTS as error:
                 if plan.recovers(error):
                     continue
-                raise UserError(_does_not_run(error, decoder.inputs(parts[0]))) from error
+                raise UserError(why_it_failed(error, decoder.inputs(parts[0]))) from error
             for part, outputs in zip(rows, found, strict=True):
                 yield part.start, {name: values[: len(part)] for name, values in outputs.items()}
             start = end
             progress(start, examples)
-
-
-def _does_not_run(error: Exception, inputs: torch.Tensor) -> str:
-    """Why a batch failed, in one sentence, and what to do."""
-    shape = " × ".join(map(str, inputs.shape[1:]))
-    if out_of_memory(error):
-        return f"There is too little memory on this device for even one input of {shape}."
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-    return (
-        f"The network does not run on an input of {shape}: {reason}. Correct the input's size and "
-        "channels in the model card."
-    )
 
 
 def _filled(inputs: torch.Tensor, size: int | None) -> torch.Tensor:

@@ -74,7 +74,7 @@ class Sample:
 
 def trial(built: "Built", tensors: "Tensors", sample: Sample) -> Trial:
     """A network on the meta device, tried with these weights, which are shared, not copied."""
-    from core.forward_pass import FAULTS
+    from core.explained_errors import FAULTS
 
     try:
         pictures, read = sample.pictures(spec := sample.spec(built.card))

@@ -12,7 +12,14 @@ from core.ui.flow import graph_view
 from core.ui.frame import page
 from core.ui.layer_statistics import gradients, over_the_data
 from core.ui.layer_times import timing
-from core.ui.layers import downloads, inside_button, layer_frame, layer_table, shown_layers
+from core.ui.layers import (
+    downloads,
+    inside_button,
+    layer_frame,
+    layer_row,
+    layer_table,
+    shown_layers,
+)
 from core.ui.states import needs_data, sample_button, title
 from core.ui.text import compact, file_size, md_escape
 from core.ui.weights import weights_table
@@ -51,22 +58,23 @@ def totals() -> None:
 def layers() -> None:
     """The table, and the weights of the layer clicked."""
     everything = layer_table(chosen.model_id, chosen.dataset_id)
-    table = shown_layers(everything)
+    table, outside = shown_layers(everything)
     if table.empty:
         st.write("No layer matches. Remove a letter, or look for a part of the name.")
         return
-    clicked = layer_frame(table, f"layers-{chosen.model_id}-{hash(tuple(table['name']))}")
-    st.caption(
-        "Multiply-adds count convolutions and matrix products, attention included; nothing "
-        "elementwise. Shapes are for one image. A layer's figures include those inside it."
-    )
-    with boundary("The times"):
-        timing(chosen.model_id, chosen.dataset_id)
+    key = f"layers-{chosen.model_id}-{hash(tuple(table['name']))}"
+    clicked = layer_frame(table, key, outside)
+    st.caption("Click a row for its weights. A layer's figures include those inside it.")
+    found = architecture(chosen.model_id, chosen.dataset_id)
+    if "multiply_adds" in found.totals:  # it runs
+        st.caption("Multiply-adds count convolutions and matrix products, attention included; "
+                   "nothing elementwise. Shapes are for one image.")
+        with boundary("The times"):
+            timing(chosen.model_id, chosen.dataset_id)
     if clicked is not None:
         st.subheader(md_escape(clicked), anchor=False)
         inside_button(everything, clicked)
         weights_table(chosen.model_id, clicked, key="layer")
-    found = architecture(chosen.model_id, chosen.dataset_id)
     downloads(table, found, chosen.model_id, chosen.dataset_id)
 
 
@@ -77,9 +85,7 @@ def graph() -> None:
         st.caption("Click a box to see its row, its weights and what it gives.")
         return
     st.subheader(md_escape(clicked), anchor=False)
-    table = layer_table(chosen.model_id, chosen.dataset_id)
-    if (row := table[table["name"] == clicked]).size:
-        layer_frame(row, f"box-row-{chosen.model_id}-{clicked}")
+    layer_row(layer_table(chosen.model_id, chosen.dataset_id), clicked)
     weights_table(chosen.model_id, clicked, key="box")
     if chosen.dataset_id:
         with boundary("The activations"):

@@ -12,7 +12,7 @@ from core.flow_drawing import drawing
 from core.layer_times import layer_times, measured_times, timed
 from core.library import dataset_id, model_id
 from core.ui.flow import dead_shares
-from core.ui.layers import found_layers, layer_table
+from core.ui.layers import found_layers, layer_table, tree_names
 from tests.app import faults, opened, words
 
 PAGE = "pages/2_Architecture.py"
@@ -80,6 +80,24 @@ def test_a_part_of_the_tree_is_found(shown):
     assert names("batch") == ["0.1"]
     assert names('"linear"') == ["2"]
     assert names("192") == ["1", "2"]
+
+
+def test_a_name_says_what_the_rows_above_it_do_not(shown):
+    names = pd.Series(["a", "a.0", "a.0.conv", "a.1.conv", "b.c.conv"])
+    assert tree_names(names, "") == ["a", "\u20030", "\u2003\u2003conv", "\u20031.conv", "b.c.conv"]
+    found = found_layers(shown.table, '"conv2d"')["name"]
+    assert (tree_names(found, ""), tree_names(found, "0")) == (["0.0"], ["0"])
+
+
+def test_weights_alone_have_no_columns_of_a_run(tmp_path, monkeypatch):
+    weights = {"body.first.weight": torch.zeros(3, 5), "body.first.bias": torch.zeros(3)}
+    torch.save(weights, tmp_path / "weights.pt")
+    monkeypatch.setenv("NETLENS_MODELS", str(tmp_path))
+    app = opened(PAGE, model="weights.pt")
+    columns = set(app.dataframe[0].value.columns)
+    assert {"Layer", "Parameters", "Full name"} <= columns
+    assert not columns & {"Input", "Output", "Multiply-adds", "Activations", "Receptive field"}
+    assert "Time each layer" not in [button.label for button in app.button]
 
 
 def test_keras_averages_are_not_trainable(samples):

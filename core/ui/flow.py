@@ -26,8 +26,12 @@ def graph_view(model_id: str, dataset_id: str | None, selected: str | None = Non
         known, told = None, (None, 0)
     if selected in drawn.ids and selected != known:
         known, told = selected, (drawn.ids[selected], told[1] + 1)
-    dead = dead_shares(drawn, measured_statistics(model_id, dataset_id))
+    measured = measured_statistics(model_id, dataset_id)
+    dead = dead_shares(drawn, measured)
     clicked = graph(drawn.graph, model_id, told, key="data_flow", dead=dead)
+    if dataset_id and measured is None and not flow.missing:
+        st.caption("Once Activations, Over the data, has measured dead units, they can be a colour "
+                   "here.")
     layer = drawn.layers.get(clicked) or None
     st.session_state[TOLD] = (model_id, layer or known, told)
     for note in flow.notes:

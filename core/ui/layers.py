@@ -1,5 +1,7 @@
 """The table of layers on the page: unfolded, searched, timed, drawn and saved."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -31,8 +33,8 @@ SHOWN = {
     "dtype": "Numbers",
     "depth": "Depth",
     "note": "Note",
+    "name": "Full name",
 }
-OPTIONAL = ("dtype", "settings", "note", "receptive_field", "stride")  # not where no row has one
 HELP = {
     "Trainable": "Parameters that training changes. A file does not say which were frozen.",
     "Time": "Milliseconds of one pass, with what is inside the layer; the median of several.",
@@ -47,6 +49,7 @@ HELP = {
     "Share": "Of the network's parameters.",
 }
 EVERY, WHOLE = "all levels", "the whole network"
+FITS = 28  # letters of a name in a column of medium width
 
 
 def layer_table(model_id: str, dataset_id: str | None) -> pd.DataFrame:
@@ -69,8 +72,9 @@ def layer_table(model_id: str, dataset_id: str | None) -> pd.DataFrame:
     return table
 
 
-def shown_layers(table: pd.DataFrame) -> pd.DataFrame:
-    """What of the tree is open: down to a level, inside one layer; and what is searched for."""
+def shown_layers(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """What of the tree is open: down to a level, inside one layer; and what is searched for. Also
+    which layer that is, "" for the whole network."""
     inner = {name.rpartition(".")[0] for name in table["name"]} - {""}
     find, within, level = st.columns([2, 2, 1])
     words = find.text_input(
@@ -90,7 +94,8 @@ def shown_layers(table: pd.DataFrame) -> pd.DataFrame:
         "Open", list(depths), key="levels", bind="query-params",
         help="How many levels of the tree are unfolded. The graph folds layer by layer.",
     )
-    return found_layers(table, words, "" if inside == WHOLE else inside, depths[levels])
+    outside = "" if inside == WHOLE else inside
+    return found_layers(table, words, outside, depths[levels]), outside
 
 
 def inside_button(table: pd.DataFrame, layer: str) -> None:
@@ -143,19 +148,41 @@ def _hits(texts: list[pd.Series], sides: list[pd.Series], word: str) -> list[pd.
     return [text.str.contains(word, regex=False) for text in texts]
 
 
-def layer_frame(table: pd.DataFrame, key: str) -> str | None:
-    """Draws the rows as a tree by indentation; gives the name of the layer that was clicked."""
-    outside = int(table["depth"].min())
+def layer_frame(table: pd.DataFrame, key: str, outside: str = "") -> str | None:
+    """Draws the rows as a tree; gives the name of the layer that was clicked. outside: the layer
+    that holds them all and is not said."""
+    event = _drawn(table, outside, key=key, on_select="rerun", selection_mode="single-row")
+    rows = [row for row in event.selection.rows if row < len(table)]
+    return table["name"].iloc[rows[0]] if rows else None
+
+
+def layer_row(table: pd.DataFrame, layer: str) -> None:
+    """Draws the row of one layer, where there is one; nothing in it is to be clicked."""
+    row = table[table["name"] == layer]
+    if len(row):
+        _drawn(row, layer.rpartition(".")[0], key=None)
+
+
+def tree_names(names: pd.Series, outside: str) -> list[str]:
+    """Names in the order of the tree, each indented below the layers that hold it and are there
+    too; of those that are not, as where a search left them out, the name says which they are."""
+    there, found = set(names), []
+    for name in names:
+        dots = [place for place, letter in enumerate(name) if letter == "."]
+        holders = [name[:place] for place in dots if name[:place] in there]
+        said = holders[-1] if holders else outside
+        found.append("\u2003" * len(holders) + (name[len(said) + 1 :] if said else name))
+    return found
+
+
+def _drawn(table: pd.DataFrame, outside: str, **more: Any) -> Any:
     drawn = table.assign(
-        layer=[
-            "\u2003" * (depth - outside) + name.rpartition(".")[2]
-            for name, depth in zip(table["name"], table["depth"], strict=True)
-        ],
+        layer=tree_names(table["name"], outside),
         input_shape=table["input_shape"].map(times),
         output_shape=table["output_shape"].map(times),
     )
-    shown = {column: title for column, title in SHOWN.items()
-             if column in drawn and (column not in OPTIONAL or (drawn[column] != "").any())}
+    shown = {column: title for column, title in SHOWN.items() if column in drawn and
+             (drawn[column].notna() & (drawn[column] != "")).any()}  # weights alone have no shapes
     columns = {title: st.column_config.Column(help=said) for title, said in HELP.items()}
     columns |= {title: st.column_config.NumberColumn(format="localized", help=HELP.get(title))
                 for title in ("Parameters", "Trainable", "Multiply-adds", "Buffers")}
@@ -163,23 +190,22 @@ def layer_frame(table: pd.DataFrame, key: str) -> str | None:
                 for title in ("Weights", "Activations")}
     columns |= {title: st.column_config.NumberColumn(format="%.3f ms", help=HELP[title])
                 for title in ("Time", "Estimated")}
-    event = st.dataframe(
+    widest = drawn["layer"].str.len().max()
+    return st.dataframe(
         drawn[list(shown)].rename(columns=shown),
         hide_index=True,
-        key=key,
-        on_select="rerun",
-        selection_mode="single-row",
         height=min(620, 38 + 35 * len(drawn)),
         placeholder="",
         column_config=columns | {
-            "Layer": st.column_config.TextColumn(width="medium", pinned=True),
+            "Layer": st.column_config.TextColumn(
+                width="medium" if widest <= FITS else "large", pinned=True
+            ),
             "Share": st.column_config.ProgressColumn(
                 format="percent", min_value=0, max_value=1, help=HELP["Share"]
             ),
         },
+        **more,
     )
-    rows = [row for row in event.selection.rows if row < len(table)]
-    return table["name"].iloc[rows[0]] if rows else None
 
 
 def downloads(table: pd.DataFrame, found: Architecture, model_id: str,

@@ -12,6 +12,7 @@ from core.ui.weight_pictures import weight_picture
 from core.weights import distribution, npy_file, packed_parts, spectral_norm, weight_statistics
 
 NUMBERS = ("min", "max", "mean", "std", "norm")
+TITLES = {"parameters": "Numbers", "name": "Full name"}
 OPTIONAL = ("nan", "infinite", "same_as")  # left out where no tensor has one
 LARGEST_DOWNLOAD = 1 << 30  # bytes
 HELP = {
@@ -99,10 +100,11 @@ def _frame(tree: pd.DataFrame, key: str) -> str | None:
     """Draws the tree; gives the name of the tensor that was clicked."""
     columns = ["tensor", "shape", "dtype", "parameters", *NUMBERS, "zeros"]
     columns += [c for c in OPTIONAL if (tree[c].notna() & ~tree[c].isin(("", 0))).any()]
+    columns += ["name"]  # whole, for when the tree is sorted by something else
     numeric = {name: st.column_config.NumberColumn(format="%.3g", width=75, help=HELP.get(name))
                for name in map(str.capitalize, NUMBERS)}
     event = st.dataframe(
-        tree[columns].rename(columns=headings(columns) | {"parameters": "Numbers"}),
+        tree[columns].rename(columns=headings(columns) | TITLES),
         hide_index=True,
         key=key,
         on_select="rerun",

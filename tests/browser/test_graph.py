@@ -95,6 +95,52 @@ def test_no_box_lies_on_another_and_no_line_crosses_one(page, name):
         not item[2] for item in graph["items"])
 
 
+class Skipping(torch.nn.Module):
+    """Skips as a U-Net has them: the first that is kept is the last that is read."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = torch.nn.ModuleList(torch.nn.Conv2d(4, 4, 3, padding=1) for _ in range(5))
+        self.up = torch.nn.ModuleList(torch.nn.Conv2d(8, 4, 3, padding=1) for _ in range(5))
+
+    def forward(self, x):
+        kept = []
+        for layer in self.down:
+            x = torch.relu(layer(x))
+            kept.append(x)
+        for layer in self.up:
+            x = torch.relu(layer(torch.cat([x, kept.pop()], 1)))
+        return x
+
+
+CROSSED = """() => {
+  const { pieces } = window.shown.scene;
+  const between = (a, b) => a[1] < b[3] && b[1] < a[3];
+  const swapped = (a, b) => (a[0] - b[0]) * (a[2] - b[2]) < 0;
+  return pieces.filter((a, i) => pieces.some((b, j) => j > i && between(a, b) && swapped(a, b))).length;
+}"""
+
+
+def test_skips_inside_one_another_do_not_cross(page):
+    with torch.device("meta"):
+        model = Skipping().eval()
+    show(page, drawing_of(flow_of(model, (1, 4, 16, 16))).graph)
+    page.evaluate("window.shown.unfoldAll(true)")
+    assert page.evaluate("window.shown.scene.closed.length") == 27
+    assert page.evaluate(CROSSED) == 0
+
+
+def test_what_is_selected_is_marked_from_end_to_end(page):
+    show(page, drawn("densenet121"))
+    page.evaluate("window.shown.unfoldAll(true)")
+    loose = page.evaluate("""() => window.shown.view.links.flatMap(({ path }) => {
+      const pieces = path.flatMap(({ level, route }) => route.map((i) => level.pieces[i]));
+      const apart = (a, b) => Math.hypot(b[0] - a[2], b[1] - a[3]) > 0.1;
+      return pieces.slice(1).filter((piece, i) => apart(pieces[i], piece));
+    }).length""")
+    assert loose == 0
+
+
 def test_names_are_text_in_the_drawing_and_in_its_files(page):
     name = '<img src=x onerror=alert(1)>"]; }'
     item = ["#0", -1, 0, name, 0, "relu", name, "1×2", [0, 0, 0]]

@@ -9,11 +9,11 @@ const SWEEPS = 12;
 
 function layered(items, segments) {
   const ranks = ranked(items, segments);
-  const { parts, via } = withBends(items, segments, ranks);
+  const { parts, chains } = withBends(items, segments, ranks);
   const rows = Array.from({ length: Math.max(0, ...ranks) + 1 }, () => []);
   parts.forEach((part, index) => rows[part.rank].push(index));
   const x = placedInRows(items, parts, rows);
-  return routed(items, segments, ranks, parts, via, rows, x);
+  return routed(items, segments, ranks, parts, chains, rows, x);
 }
 
 // Each item below all that it reads; what reads nothing, right above its first reader.
@@ -44,7 +44,8 @@ function ranked(items, segments) {
   return ranks.map((rank, index) => (items[index][2] === "out" ? last : rank));
 }
 
-// Long lines get a bend at every rank they pass; all long lines of one source share them.
+// Long lines get a bend at every rank they pass; all long lines of one source share them, so a
+// segment's chain goes on for the longest of them.
 function withBends(items, segments, ranks) {
   const parts = items.map(([width, height], index) => ({
     width, height, rank: ranks[index], above: [], below: [], bend: false,
@@ -53,11 +54,11 @@ function withBends(items, segments, ranks) {
     parts[a].below.push([b, offsetA, offsetB]);
     parts[b].above.push([a, offsetB, offsetA]);
   };
-  const chains = new Map();
-  const via = segments.map(([from, fromOffset, to, toOffset]) => {
+  const ofSource = new Map();
+  const chains = segments.map(([from, fromOffset, to, toOffset]) => {
     const key = `${from},${fromOffset}`;
-    if (!chains.has(key)) chains.set(key, []);
-    const chain = chains.get(key);
+    if (!ofSource.has(key)) ofSource.set(key, []);
+    const chain = ofSource.get(key);
     const bends = ranks[to] - ranks[from] - 1;
     while (chain.length < bends) {
       const rank = ranks[from] + 1 + chain.length;
@@ -68,9 +69,9 @@ function withBends(items, segments, ranks) {
     }
     if (bends > 0) join(chain[bends - 1], 0, to, toOffset);
     else join(from, fromOffset, to, toOffset);
-    return chain.slice(0, Math.max(0, bends));
+    return chain;
   });
-  return { parts, via };
+  return { parts, chains };
 }
 
 function placesIn(rows, length) {
@@ -82,19 +83,28 @@ function placesIn(rows, length) {
 function crossings(parts, rows, places) {
   let count = 0;
   for (const row of rows) {
-    const lines = [];
+    const ends = [];
     for (const a of row) {
-      for (const [b, offset] of parts[a].below) lines.push([places[a] + offset * 1e-5, places[b]]);
+      const lines = parts[a].below;
+      if (lines.length === 1) ends.push(places[lines[0][0]]);
+      else for (const [b] of sortedLines(lines, places)) ends.push(places[b]);
     }
-    lines.sort((one, other) => one[0] - other[0] || one[1] - other[1]);
-    count += inversions(lines.map(([, end]) => end));
+    count += inversions(ends);
   }
   return count;
 }
 
+// As they leave one part, from left to right.
+function sortedLines(lines, places) {
+  return [...lines].sort((one, other) => one[1] - other[1] || places[one[0]] - places[other[0]]);
+}
+
 // Pairs of numbers of which the larger comes first, counted with a Fenwick tree.
 function inversions(ends) {
-  const tree = new Int32Array(Math.max(0, ...ends) + 2);
+  let sorted = true;
+  for (let i = 1; i < ends.length && sorted; i += 1) sorted = ends[i] >= ends[i - 1];
+  if (sorted) return 0;
+  const tree = new Int32Array(Math.max(...ends) + 2);
   let count = 0;
   ends.forEach((end, before) => {
     let notLarger = 0;
@@ -106,12 +116,15 @@ function inversions(ends) {
 }
 
 // Each row is ordered by where its neighbours lie, downwards and upwards in turn; the best is kept.
-function fewCrossings(parts, rows) {
-  let best = rows.map((row) => [...row]);
+// Mostly long lines that cross in any order (DenseNet) stay in the given one, as a straight bus.
+function fewCrossings(parts, rows, items) {
+  const given = rows.map((row) => [...row]);
+  let best = given;
   const current = rows.map((row) => [...row]);
-  let places = placesIn(current, parts.length);
+  const places = placesIn(current, parts.length);
   let fewest = crossings(parts, current, places);
   for (let sweep = 0, idle = 0; sweep < SWEEPS && fewest > 0 && idle < 4; sweep += 1) {
+    if (sweep === 2 && parts.length > 2 * items && fewest > items) return given;
     const down = sweep % 2 === 0;
     const order = down ? current.slice(1) : current.slice(0, -1).reverse();
     for (const row of order) sortByNeighbours(parts, row, places, down);
@@ -126,10 +139,12 @@ function fewCrossings(parts, rows) {
 }
 
 function sortByNeighbours(parts, row, places, down) {
+  if (row.length < 2) return;
   const middle = new Map();
   for (const a of row) {
     const near = down ? parts[a].above : parts[a].below;
-    const sum = near.reduce((s, [b, , offset]) => s + places[b] + offset / (parts[b].width + 1), 0);
+    let sum = 0;
+    for (const line of near) sum += places[line[0]] + line[2] / (parts[line[0]].width + 1);
     middle.set(a, near.length ? sum / near.length : places[a]);
   }
   row.sort((a, b) => middle.get(a) - middle.get(b) || places[a] - places[b]);
@@ -137,13 +152,8 @@ function sortByNeighbours(parts, row, places, down) {
 }
 
 function placedInRows(items, parts, rows) {
-  const better = fewCrossings(parts, rows);
-  let x = placed(parts, better, placesIn(better, parts.length), GAP);
-  if (parts.length > 2 * items.length) {
-    // mostly long lines (DenseNet): in the given order they stay together, as one straight bus
-    const plain = placed(parts, rows, placesIn(rows, parts.length), GAP);
-    if (width(parts, plain) < 0.7 * width(parts, x)) x = plain;
-  }
+  const better = fewCrossings(parts, rows, items.length);
+  const x = placed(parts, better, placesIn(better, parts.length), GAP);
   const only = (side) => {
     const found = items.flatMap(([, , kind], index) => (kind === side ? [index] : []));
     return found.length === 1 ? found[0] : null;
@@ -156,39 +166,53 @@ function placedInRows(items, parts, rows) {
 
 function extent(parts, x) {
   let [low, high] = [Infinity, -Infinity];
-  parts.forEach((part, index) => {
-    low = Math.min(low, x[index] - part.width / 2);
-    high = Math.max(high, x[index] + part.width / 2);
-  });
+  for (let index = 0; index < parts.length; index += 1) {
+    const half = parts[index].width / 2;
+    if (x[index] - half < low) low = x[index] - half;
+    if (x[index] + half > high) high = x[index] + half;
+  }
   return [low, high];
 }
 
-function width(parts, x) {
-  const [low, high] = extent(parts, x);
-  return high - low;
-}
-
-function routed(items, segments, ranks, parts, via, rows, x) {
+// The pieces of line, each there once, and the numbers of those that each segment consists of.
+function routed(items, segments, ranks, parts, chains, rows, x) {
   const [low, high] = parts.length ? extent(parts, x) : [0, 0];
   const { tops, bottoms, end } = bands(parts, rows, x);
   const hasPorts = items.some(([, , kind]) => kind === "out");
   const start = items.some(([, , kind]) => kind === "in") ? 0 : MARGIN; // ports lie on the border
   const middle = (index) => (tops[ranks[index]] + bottoms[ranks[index]]) / 2;
-  const points = segments.map(([from, fromOffset, to, toOffset], index) => {
-    const [x0, x1] = [x[from] + fromOffset, x[to] + toOffset];
-    const line = [[x0, middle(from) + items[from][1] / 2], [x0, bottoms[ranks[from]]]];
-    for (const bend of via[index]) {
-      line.push([x[bend], tops[parts[bend].rank]], [x[bend], bottoms[parts[bend].rank]]);
+  const pieces = [];
+  const piece = (x0, y0, x1, y1) => pieces.push([x0 - low, y0 + start, x1 - low, y1 + start]) - 1;
+  const trunk = (from, x0, chain) => {
+    const found = [piece(x0, middle(from) + items[from][1] / 2, x0, bottoms[ranks[from]])];
+    let before = x0;
+    for (const bend of chain) {
+      const { rank } = parts[bend];
+      found.push(piece(before, bottoms[rank - 1], x[bend], tops[rank]));
+      found.push(piece(x[bend], tops[rank], x[bend], bottoms[rank]));
+      before = x[bend];
     }
-    line.push([x1, tops[ranks[to]]], [x1, middle(to) - items[to][1] / 2]);
-    return line.map(([px, py]) => [px - low, py + start]);
+    return found;
+  };
+  const [trunks, arrivals] = [new Map(), new Map()];
+  const routes = segments.map(([from, fromOffset, to, toOffset], index) => {
+    const [x0, x1, chain] = [x[from] + fromOffset, x[to] + toOffset, chains[index]];
+    const [bends, top] = [ranks[to] - ranks[from] - 1, tops[ranks[to]]];
+    if (!trunks.has(chain)) trunks.set(chain, trunk(from, x0, chain));
+    const place = `${to},${toOffset}`;
+    if (!arrivals.has(place)) arrivals.set(place, piece(x1, top, x1, middle(to) - items[to][1] / 2));
+    const route = trunks.get(chain).slice(0, 1 + 2 * bends);
+    const last = bends > 0 ? x[chain[bends - 1]] : x0;
+    route.push(piece(last, bottoms[ranks[to] - 1], x1, top), arrivals.get(place));
+    return route;
   });
   return {
     width: high - low,
     height: end + start + (hasPorts ? 0 : MARGIN),
     x: items.map((_, index) => x[index] - low),
     y: items.map((_, index) => middle(index) + start),
-    points,
+    pieces,
+    routes,
   };
 }
 
@@ -200,8 +224,8 @@ function bands(parts, rows, x) {
     const height = Math.max(0, ...row.map((index) => parts[index].height));
     let aside = 0;
     for (const a of row) {
-      for (const [b, offsetA, offsetB] of parts[a].below) {
-        aside = Math.max(aside, Math.abs(x[a] + offsetA - x[b] - offsetB));
+      for (const line of parts[a].below) {
+        aside = Math.max(aside, Math.abs(x[a] + line[1] - x[line[0]] - line[2]));
       }
     }
     tops.push(y);

@@ -5,8 +5,8 @@ const BOX_HEIGHT = 34;
 const ROW = 760; // pixels after which boxes without any flow go on in the next row
 const keptLayouts = new Map();
 
-// measure: the width of a text in pixels. Gives the same view with X, Y, w, h of each box and
-// points of each segment.
+// measure: the width of a text in pixels. Gives the same view with X, Y, w, h of each box, the
+// pieces [x0, y0, x1, y1] of the lines in an open one, and each segment's route: which of them.
 function laidOut(view, measure) {
   layOut(view.root, measure);
   moveTo(view.root, 0, 0);
@@ -36,10 +36,11 @@ function layOut(box, measure) {
     child.y = found.y[index] - child.h / 2 + head;
   });
   box.ports.forEach((port, index) => (port.x = found.x[box.children.length + index] + left));
+  box.pieces = found.pieces.map((at) => [at[0] + left, at[1] + head, at[2] + left, at[3] + head]);
   lines.forEach((line, index) => {
-    line.points = found.points[index].map(([x, y]) => [x + left, y + head]);
-    if (line.from.box === box) line.points[0][1] = 0;
-    if (line.to.box === box) line.points.at(-1)[1] = box.h;
+    line.route = found.routes[index];
+    if (line.from.box === box) box.pieces[line.route[0]][1] = 0;
+    if (line.to.box === box) box.pieces[line.route.at(-1)][3] = box.h;
   });
 }
 
@@ -75,13 +76,16 @@ function inRows(items) {
     tallest = Math.max(tallest, h);
     widest = Math.max(widest, left - GAP);
   }
-  return { width: widest, height: top + tallest + MARGIN, x, y, points: [] };
+  return { width: widest, height: top + tallest + MARGIN, x, y, pieces: [], routes: [] };
 }
 
 function moveTo(box, x, y) {
   [box.X, box.Y] = [x, y];
-  for (const targets of box.segments.values()) {
-    for (const line of targets.values()) line.points = line.points.map(([a, b]) => [a + x, b + y]);
+  for (const piece of box.pieces) {
+    piece[0] += x;
+    piece[1] += y;
+    piece[2] += x;
+    piece[3] += y;
   }
   for (const child of box.children) moveTo(child, x + child.x, y + child.y);
 }

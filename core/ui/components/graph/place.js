@@ -23,7 +23,7 @@ function placed(parts, rows, places, gap) {
 
 // Lines that give way: ordinary ones that cross a straight run of bends.
 function crossedByLongLines(parts, rows, places) {
-  const crossed = new Set();
+  const crossed = new Map(); // part above -> parts below
   for (const row of rows.slice(0, -1)) {
     const [long, short] = [[], []];
     for (const a of row) {
@@ -37,14 +37,12 @@ function crossedByLongLines(parts, rows, places) {
     for (let i = row.length; i > 0; i -= 1) leftmost[i - 1] = Math.min(leftmost[i], leftmost[i - 1]);
     for (const [a, b] of short) {
       const place = places[a];
-      if (rightmost[place] > places[b] || leftmost[place + 1] < places[b]) crossed.add(lineKey(a, b));
+      if (rightmost[place] <= places[b] && leftmost[place + 1] >= places[b]) continue;
+      if (!crossed.has(a)) crossed.set(a, new Set());
+      crossed.get(a).add(b);
     }
   }
   return crossed;
-}
-
-function lineKey(above, below) {
-  return above * 2 ** 26 + below;
 }
 
 function corner(parts, rows, crossed, gap, down, right) {
@@ -75,13 +73,14 @@ function aligned(parts, ordered, crossed, down, right) {
       const middle = (near.length - 1) / 2;
       for (let median = Math.floor(middle); near.length && median <= middle + 0.5; median += 1) {
         if (next[part] !== part) break;
-        const [other, offset, otherOffset] = near[median];
-        const line = down ? lineKey(other, part) : lineKey(part, other);
-        if (places[other] <= last || crossed.has(line)) continue;
+        const line = near[median];
+        const other = line[0];
+        if (places[other] <= last) continue;
+        if (down ? crossed.get(other)?.has(part) : crossed.get(part)?.has(other)) continue;
         next[other] = part;
         root[part] = root[other];
         next[part] = root[part];
-        shift[part] = shift[other] + sign * (otherOffset - offset);
+        shift[part] = shift[other] + sign * (line[2] - line[1]);
         last = places[other];
       }
     }

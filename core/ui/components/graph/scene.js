@@ -61,12 +61,13 @@ class Palette {
   }
 }
 
-// Flat lists of what there is to draw. Segments share pieces of line; each piece is there once.
+// Flat lists of what there is to draw.
 function flattened(view) {
-  const [closed, opened, pieces, ends] = [[], [], new Map(), new Map()];
+  const [closed, opened, pieces, tips] = [[], [], [], new Set()];
   const visit = (box) => {
+    for (const piece of box.pieces) if (piece[3] - piece[1] >= 0.1) pieces.push(piece);
     for (const targets of box.segments.values()) {
-      for (const segment of targets.values()) addPieces(segment, pieces, ends);
+      for (const segment of targets.values()) if (segment.to.item) tips.add(arrival(segment));
     }
     for (const child of box.children) {
       (child.open ? opened : closed).push(child);
@@ -74,21 +75,12 @@ function flattened(view) {
     }
   };
   visit(view.root);
-  return { closed, opened, pieces: [...pieces.values()], ends: [...ends.values()] };
+  return { closed, opened, pieces, tips: [...tips] };
 }
 
-function addPieces(segment, pieces, ends) {
-  segment.pieces = [];
-  segment.points.slice(1).forEach(([x, y], index) => {
-    const [x0, y0] = segment.points[index];
-    if (y - y0 < 0.1) return;
-    const key = [x0, y0, x, y].map(Math.round).join();
-    if (!pieces.has(key)) pieces.set(key, [x0, y0, x, y]);
-    segment.pieces.push(pieces.get(key));
-  });
-  if (!segment.to.item) return; // a port: the line goes on
-  segment.tip = segment.points.at(-1);
-  ends.set(segment.tip.join(), segment.tip);
+// The last piece of a segment, at whose end is the arrow's tip.
+function arrival(segment) {
+  return segment.level.pieces[segment.route.at(-1)];
 }
 
 // Segments to and from what is selected.
@@ -125,10 +117,10 @@ class Scene {
     to.textBaseline = "middle";
     const opened = this.opened.filter(seen);
     for (const box of opened) this.drawOpened(to, box);
-    this.drawLines(to, region, this.pieces, this.ends, this.palette.text, 0.5, 1);
+    this.drawLines(to, region, this.pieces, this.tips, this.palette.text, 0.5, 1);
     const marked = [...this.marked];
-    const tips = marked.flatMap((segment) => (segment.tip ? [segment.tip] : []));
-    const pieces = new Set(marked.flatMap((segment) => segment.pieces));
+    const tips = marked.filter((segment) => segment.to.item).map(arrival); // a port: the line goes on
+    const pieces = new Set(marked.flatMap(({ level, route }) => route.map((i) => level.pieces[i])));
     this.drawLines(to, region, pieces, tips, this.palette.accent, 1, 2);
     for (const box of this.closed) if (seen(box)) this.drawClosed(to, box);
     if (!this.readable) return;
@@ -166,7 +158,7 @@ class Scene {
     }
     to.stroke();
     to.beginPath();
-    for (const [x, y] of this.readable ? tips : []) {
+    for (const [, , x, y] of this.readable ? tips : []) {
       if (y < top || y > bottom + 9) continue;
       to.moveTo(x, y);
       to.lineTo(x - 3.5, y - 6);

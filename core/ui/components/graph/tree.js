@@ -43,7 +43,7 @@ function openAtFirst(tree) {
 }
 
 function makeBox(item, outer) {
-  return { item, outer, open: false, children: [], ports: [], segments: new Map() };
+  return { item, outer, open: false, children: [], ports: [], segments: new Map(), pieces: [] };
 }
 
 // Boxes for the open set of ids. A link is a pair of boxes and stands for all tensors between them.
@@ -150,6 +150,6 @@ function addPort(box, side) {
 function addSegment(level, from, to) {
   if (!level.segments.has(from)) level.segments.set(from, new Map());
   const targets = level.segments.get(from);
-  if (!targets.has(to)) targets.set(to, { from, to, points: [] });
+  if (!targets.has(to)) targets.set(to, { level, from, to, route: [] });
   return targets.get(to);
 }
