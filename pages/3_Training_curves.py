@@ -42,13 +42,17 @@ def how_read() -> None:
         st.markdown(f"- {md_escape(note, longest=600)}")
 
 
+every, runs, grouping, without = [], [], None, []
 with boundary("What happened"):
-    findings.show(chosen.logs_id, tags_and_runs(chosen.logs_id)[1])
-left, right = st.columns([1, 3], gap="medium")
-runs, grouping, without = [], None, []
+    every = tags_and_runs(chosen.logs_id)[1]
+    findings.show(chosen.logs_id, every)
+# A single run leaves nothing to choose, so its charts have all the width.
+left, right = [st.container()] * 2 if len(every) == 1 else st.columns([1, 3], gap="medium")
 with left, boundary("The runs"):
-    runs = run_choice(chosen.logs_id)
+    choice = st.container()
     grouping = group_choice(chosen.logs_id)
+    with choice:
+        runs = run_choice(chosen.logs_id, coloured=grouping is None)
     without = runs_without_points(chosen.logs_id)
 parts = {
     "Curves": lambda: follow(chosen.logs_id, lambda now: curves_view(now, runs, grouping)),

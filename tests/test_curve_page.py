@@ -1,15 +1,20 @@
 """The page of training curves, without a browser: settings in links, zoom, runs, groups, files."""
 
 import json
+import os
 import zipfile
 from functools import partial
 from io import BytesIO
 
 import pytest
 
+from core import found_files
+from core.curve_picture import Grouping, picture
 from core.curve_points import Settings
 from core.training_curves import tags_and_runs
+from core.ui.curve_chart import chart
 from core.ui.curve_downloads import _everything
+from core.ui.runs import _short
 from tests.app import click_chart, faults, opened, words
 from tests.test_logs import SAMPLES
 
@@ -96,8 +101,6 @@ def test_the_table_of_runs(shapes):
 
 
 def test_everything_as_a_zip(shapes):
-    from core.ui.curve_downloads import picture
-
     logs_id = opened(PAGE, **shapes).session_state["_chosen"].logs_id
     runs = tuple(tags_and_runs(logs_id)[1])
     make = {("loss/train",): partial(picture, logs_id, ("loss/train",), runs, Settings())}
@@ -106,3 +109,52 @@ def test_everything_as_a_zip(shapes):
         "curves_long.csv", "curves_wide.csv", "curves.json", "runs.csv",
         "how_the_logs_were_read.txt", "loss_train.svg", "loss_train.png", "loss_train.vl.json"}
     assert archive.read("loss_train.png")[:4] == b"\x89PNG"
+
+
+def test_a_single_place_has_an_axis_with_room(shapes):
+    logs_id = opened(PAGE, **shapes).session_state["_chosen"].logs_id
+    tag = next(tag for tag in tags_and_runs(logs_id)[0] if tag.startswith("final/"))
+    found = picture(logs_id, (tag,), ("cnn",), Settings())
+    assert found.pointer["at"].nunique() == 1
+    low, high = chart(found, tag)["layer"][0]["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert low < found.pointer["at"].iat[0] < high
+
+
+@pytest.mark.parametrize("grouping", [None, Grouping("epochs")])
+def test_colours_of_groups_are_named_in_the_chart(shapes, grouping):
+    logs_id = opened(PAGE, **shapes).session_state["_chosen"].logs_id
+    runs = tuple(tags_and_runs(logs_id)[1])
+    spec = chart(picture(logs_id, ("loss/train",), runs, Settings(), (), grouping), "loss/train")
+    legend = spec["layer"][0]["layer"][0]["encoding"]["color"]["legend"]
+    assert (legend is None) == (grouping is None)
+
+
+def test_a_single_run_leaves_nothing_to_choose(tmp_path, monkeypatch):
+    file = tmp_path / "metrics.csv"
+    file.write_text("step,loss\n0,1\n1,0.5\n2,0.25\n")
+    os.utime(file, (1e9, 1e9))  # no longer written, so not followed
+    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
+    found_files.folders.cache_clear()
+    try:
+        app = opened(PAGE, data="none", logs=tmp_path.name)
+    finally:
+        found_files.folders.cache_clear()
+    assert not faults(app) and len(specs(app)) == 1
+    assert not app.dataframe and "find_runs" not in [field.key for field in app.text_input]
+
+
+def test_settings_are_written_as_short_as_they_are():
+    assert [_short(number) for number in (32.0, 1e-05, 0.25, float("inf"), float("nan"))] == [
+        "32", "1e-05", "0.25", "inf", ""]
+
+
+def test_one_tag_to_compare_stands_beside_its_own_chart(shapes):
+    app = opened(PAGE, **shapes, compare=["loss/train"], find_tags="loss/train$")
+    assert not faults(app) and len(specs(app)) == 2
+
+
+def test_tags_without_a_group_are_open_where_they_are_losses():
+    from core.ui.curves import _rank
+
+    groups = {"": ["train_loss", "lr"], "grad": ["grad/norm"], "accuracy": ["accuracy/val"]}
+    assert sorted(groups, key=lambda group: _rank(group, groups[group])) == ["", "accuracy", "grad"]

@@ -1,6 +1,8 @@
 """Histograms in bulk, percentiles, bins and gradient flow against TensorBoard's own code."""
 
 import gzip
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -346,5 +348,18 @@ def test_names_that_are_not_there_are_said(samples, quick_collection):
     from streamlit.testing.v1 import AppTest
     app = AppTest.from_string(PAGE.format(folder=str(Path(samples) / "logs" / "shapes")),
                               default_timeout=60)
-    app.query_params["find_tags"] = "nothing of this name"
+    app.query_params["find_histograms"] = "nothing of this name"
     assert "has that in its name" in app.run().caption[0].value
+
+
+def test_tags_are_found_apart_from_those_of_the_curves(samples, quick_collection):
+    from streamlit.testing.v1 import AppTest
+    folder = Path(samples) / "logs" / "shapes"
+    app = AppTest.from_string(PAGE.format(folder=str(folder)), default_timeout=60)
+    app.query_params["find_tags"] = "loss"  # as left by the curves
+    assert len(app.run().get("vega_lite_chart")) == 6
+    tags = sorted(set(log_histograms.tags_by_run(library.logs_id(folder))["tag"]))
+    app = AppTest.from_string(PAGE.format(folder=str(folder)), default_timeout=60)
+    app.query_params["find_histograms"] = f"^({re.escape(tags[0])}|{re.escape(tags[-1])})$"
+    titles = {json.loads(chart.proto.spec)["title"] for chart in app.run().get("vega_lite_chart")}
+    assert titles and titles <= {tags[0], tags[-1]}

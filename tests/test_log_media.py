@@ -237,3 +237,7 @@ def test_the_page_shows_everything_and_renders_no_markdown_of_a_file(
     app.select_slider(key="media_step").set_value(1).run()
     assert len(app.get("image")) == 1
     assert any("first at step 7" in caption.value for caption in app.caption)
+    app.text_input(key="find_media").set_value("^(later|words)$").run()
+    assert len(app.code) == 1 and not app.get("audio") and not app.get("image")
+    app.text_input(key="find_media").set_value("no such tag").run()
+    assert any("has that in its name" in caption.value for caption in app.caption)

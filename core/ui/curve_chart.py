@@ -12,6 +12,12 @@ from core.ui.text import shorten
 
 HEIGHT, TALLER = 280, 400  # TALLER where several tags share a chart
 FEW = 60  # points of a series that are marked one by one
+THOUSANDS = 10_000  # from which ticks are told as 10k, 20k
+DAY = 86_400_000.0  # milliseconds
+VALUE = "datum.label, indexof(datum.label, ' = ')"  # what follows it in "optimizer = adam"
+GROUPS = {"title": None, "symbolType": "stroke", "symbolStrokeWidth": 3, "symbolOpacity": 1,
+          "columns": 3, "labelLimit": 90, "symbolLimit": 12,
+          "labelExpr": f"indexof(datum.label, ' = ') < 0 ? datum.label : slice({VALUE} + 3)"}
 ZOOM = ["brush", "reset"]  # the selections that Python hears of
 
 
@@ -55,17 +61,31 @@ def _params(zooms: bool) -> list[dict]:
 def _x(picture: Picture, field: str = "x") -> dict:
     settings = picture.settings
     scale = {"type": "utc" if picture.date() else "log" if settings.log_x else "linear",
-             "nice": False, "zero": False}
-    if settings.stretch:
-        scale["domain"] = list(settings.stretch)
-    axis = {} if picture.date() else {"format": "~s", "tickCount": 6}
+             "nice": False}
+    if not settings.log_x:
+        scale["zero"] = False
+    if domain := settings.stretch or _around(picture):
+        scale["domain"] = list(domain)
+    far = len(picture.pointer) and picture.pointer["at"].iat[-1] >= THOUSANDS
+    axis = {} if picture.date() else {"format": "~s" if far else ",.6~g", "tickCount": 6}
     return {"field": field, "type": "temporal" if picture.date() else "quantitative",
             "title": picture.axis_title, "scale": scale, "axis": axis}
 
 
+def _around(picture: Picture) -> tuple[float, float] | None:
+    """A stretch around a single place, which has no width of its own; else None."""
+    at = picture.pointer["at"] if len(picture.pointer) else []
+    if not len(at) or at.min() < at.max():
+        return None
+    if picture.settings.log_x:
+        return at.iat[0] / 2, at.iat[0] * 2
+    aside = DAY if picture.date() else 1.0
+    return at.iat[0] - aside, at.iat[0] + aside
+
+
 def _y(picture: Picture, side: str, field: str) -> dict:
     log, domain = picture.settings.log, picture.domains[side]
-    scale = {"type": "log" if log else "linear", "zero": False}
+    scale = {"type": "log"} if log else {"type": "linear", "zero": False}
     if domain:
         scale |= {"domain": padded(domain, log), "nice": False}
     tags = ", ".join(picture.lines.loc[picture.lines["side"] == side, "tag"].unique())
@@ -88,8 +108,13 @@ def _colour(picture: Picture) -> dict:
     colours = run_colours(picture.names)
     used = set(picture.lines["name"]) | set(picture.odd["name"]) | set(picture.marks["name"])
     names = [name for name in picture.names if name in used]
-    return {"field": "name", "type": "nominal", "legend": None,
+    return {"field": "name", "type": "nominal", "legend": GROUPS if _grouped(picture) else None,
             "scale": {"domain": names, "range": [colours[name] for name in names]}}
+
+
+def _grouped(picture: Picture) -> bool:
+    """Whether lines are means of groups, whose colours no list of runs explains."""
+    return len(picture.lines) > 0 and bool(picture.lines["raw"].isna().all())
 
 
 def _side(picture: Picture, side: str, sets: dict[str, pd.DataFrame]) -> list[dict]:

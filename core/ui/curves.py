@@ -33,7 +33,7 @@ def curves_view(logs_id: str, runs: Sequence[str], grouping: Grouping | None = N
         runs = tuple(runs)
         shown = [together] if together else []
         if together:
-            _zooming(logs_id, together, runs, settings, right, grouping)
+            _zooming(logs_id, together, runs, settings, right, grouping, "together")
         shown += _groups(logs_id, words, runs, settings, grouping)
         downloads(logs_id, shown, right, runs, settings, grouping)
 
@@ -42,7 +42,7 @@ def _tags(logs_id: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """What tags are looked for, those that share a chart, and those of them with an axis of their
     own on the right."""
     tags = tags_and_runs(logs_id)[0]
-    first, second, third = st.columns([4, 4, 3])
+    first, second, third = st.columns([3, 4, 4])
     words = first.text_input(
         "Find tags", key="find_tags", bind="query-params", placeholder="a part of the name",
         help="Or a regular expression, such as loss|acc.")
@@ -68,7 +68,8 @@ def _groups(logs_id: str, words: str, runs: tuple[str, ...], settings: Settings,
     for tag in tags:
         groups.setdefault(tag.partition("/")[0] if "/" in tag else "", []).append(tag)
     drawn = []
-    for number, group in enumerate(sorted(groups, key=_rank)):
+    ranked = sorted(groups, key=lambda group: _rank(group, groups[group]))
+    for number, group in enumerate(ranked):
         part = st.expander(
             md_escape(group or "other tags") + f" ({len(groups[group])})",
             expanded=number < OPEN_GROUPS, key=f"group-{path_of(logs_id)}-{group}",
@@ -97,12 +98,10 @@ def _group(logs_id: str, group: str, tags: list[str], runs: tuple[str, ...], set
     return [(tag,) for tag in members]
 
 
-def _rank(group: str) -> tuple[int, str]:
+def _rank(group: str, tags: Sequence[str]) -> tuple[int, str]:
     """Losses first, then accuracies, then the rest by name."""
-    first = ("loss", "train", "accuracy", "val", "")
-    return next(
-        (i for i, word in enumerate(first) if word and word in group.lower()), len(first)
-    ), group
+    first, words = ("loss", "train", "accuracy", "val"), (group or " ".join(tags)).lower()
+    return next((i for i, word in enumerate(first) if word in words), len(first)), group
 
 
 def _columns(number: int) -> list:
@@ -127,14 +126,15 @@ def _drawn(logs_id: str, tags: tuple[str, ...], runs: tuple[str, ...], settings:
 
 
 def _zooming(logs_id: str, tags: tuple[str, ...], runs: tuple[str, ...], settings: Settings,
-             right: tuple[str, ...], grouping: Grouping | None) -> None:
+             right: tuple[str, ...], grouping: Grouping | None, place: str = "alone") -> None:
     """A chart that zooms; another stretch makes another chart, without a brush in it."""
     with boundary(title_of(tags)):
         spec, found = _drawn(logs_id, tags, runs, settings, right, grouping, True)
         if found.pointer.empty:
             _nothing(found)
             return
-        key = f"curve-{path_of(logs_id)}-{title_of(tags)}-{settings.axis}-{settings.stretch}"
+        drawn = f"{title_of(tags)}-{settings.axis}-{settings.stretch}"
+        key = f"curve-{place}-{path_of(logs_id)}-{drawn}"
         st.vega_lite_chart(spec, key=key, width="stretch", selection_mode=ZOOM,
                            on_select=lambda: _zoomed(key, found))
         st.caption(" ".join(map(md_escape_note, found.notes)))

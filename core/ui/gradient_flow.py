@@ -55,7 +55,7 @@ def gradient_part(logs_id: str, runs: list[str]) -> None:
     columns = [column for _ in range(-(-len(shown) // 2)) for column in st.columns(2)]
     for run, column in zip(shown[:MOST_RUNS], columns, strict=False):
         with column:
-            _chart(logs_id, flow, run, MEASURES[measure])
+            _chart(logs_id, flow, run, MEASURES[measure], _domain(table, MEASURES[measure]))
     if len(shown) > MOST_RUNS:
         st.caption(f"{MOST_RUNS} of {count(len(shown))} runs shown. Tick others to see them.")
     st.caption("A line a layer along the steps, from the first layer in blue to the last in "
@@ -75,7 +75,14 @@ def _trouble(flow: GradientFlow, runs: list[str]) -> None:
         st.caption(f"{MOST_MARKS} of {count(len(found))} shown.")
 
 
-def _chart(logs_id: str, flow: GradientFlow, run: str, measure: str) -> None:
+def _domain(table: pd.DataFrame, measure: str) -> list[float]:
+    """From the smallest to the largest gradient of all runs shown, so that their charts compare."""
+    sound = table[measure][np.isfinite(table[measure]) & (table[measure] > 0)]
+    low, high = (sound.min(), sound.max()) if len(sound) else (1.0, 1.0)
+    return [low, high] if low < high else [low / 10, high * 10]
+
+
+def _chart(logs_id: str, flow: GradientFlow, run: str, measure: str, domain: list[float]) -> None:
     table = flow.table[flow.table["run"] == run].rename(columns={measure: "value"})
     layers = list(dict.fromkeys(table["layer"]))
     kept = _spread(layers)
@@ -83,7 +90,8 @@ def _chart(logs_id: str, flow: GradientFlow, run: str, measure: str) -> None:
     points = pd.concat([_thinned(part) for _, part in table.groupby("layer", sort=False)])
     drawn = points[np.isfinite(points["value"]) & (points["value"] > 0)]
     marked = _marked(flow, run, table)
-    st.altair_chart(finished(_lines(drawn, marked), run), key=f"flow-{path_of(logs_id)}-{run}")
+    st.altair_chart(finished(_lines(drawn, marked, domain), run),
+                    key=f"flow-{path_of(logs_id)}-{run}")
     said = [f"{len(kept)} of {plural(len(layers), 'layer')}, evenly spread"
             if len(kept) < len(layers) else plural(len(layers), "layer")]
     if left_out := int((~(points["value"] > 0) | ~np.isfinite(points["value"])).sum()):
@@ -120,9 +128,9 @@ def _marked(flow: GradientFlow, run: str, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "layer", "kind", "value"]).dropna()
 
 
-def _lines(drawn: pd.DataFrame, marked: pd.DataFrame) -> alt.LayerChart:
+def _lines(drawn: pd.DataFrame, marked: pd.DataFrame, domain: list[float]) -> alt.LayerChart:
     x = along("step", drawn["step"].to_numpy())
-    y = alt.Y("value:Q", title=None, scale=alt.Scale(type="log"),
+    y = alt.Y("value:Q", title=None, scale=alt.Scale(type="log", domain=domain),
               axis=alt.Axis(format=".0e", tickCount=6))
     tip = [alt.Tooltip("layer:N"), alt.Tooltip("step:Q", format=","),
            alt.Tooltip("value:Q", format=".4g")]

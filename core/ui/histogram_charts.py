@@ -13,7 +13,8 @@ from core.ui.text import shorten
 
 HEIGHT = 260
 OVERLAP = 3.0  # how many steps further up the highest ridge reaches
-CANVAS = {"embedOptions": {"renderer": "canvas"}}
+CANVAS = {"embedOptions": {"renderer": "canvas", "padding": {
+    "left": 0, "top": 4, "right": 8, "bottom": 0}}}
 Span = tuple[float, float]
 
 

@@ -29,7 +29,7 @@ def hyperparameters(logs_id: str, runs: list[str]) -> list[str] | None:
             "These logs state no hyperparameters, so there is nothing to compare runs by. "
             "Two lines log them, once a run:"
         )
-        st.code(HOW_TO_LOG, language="python")
+        st.code(HOW_TO_LOG, language="python", wrap_lines=True)
         return None
     table = table.loc[[run for run in runs if run in table.index]]
     stated = of_kind(table, "hyperparameter")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.library import path_of
 from core.log_histograms import Steps, along_steps, tags_by_run, value_range
+from core.run_filter import found
 from core.training_curves import tags_and_runs
 from core.ui.boundary import boundary
 from core.ui.gradient_flow import gradient_part
@@ -38,22 +39,26 @@ def _charts(logs_id: str, runs: list[str], view: View) -> None:
     table = tags_by_run(logs_id)
     table = table[table["run"].isin(runs)]
     first, second = st.columns([3, 2], vertical_alignment="bottom")
-    words = first.text_input("Find tags", key="find_tags", bind="query-params",
-                             placeholder="a part of the name")
+    words = first.text_input(  # its own key: these tags are others than those of the curves
+        "Find tags", key="find_histograms", bind="query-params", placeholder="a part of the name",
+        help="Or a regular expression, such as conv|fc.")
     tails = second.toggle(
         "Show tails", key="tails", bind="query-params",
         help="Off: the axis of values covers the 7th to the 93rd percentile of each step, and what "
              "lies outside is cut off.")
-    found = table[table["tag"].str.contains(words, case=False, regex=False)]
-    if found.empty:
+    tags, note = found(words, list(table["tag"].unique()))
+    if note:
+        st.caption(md_escape(note, longest=400))
+    if not tags:
         st.caption("No histograms in these runs." if table.empty else
                    f"None of {plural(table['tag'].nunique(), 'tag')} has that in its name.")
         return
-    pages = -(-len(found) // AT_ONCE)
+    table = table[table["tag"].isin(tags)]
+    pages = -(-len(table) // AT_ONCE)
     page = st.pagination(pages, key="histogram_page", bind="query-params") if pages > 1 else 1
     page = min(page, pages)
-    shown = found.iloc[(page - 1) * AT_ONCE:page * AT_ONCE]
-    st.caption(f"{count(len(shown))} of {count(len(found))} charts shown, one a tag and run. "
+    shown = table.iloc[(page - 1) * AT_ONCE:page * AT_ONCE]
+    st.caption(f"{count(len(shown))} of {count(len(table))} charts shown, one a tag and run. "
                f"{view.words}")
     _grid(logs_id, list(zip(shown["run"], shown["tag"], strict=True)), view, tails, runs)
 

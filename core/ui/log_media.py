@@ -12,6 +12,7 @@ from core.images import encoded
 from core.library import path_of
 from core.log_media import Shown, media_series, not_shown, shown_at, steps_of
 from core.pr_curves import curve_at, curve_series, curve_steps
+from core.run_filter import found
 from core.ui.histogram_charts import finished
 from core.ui.log_histograms import run_colours
 from core.ui.text import count, headings, md_escape, plural
@@ -29,18 +30,28 @@ def media(logs_id: str, runs: list[str]) -> None:
     series, curves = series[series["run"].isin(runs)], curves[curves["run"].isin(runs)]
     if len(series) or len(curves):
         step = _step({*steps_of(logs_id), *curve_steps(logs_id)})
-        words = st.text_input("Find tags", key="find_media", bind="query-params",
-                              placeholder="a part of the name")
-        _section(logs_id, "Precision and recall", _found(curves, words), step, _curves)
+        tags = _tags([*curves["tag"], *series["tag"]])
+        curves, series = curves[curves["tag"].isin(tags)], series[series["tag"].isin(tags)]
+        _section(logs_id, "Precision and recall", curves, step, _curves)
         for title, what in (("Pictures", "pictures"), ("Texts", "texts"), ("Sounds", "sounds")):
-            _section(logs_id, title, _found(series[series["what"] == what], words), step, _cards)
+            _section(logs_id, title, series[series["what"] == what], step, _cards)
     else:
         st.caption("These runs logged no pictures, texts, sounds or precision-recall curves.")
     _the_rest(logs_id, runs)
 
 
-def _found(table: pd.DataFrame, words: str) -> pd.DataFrame:
-    return table[table["tag"].str.contains(words, case=False, regex=False)]
+def _tags(logged: Iterable[str]) -> list[str]:
+    """Those that a person looks for."""
+    words = st.text_input(
+        "Find tags", key="find_media", bind="query-params", placeholder="a part of the name",
+        help="Or a regular expression, such as input|output.")
+    names = list(dict.fromkeys(logged))
+    tags, note = found(words, names)
+    if note:
+        st.caption(md_escape(note, longest=400))
+    if not tags:
+        st.caption(f"None of {plural(len(names), 'tag')} has that in its name.")
+    return tags
 
 
 def _step(logged: Iterable[int]) -> int:
@@ -71,7 +82,7 @@ def _section(logs_id: str, title: str, table: pd.DataFrame, step: int,
 
 
 def _cards(logs_id: str, table: pd.DataFrame, step: int, title: str) -> None:
-    """One card a tag and run, three a row, so many at once."""
+    """One card a tag and run, so many at once; of several runs, a row a tag to compare them."""
     pages = -(-len(table) // AT_ONCE)
     page = 1
     if pages > 1:
@@ -79,10 +90,12 @@ def _cards(logs_id: str, table: pd.DataFrame, step: int, title: str) -> None:
     shown = table.iloc[(page - 1) * AT_ONCE:page * AT_ONCE]
     if pages > 1:
         st.caption(f"{count(len(shown))} of {count(len(table))} shown.")
-    columns = [column for _ in range(-(-len(shown) // 3)) for column in st.columns(3)]
-    for row, column in zip(shown.to_dict("records"), columns, strict=False):
-        with column:
-            _card(row, shown_at(logs_id, row["run"], row["tag"], step))
+    parts = [part for _, part in shown.groupby("tag", sort=False)]
+    for part in parts if table["run"].nunique() > 1 else [shown]:
+        columns = [column for _ in range(-(-len(part) // 3)) for column in st.columns(3)]
+        for row, column in zip(part.to_dict("records"), columns, strict=False):
+            with column:
+                _card(row, shown_at(logs_id, row["run"], row["tag"], step))
 
 
 def _card(row: dict, shown: Shown | None) -> None:

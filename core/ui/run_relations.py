@@ -26,17 +26,14 @@ def relations(logs_id: str, table: pd.DataFrame, names: list[str], metrics: list
     if not metrics or len(table) < 2:
         st.caption("A scatter needs a metric and two runs.")
         return
-    left, right = st.columns(2, gap="medium")
+    known = {label_of(metric): metric for metric in metrics}
+    left, right = st.columns(2)
     with left:
-        known = {label_of(metric): metric for metric in metrics}
-        one, other = st.columns(2)
-        with one:
-            name = one_of("Hyperparameter", names, "against")
-        with other:
-            metric = known[one_of("Metric", list(known), "metric")]
-        _scatter(table, name, metric, run_colours(tags_and_runs(logs_id)[1]))
+        metric = known[one_of("Metric", list(known), "metric")]
+    _mattered(logs_id, table, metric)
     with right:
-        _mattered(logs_id, table, metric)
+        name = one_of("Hyperparameter", names, "against")
+    _scatter(table, name, metric, run_colours(tags_and_runs(logs_id)[1]))
 
 
 def one_of(title: str, options: list[str], key: str) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
 from core.curve_picture import BANDS, Grouping
 from core.library import path_of
@@ -15,17 +17,25 @@ from core.ui.text import duration, md_escape
 RUNS = "run"  # in the address, once a run
 TICKED = "_runs_ticked"  # how often runs were ticked from elsewhere on the page
 ROW, MOST_ROWS = 35, 12
+WHOLE = 1e15  # below it every digit of a whole number is known
+GREY = "#888888"
+DOT = st.column_config.TextColumn("", width=24)
 
 
-def run_choice(logs_id: str) -> list[str]:
-    """The runs that are drawn: those ticked and pinned, which the address names; all at first."""
+def run_choice(logs_id: str, coloured: bool = True) -> list[str]:
+    """The runs that are drawn: those ticked and pinned, which the address names; all at first.
+
+    coloured: whether a curve has its run's colour, and not that of its group.
+    """
     runs = tags_and_runs(logs_id)[1]
+    if len(runs) < 2:
+        return runs
     words = st.text_input(
-        "Find runs", key="find_runs", bind="query-params",
-        placeholder="a part of the name, or a regular expression")
+        "Find runs", key="find_runs", bind="query-params", placeholder="a part of the name",
+        help="Or a regular expression, such as cnn|vit.")
     pinned = st.multiselect(
         "Pinned", runs, key="pin", bind="query-params", placeholder="none",
-        help="Always drawn and on top, whatever is ticked or found.") if len(runs) > 1 else []
+        help="Always drawn and on top, whatever is ticked or found.")
     matching, note = found(words, runs)
     if note:
         st.caption(md_escape(note, longest=400))
@@ -33,14 +43,15 @@ def run_choice(logs_id: str) -> list[str]:
     if not listed:
         st.write("No run matches, so all are drawn. Remove a letter.")
         return runs
-    ticked = _ticked(logs_id, listed, pinned, words)
+    ticked = _ticked(logs_id, listed, pinned, words, coloured)
     drawn = pinned + [run for run in ticked if run not in pinned] if ticked else listed
     st.caption(f"{len(drawn)} of {len(runs)} runs drawn. "
                + ("Tick runs to draw only those." if not ticked else "Untick all to draw all."))
     return [run for run in runs if run in drawn]
 
 
-def _ticked(logs_id: str, listed: list[str], pinned: list[str], words: str) -> list[str]:
+def _ticked(logs_id: str, listed: list[str], pinned: list[str], words: str,
+            coloured: bool) -> list[str]:
     """The listed runs that are ticked."""
     all_runs = tags_and_runs(logs_id)[1]
     colours = run_colours(all_runs)
@@ -49,19 +60,31 @@ def _ticked(logs_id: str, listed: list[str], pinned: list[str], words: str) -> l
     table = table.rename(columns={name: f"setting {name}" for name in OWN}).reset_index()
     table.insert(0, "colour", ["★" if run in pinned else "●" for run in listed])
     event = st.dataframe(
-        table.style.apply(lambda marks: [f"color: {colours[run]}" for run in listed],
-                          subset="colour"),
+        _styled(table, [colours[run] if coloured else GREY for run in listed]),
         hide_index=True, on_select="rerun", selection_mode="multi-row",
         selection_default={"selection": {"rows": _asked_for(listed)}},
         key=f"runs-{path_of(logs_id)}-{words}-{pinned}-{st.session_state.get(TICKED, 0)}",
-        height=38 + ROW * min(MOST_ROWS, max(1, len(listed))),
-        column_config={"colour": st.column_config.TextColumn("", width=24)})
+        height=38 + ROW * min(MOST_ROWS, max(1, len(listed))), column_config={"colour": DOT})
     ticked = [listed[row] for row in event.selection.rows if row < len(listed)]
     if ticked:
         st.query_params[RUNS] = ticked
     else:
         st.query_params.pop(RUNS, None)
     return ticked
+
+
+def _styled(table: pd.DataFrame, colours: Sequence[str]) -> Styler:
+    """A dot a run in its colour; numbers as short as they are, nothing where nothing is stated."""
+    numbers = table.select_dtypes("number").columns
+    return table.style.apply(lambda marks: [f"color: {colour}" for colour in colours],
+                             subset="colour").format(_short, subset=numbers).format(
+        lambda word: "" if pd.isna(word) else word, subset=table.columns.difference(numbers))
+
+
+def _short(number: float) -> str:
+    if pd.isna(number):
+        return ""
+    return f"{number:.0f}" if number % 1 == 0 and abs(number) < WHOLE else f"{number:.6g}"
 
 
 def tick(runs: Sequence[str]) -> None:
@@ -104,9 +127,8 @@ def runs_table(logs_id: str, runs: Sequence[str]) -> None:
                                    for seconds in table["duration"]])
     shown.insert(0, "colour", "●")
     st.dataframe(
-        shown.style.apply(lambda marks: [f"color: {colours.get(run, '#888888')}"
-                                         for run in table["run"]], subset="colour"),
-        hide_index=True, column_config={"colour": st.column_config.TextColumn("", width=24)})
+        _styled(shown, [colours.get(run, GREY) for run in table["run"]]), hide_index=True,
+        column_config={"colour": DOT, "run": st.column_config.TextColumn(pinned=True)})
     words = ("Hyperparameters that differ come first. Best is the lowest or the highest finite "
              "value, as the metric's name says; without such a word there is none.")
     st.caption(words + (f" {without} runs state hyperparameters and have no point." if without
