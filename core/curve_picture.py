@@ -100,13 +100,38 @@ def picture(logs_id: str, tags: tuple[str, ...], runs: tuple[str, ...], settings
         domains[side] = _both(domains[side], domain) if side in domains else domain
     pointer, dots = _pointer(series, settings, len(tags) > 1)
     marks = _marks(logs_id, found, () if grouping else runs)
+    drawn = _joined(lines, LINES)
     return Picture(
-        tags, tuple(names_of(logs_id, grouping)), _joined(lines, LINES),
+        tags, tuple(names_of(logs_id, grouping)), drawn,
         _joined(odd, ["name", "tag", "side", "x", "y", "words"]),
         marks.head(0) if len(marks) > MOST_MARKS else marks, pointer, dots,
         tuple(_title(key, len(tags) > 1) for key in list(series)[:MOST_UNDER_POINTER]),
         domains, settings, axis_title(logs_id, settings.axis),
-        _notes(list(found.values()), len(series), len(marks), grouping))
+        _notes(list(found.values()), len(series), len(marks), grouping,
+               _outside(drawn, domains, settings.log)))
+
+
+def padded(domain: tuple[float, float], log: bool) -> list[float]:
+    """A domain with some room."""
+    low, high = domain
+    if log:
+        factor = (high / low) ** 0.05 if high > low else 1.2
+        return [low / factor, high * factor]
+    margin = (high - low) * 0.05 or abs(high) * 0.05 or 0.05
+    return [low - margin, high + margin]
+
+
+def _outside(lines: pd.DataFrame, domains: dict[str, tuple[float, float] | None],
+             log: bool) -> str:
+    """How many drawn points the axes leave out."""
+    beyond = 0
+    for side, domain in domains.items():
+        if domain:
+            low, high = padded(domain, log)
+            y = lines.loc[lines["side"] == side, "y"]
+            beyond += int(((y < low) | (y > high)).sum())
+    return (f"{beyond:,} of them lie outside the axis, which covers the 5th to the 95th percentile:"
+            ' "Show outliers" shows them.') if beyond else ""
 
 
 def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
@@ -223,7 +248,7 @@ def _marks(logs_id: str, found: dict[str, Points], runs: tuple[str, ...]) -> pd.
 
 
 def _notes(found: list[Points], series: int, marks: int,
-           grouping: Grouping | None) -> tuple[str, ...]:
+           grouping: Grouping | None, outside: str) -> tuple[str, ...]:
     drawn = sum(min(len(part.drawn), part.total) for part in found)
     total = sum(part.total for part in found)
     if grouping:
@@ -235,6 +260,7 @@ def _notes(found: list[Points], series: int, marks: int,
                 "stretch, no peak is lost."]
     else:
         said = [f"Showing all {total:,} points."]
+    said += [outside] if outside else []
     if series > MOST_UNDER_POINTER:
         said.append(f"The pointer tells the values of {MOST_UNDER_POINTER} of {series} curves: "
                     "tick runs to see theirs.")

@@ -74,9 +74,13 @@ def _scalars_tag(child: Child, table: pd.DataFrame) -> str:
 
 
 def _is_trial(child: Child, read: dict[str, Logs]) -> bool:
-    """Whether it is what add_hparams writes of a run that has no hyperparameters itself."""
-    return bool(read[child.run.name].hyperparameters) and not (
-        read[child.parent.name].hyperparameters) and TIMESTAMP.fullmatch(child.place) is not None
+    """Whether it is what add_hparams writes of a run that has no hyperparameters itself: in a
+    folder named by the time, or by the person, with one point of each metric."""
+    own = read[child.run.name]
+    if not own.hyperparameters or read[child.parent.name].hyperparameters:
+        return False
+    once = not own.table.empty and not own.table.duplicated("tag").any()
+    return once or TIMESTAMP.fullmatch(child.place) is not None
 
 
 def _as_part_of(parent: str, logs: Logs, tags: dict[str, str]) -> Logs:

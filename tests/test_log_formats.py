@@ -356,12 +356,13 @@ def test_add_scalars_of_tensorboardx(tmp_path):
         (tmp_path.name, "data/loss/train"), (tmp_path.name, "data/loss/val"), ("other", "data/loss")}
 
 
-def test_add_hparams_of_torch(tmp_path):
+@pytest.mark.parametrize("name", [None, "hp"])
+def test_add_hparams_of_torch(tmp_path, name):
     from torch.utils.tensorboard import SummaryWriter
     stated = {"lr": 0.125, "batch": 32, "optimizer": "adam", "nesterov": True, "wide": False}
     with SummaryWriter(str(tmp_path / "exp")) as writer:
         writer.add_scalar("accuracy", 0.25, 7)
-        writer.add_hparams(stated, {"accuracy": 0.75, "hparam/loss": 0.5})
+        writer.add_hparams(stated, {"accuracy": 0.75, "hparam/loss": 0.5}, run_name=name)
     logs = read_logs(tmp_path)
     assert logs.hyperparameters == {"exp": stated}
     assert list(logs.table["run"].cat.categories) == ["exp"]

@@ -6,7 +6,7 @@ Plain dictionaries: Altair would check and copy each chart again on every run, 5
 import numpy as np
 import pandas as pd
 
-from core.curve_picture import SIDES, Picture
+from core.curve_picture import SIDES, Picture, padded
 from core.ui.curve_colours import dashes, run_colours
 from core.ui.text import shorten
 
@@ -92,16 +92,6 @@ def _y(picture: Picture, side: str, field: str) -> dict:
     title = shorten(tags, 40) if len(picture.domains) > 1 else None
     return {"field": field, "type": "quantitative", "title": title, "scale": scale,
             "axis": {"orient": side, "format": ".6~g", "grid": side == "left", "tickCount": 5}}
-
-
-def padded(domain: tuple[float, float], log: bool) -> list[float]:
-    """A domain with some room."""
-    low, high = domain
-    if log:
-        factor = (high / low) ** 0.05 if high > low else 1.2
-        return [low / factor, high * factor]
-    margin = (high - low) * 0.05 or abs(high) * 0.05 or 0.05
-    return [low - margin, high + margin]
 
 
 def _colour(picture: Picture) -> dict:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 PALETTE = tuple(st.get_option("theme.chartCategoricalColors") or ())
-SHADES = (0.0, -0.22, 0.22)  # lightness of the first, second and third round of the palette
+SHADES = (0.0, -0.12, 0.22)  # lightness of the first, second and third round of the palette
 DASHES = ([1, 0], [6, 3], [2, 2], [10, 3, 2, 3], [12, 4], [4, 2, 1, 2], [1, 4], [8, 2, 8, 6])
 
 
