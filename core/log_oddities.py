@@ -21,23 +21,27 @@ def oddities(table: pd.DataFrame) -> list[str]:
 
 def in_series(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """(rows ordered by run and tag, each series in file order; where each series begins)."""
-    tags = len(table["tag"].cat.categories)
-    key = table["run"].cat.codes.to_numpy(np.int64) * tags + table["tag"].cat.codes.to_numpy()
-    if tags * len(table["run"].cat.categories) < 1 << 16:
-        key = key.astype(np.uint16)  # which numpy sorts by radix
+    runs, tags = table["run"].array, table["tag"].array
+    several = len(tags.categories)
+    few = several * len(runs.categories) < 1 << 16
+    kind = np.uint16 if few else np.int64  # numpy sorts the former by radix
+    key = runs.codes.astype(kind) * kind(several) + tags.codes.astype(kind)
     rows = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.diff(key[rows].astype(np.int64), prepend=-1))
-    return rows, starts
+    sorted_key = key[rows]
+    new = np.ones(len(rows), bool)
+    new[1:] = sorted_key[1:] != sorted_key[:-1]
+    return rows, np.flatnonzero(new)
 
 
 def _step_order(table: pd.DataFrame) -> list[str]:
     rows, starts = in_series(table)
     steps = table["step"].to_numpy()[rows]
-    follows = np.ones(len(rows), bool)
-    follows[starts] = False
-    follows = follows[1:]
-    back = np.flatnonzero(follows & (steps[1:] < steps[:-1])) + 1
-    same = np.flatnonzero(follows & (steps[1:] == steps[:-1])) + 1
+    stays = np.zeros(len(rows), bool)
+    stays[1:] = steps[1:] <= steps[:-1]
+    stays[starts] = False
+    places = np.flatnonzero(stays)
+    repeats = steps[places] == steps[places - 1]
+    back, same = places[~repeats], places[repeats]
     notes = []
     if len(back):
         first = table.iloc[rows[back[0]]]

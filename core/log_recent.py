@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
+from core.errors import UserError
 from core.limits import MB
 from core.log_bytes import is_fresh
 from core.log_formats import Logs
@@ -12,6 +13,7 @@ from core.log_search import Run
 
 ROOM = 64 * MB  # of all tables together
 LARGEST = ROOM // 8  # of one; parts of larger ones are kept on disk
+
 
 class Recent:
     """The last tables that were read, within ROOM bytes."""
@@ -42,16 +44,19 @@ class Recent:
 _recent = Recent()
 
 
-def recent(run: Run, load: Callable[[], Logs]) -> Logs:
-    """What `load` gives, or gave while the run was as it is now; never to be written to."""
-    stamp = _stamp(run)
-    if stamp is None:
-        return load()
-    if (found := _recent.get(stamp)) is not None:
-        return found
-    logs = load()
-    _recent.put(stamp, logs)
-    return logs
+Loaded = dict[str, Logs | UserError]  # by run
+
+
+def recent(runs: list[Run], load: Callable[[list[Run]], Loaded]) -> Loaded:
+    """What `load` gives of the runs, or gave while they were as they are now; never to be written
+    to."""
+    stamps = {run.name: _stamp(run) for run in runs}
+    kept = {name: stamp and _recent.get(stamp) for name, stamp in stamps.items()}
+    new = load([run for run in runs if kept[run.name] is None])
+    for name, logs in new.items():
+        if stamps[name] and isinstance(logs, Logs):
+            _recent.put(stamps[name], logs)
+    return {name: logs for name, logs in kept.items() if logs is not None} | new
 
 
 def _stamp(run: Run) -> tuple | None:

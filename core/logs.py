@@ -23,12 +23,10 @@ def read_logs(path: Path) -> Logs:
     left.
     """
     found = find_logs(path)
-    read, notes, refused = {}, list(found.notes), []
-    for run in found.runs:
-        try:
-            read[run.name] = _loaded(run)
-        except UserError as error:
-            refused.append(f"{run.name}: {error}" if len(found.runs) > 1 else str(error))
+    loaded, notes = _loaded(list(found.runs)), list(found.notes)
+    read = {name: logs for name, logs in loaded.items() if isinstance(logs, Logs)}
+    refused = [f"{name}: {error}" if len(found.runs) > 1 else str(error)
+               for name, error in loaded.items() if isinstance(error, UserError)]
     if not read:
         raise UserError(" ".join(refused[:3]) or _nothing_found(path))
     for name, logs in read.items():
@@ -40,11 +38,18 @@ def read_logs(path: Path) -> Logs:
                 pd.concat(others, ignore_index=True) if others else no_others())
 
 
-def _loaded(run: Run) -> Logs:
-    def load() -> Logs:
-        return formats()[run.format].load(list(run.files), run.name)
+def _loaded(runs: list[Run]) -> dict[str, Logs | UserError]:
+    """By name, in the order of the runs."""
+    found = recent(runs, _load) if is_keeping() else _load(runs)
+    return {run.name: found[run.name] for run in runs}
 
-    return recent(run, load) if is_keeping() else load()
+
+def _load(runs: list[Run]) -> dict[str, Logs | UserError]:
+    by_format: dict[str, dict[str, list[Path]]] = {}
+    for run in runs:
+        by_format.setdefault(run.format, {})[run.name] = list(run.files)
+    return {run: logs for name, files in by_format.items()
+            for run, logs in formats()[name].load_runs(files).items()}
 
 
 def _settings(parts: dict[str, Logs]) -> dict[str, Settings]:

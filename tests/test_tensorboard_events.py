@@ -5,6 +5,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -12,7 +13,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
 from core.errors import UserError
-from core.events import decoding, pieces
+from core.events import decoding, pieces, reader
 from core.events.checksum import crc32c, masked
 from core.events.framing import HEADER, frame, record_size
 from core.log_formats.tensorboard_events import FORMAT
@@ -332,3 +333,35 @@ def test_framing_is_that_of_a_plain_walk_whatever_was_framed_before():
             buffer[chance.randrange(len(buffer))] ^= 1
         framing = frame(bytes(buffer), {})
         assert (framing.starts.tolist(), framing.stop, framing.reason) == plain_walk(bytes(buffer))
+
+
+def test_runs_that_are_read_together_are_what_each_is_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "MOST_COMMON_NAMES", 4)  # so that names begin anew on the way
+    runs = {}
+    for number in range(12):
+        path = tmp_path / f"run{number}" / NAME
+        offsets = write(path, [event for step in range(3 + 5 * number) for event in (
+            scalar(f"loss/{number % 5}", step, step / (number + 1)),
+            tensor("note", step, TensorProto(dtype=7, string_val=[b"word"]), "text"),
+            tensor("of two", step, TensorProto(dtype=1, float_val=[step]),
+                   "scalars" if number % 2 else "mine"))])
+        data = bytearray(path.read_bytes())
+        if number % 3 == 1:
+            data[offsets[4] + 20] ^= 1
+        path.write_bytes(data[:-5] if number % 4 == 2 else data)
+        runs[f"run{number}"] = [path]
+    (tmp_path / "empty").write_bytes(b"")
+    runs |= {"empty": [tmp_path / "empty"], "gone": [tmp_path / "gone"]}
+    together = FORMAT.load_together(runs)
+    assert list(together) == list(runs)
+    for run, files in runs.items():
+        alone = FORMAT.load_together({run: files})[run]
+        if isinstance(alone, UserError):
+            assert str(together[run]) == str(alone)
+            continue
+        pd.testing.assert_frame_equal(together[run].table, alone.table)
+        pd.testing.assert_frame_equal(together[run].others, alone.others)
+        assert together[run].notes == alone.notes
+        if run in ("run0", "run3", "run5"):  # whole ones, where TensorBoard reads all
+            assert_same(by_tag(together[run].table), by_tensorboard(files[0].parent))
+    assert isinstance(together["gone"], UserError) and isinstance(together["empty"], UserError)

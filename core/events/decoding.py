@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def _by_length(lengths: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 def _check(alike: Alike, length: int, records: Records) -> None:
     sums = row_checksums(alike.rows, length, alike.like, alike.free)
-    stored = np.ascontiguousarray(alike.rows[:, length:length + CHECKSUM_BYTES]).view("<u4")[:, 0]
+    stored = _column(alike.rows, length, "<u4")
     records.state[alike.records[masked(sums) != stored]] = BAD_CHECKSUM
 
 
@@ -160,20 +161,38 @@ def numbers(rows: np.ndarray, span: Span, dtype: str) -> np.ndarray:
             bits |= (rows[:, column] & 127).astype(np.uint64) << np.uint64(7 * place)
         found = bits.astype(stored)
     else:
-        found = np.ascontiguousarray(rows[:, span.start:span.stop]).view(stored)[:, 0]
+        found = _column(rows, span.start, stored)
     if dtype == "bfloat16":
         return (found.astype(np.uint32) << 16).view(np.float32)
     return found.view(dtype)
+
+
+def _column(rows: np.ndarray, start: int, dtype: str) -> np.ndarray:
+    """(N,) what each row has from the byte `start` on."""
+    return np.ndarray(len(rows), dtype, rows, start, rows.strides[:1]).copy()
 
 
 def _undamaged(records: Records) -> list[Values]:
     """The values without those of records that are not FINE."""
     if not records.state.any():
         return records.values
-    kept = []
-    for values in records.values:
-        fine = records.state[values.records] == FINE
-        plugins = None if values.plugins is None else values.plugins[fine]
-        found = None if values.numbers is None else values.numbers[fine]
-        kept.append(Values(values.kind, values.records[fine], values.tags[fine], plugins, found))
-    return kept
+    return [_some(values, records.state[values.records] == FINE) for values in records.values]
+
+
+def _some(values: Values, chosen: np.ndarray | slice, first: int = 0) -> Values:
+    """Some of the values; first: the number of the record that is now 0."""
+    numbers = None if values.numbers is None else values.numbers[chosen]
+    plugins = None if values.plugins is None else values.plugins[chosen]
+    return Values(values.kind, values.records[chosen] - first, values.tags[chosen], plugins,
+                  numbers)
+
+
+def split(whole: Records, ends: list[int]) -> Iterator[Records]:
+    """The records from each of `ends` to the next, ascending, as if decoded by themselves."""
+    places = [np.searchsorted(values.records, ends).tolist() for values in whole.values]
+    for part, (first, stop) in enumerate(pairwise(ends)):
+        values = [_some(values, slice(*at[part:part + 2]), first)
+                  for values, at in zip(whole.values, places, strict=True)
+                  if at[part] < at[part + 1]]
+        own = slice(first, stop)
+        yield Records(whole.step[own], whole.wall_time[own], whole.state[own], values)

@@ -30,7 +30,7 @@ class Events:
     """The numbers of one run in the order of its files, and what else was met.
 
     tag: int32 codes, indexes into `tags`. others: values that are no numbers, in no order.
-    settings: hyperparameters that the run states.
+    settings: hyperparameters that the run states. empty: names of files of 0 bytes.
     """
 
     names: Names = field(default_factory=Names)
@@ -40,10 +40,11 @@ class Events:
     records: int = 0
     plugin_of_tag: dict[int, int] = field(default_factory=dict)
     settings: dict[str, float | str | bool] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
 
     def take(self, number: int, dtype: type) -> np.ndarray:
         """One column, given away once: 0 tag codes, 1 steps, 2 wall times, 3 values."""
         parts = self.columns[number]
-        whole = np.concatenate([np.empty(0, dtype), *parts])
+        whole = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype), *parts])
         parts.clear()  # so that at most one column is there twice
         return whole

@@ -4,34 +4,93 @@ from pathlib import Path
 
 import numpy as np
 
-from core.events.decoding import BAD_CHECKSUM, NO_EVENT, Records, Values, decode
+from core.errors import UserError
+from core.events.decoding import BAD_CHECKSUM, NO_EVENT, Names, Records, Values, decode, split
 from core.events.found import Events, Others
 from core.events.framing import HEADER
 from core.events.hyperparameters import PLUGIN, session_settings
 from core.events.kept import KeptFile, keeps
 from core.events.layout import SILENT
-from core.events.pieces import Piece, Problem, pieces
+from core.events.pieces import CHUNK, Piece, Problem, pieces
 
+MOST_COMMON_NAMES = 1000  # of tags; each run lists them all once
 MOST_SETTINGS = 1000  # records with hyperparameters looked into, of one layout in one piece
 UNWANTED = -3  # no code of a plug-in: -1 is a tag without one, -2 one that was never met
 SCALARS = "scalars"  # the plug-in that TensorFlow 2 and torch's new style write for a number
 
 
-def read_events(files: list[Path]) -> Events:
-    """Every number of the files of one run. Raises OSError where one cannot be read."""
-    events = Events()
-    for path in files:
-        kept = KeptFile(path, events) if keeps(path) else None
-        offset = kept.taken_up() if kept else 0
-        for piece in pieces(path, events.problems, offset):
-            _add(piece, events)
-            if kept:
-                kept.reached(piece.offset + piece.stop)
-    return events
+def read_runs(runs: list[list[Path]]) -> list[Events | OSError | UserError]:
+    """Of each run every number of its files, or why they cannot be read. The pieces of short files
+    are decoded together: a call costs as much for ten records as for a thousand."""
+    found, batch = [], Batch()
+    for files in runs:
+        batch.begin()
+        events = Events(batch.names)
+        try:
+            for path in files:
+                _read(path, events, batch)
+            found.append(events)
+        except (OSError, UserError) as error:
+            found.append(error)
+    batch.decode()
+    for events in found:
+        if isinstance(events, Events):
+            events.problems.sort(key=lambda problem: (problem.file, problem.byte))
+    return found
 
 
-def _add(piece: Piece, events: Events) -> None:
-    found = decode(piece.buffer, piece.starts, piece.stop, events.names)
+def _read(path: Path, events: Events, batch: "Batch") -> None:
+    if not path.stat().st_size:
+        events.empty.append(path.name)
+    kept = KeptFile(path, events) if keeps(path) else None
+    offset = kept.taken_up() if kept else 0
+    for piece in pieces(path, events.problems, offset):
+        batch.add(piece, events)
+        if kept:
+            batch.decode()
+            kept.reached(piece.offset + piece.stop)
+
+
+class Batch:
+    """Pieces that wait to be decoded together, each with the events of its run."""
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self._waiting: list[tuple[Piece, Events]] = []
+        self._bytes = 0
+
+    def begin(self) -> None:
+        """Another run begins. Names are common to runs that are decoded together, within bounds."""
+        if len(self.names.tags) > MOST_COMMON_NAMES:
+            self.decode()
+            self.names = Names()
+
+    def add(self, piece: Piece, events: Events) -> None:
+        """Takes a piece, and decodes those that wait where they are enough."""
+        if self._bytes + piece.stop > CHUNK:
+            self.decode()
+        self._waiting.append((piece, events))
+        self._bytes += piece.stop
+
+    def decode(self) -> None:
+        """Adds all that wait to the events of their runs, in their order."""
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        if len(waiting) == 1:
+            piece = waiting[0][0]
+            whole = decode(piece.buffer, piece.starts, piece.stop, self.names)
+            _add(whole, *waiting[0])
+        elif waiting:
+            buffer = b"".join(memoryview(piece.buffer)[:piece.stop] for piece, _ in waiting)
+            ends = np.cumsum([0, *(piece.stop for piece, _ in waiting)])
+            starts = np.concatenate([piece.starts + end
+                                     for (piece, _), end in zip(waiting, ends, strict=False)])
+            whole = decode(buffer, starts, len(buffer), self.names)
+            records = np.cumsum([0, *(len(piece.starts) for piece, _ in waiting)]).tolist()
+            for own, part in zip(waiting, split(whole, records), strict=True):
+                _add(part, *own)
+
+
+def _add(found: Records, piece: Piece, events: Events) -> None:
     events.records += len(piece.starts)
     _note_losses(found, piece.file.name, piece, events.problems)
     _keep_numbers(found, piece, events)
@@ -41,7 +100,7 @@ def _add(piece: Piece, events: Events) -> None:
 def _note_losses(found: Records, name: str, piece: Piece, problems: list[Problem]) -> None:
     losses = {BAD_CHECKSUM: "a record is damaged (its checksum is wrong) and was skipped",
               NO_EVENT: "a record is not an event (damaged when it was written) and was skipped"}
-    for state, what in losses.items():
+    for state, what in losses.items() if found.state.any() else ():
         lost = np.flatnonzero(found.state == state)
         if len(lost):
             byte = piece.offset + int(piece.starts[lost[0]])
@@ -49,20 +108,19 @@ def _note_losses(found: Records, name: str, piece: Piece, problems: list[Problem
 
 
 def _keep_numbers(found: Records, piece: Piece, events: Events) -> None:
-    _learn_plugins(found, events)
-    plugin_of_tag = np.full(len(events.names.tags) + 1, -1)
-    plugin_of_tag[list(events.plugin_of_tag)] = list(events.plugin_of_tag.values())
+    plugin_of_tag = _learnt_plugins(found, events)
     scalars = events.names.plugins.get(SCALARS, -2)
     kept = []
     for values in found.values:
-        plugins = plugin_of_tag[values.tags]
-        wanted = _wanted(values, plugins, scalars)
-        if wanted.all():
+        if values.kind == "simple":
             kept.append((values.records, values.tags, values.numbers))
             continue
+        plugins = plugin_of_tag[values.tags]
+        wanted = _wanted(values, plugins, scalars)
         if wanted.any():
             kept.append((values.records[wanted], values.tags[wanted], values.numbers[wanted]))
-        _keep_others(found, piece, values, np.where(wanted, UNWANTED, plugins), events)
+        if not wanted.all():
+            _keep_others(found, piece, values, np.where(wanted, UNWANTED, plugins), events)
     if kept:
         for column, part in zip(events.columns, _in_file_order(found, kept), strict=True):
             column.append(part)
@@ -79,26 +137,29 @@ def _keep_settings(found: Records, piece: Piece, events: Events) -> None:
             events.settings |= session_settings(piece.buffer[start + HEADER.size:stop - 4])
 
 
-def _learn_plugins(found: Records, events: Events) -> None:
-    """The first metadata of a tag counts, as in TensorBoard: later values often come without."""
+def _learnt_plugins(found: Records, events: Events) -> np.ndarray:
+    """The plug-in of each tag, -1 for none. The first metadata of a tag counts, as in TensorBoard:
+    later values often come without."""
+    known = np.full(len(events.names.tags) + 1, -1)
+    known[list(events.plugin_of_tag)] = list(events.plugin_of_tag.values())
     first: dict[int, tuple[int, int]] = {}
     for values in found.values:
-        if values.plugins is None:
+        new = () if values.plugins is None else np.flatnonzero(known[values.tags] < 0)
+        if not len(new):
             continue
-        tags, places = np.unique(values.tags, return_index=True)  # the first, as records ascend
-        for tag, place in zip(tags.tolist(), places.tolist(), strict=True):
+        tags, places = np.unique(values.tags[new], return_index=True)  # the first: records ascend
+        for tag, place in zip(tags.tolist(), new[places].tolist(), strict=True):
             seen = int(values.records[place]), int(values.plugins[place])
             first[tag] = min(first.get(tag, seen), seen)
     for tag, (_, plugin) in first.items():
-        events.plugin_of_tag.setdefault(tag, plugin)
+        known[tag] = events.plugin_of_tag[tag] = plugin
+    return known
 
 
 def _wanted(values: Values, plugins: np.ndarray, scalars: int) -> np.ndarray:
-    """Which values are scalars: simple values, and tensors whose plug-in is that or unknown."""
+    """Which values are scalars: tensors of one number whose plug-in is that or unknown."""
     if values.numbers is None:
         return np.zeros(len(values.records), bool)
-    if values.kind == "simple":
-        return np.ones(len(values.records), bool)
     return (plugins == scalars) | (plugins == -1)
 
 
@@ -130,4 +191,7 @@ def _in_file_order(found: Records, kept: list[tuple[np.ndarray, ...]]) -> tuple[
         to = place[records]
         tags[to], values[to] = codes, numbers
         place[records] += 1
+    if len(values) == np.count_nonzero(counts):  # one a record at most, as nearly all write them
+        there = counts > 0
+        return tags, found.step[there], found.wall_time[there], values
     return tags, np.repeat(found.step, counts), np.repeat(found.wall_time, counts), values

@@ -12,6 +12,7 @@ import numpy as np
 from core.events.layout import Layout, Span, parse_event
 
 MOST_LAYOUTS = 16  # of one length in one block; after that each row is parsed by itself
+TOGETHER = 64  # rows that are compared as if they were one: numpy is quick along long rows
 CONTINUES = 128  # the bit of a varint's byte that says whether another follows
 
 
@@ -19,7 +20,7 @@ class Alike(NamedTuple):
     """Rows of one layout; None where the bytes are no event.
 
     records: their numbers. like: for each row, the number of a row with the same strings.
-    free: the columns in which rows that are `like` may differ.
+    free: the columns in which rows that are `like` differ.
     """
 
     rows: np.ndarray
@@ -53,11 +54,25 @@ def _like_the_first(rows: np.ndarray, records: np.ndarray,
     """The rows with the layout of the first, and which these are."""
     layout = _layout(rows[0, :length].tobytes())
     fixed, strings = _masks(layout, length, rows.shape[1])
-    same = _equal(rows, fixed)
+    varying = _varying(rows)
+    same = _equal(rows, fixed & varying)
     if not same.all():
         rows, records = rows[same], records[same]
-    free = np.flatnonzero((fixed | strings)[:length] < 255)
-    return Alike(rows, records, layout, first_equal(rows, strings), free), same
+    free = np.flatnonzero(((fixed | strings) < 255)[:length] & (varying > 0)[:length])
+    return Alike(rows, records, layout, first_equal(rows, strings & varying), free), same
+
+
+def _varying(rows: np.ndarray) -> np.ndarray:
+    """The bits in which not all rows agree, (W,); a pass over memory, and most bits are the same.
+    """
+    words = rows.view(np.uint64)
+    whole = len(words) // TOGETHER * TOGETHER
+    any_set, all_set = (
+        np.concatenate([op.reduce(words[:whole].reshape(-1, TOGETHER * words.shape[1]), axis=0)
+                        .reshape(TOGETHER, -1) if whole else words[:0], words[whole:]])
+        for op in (np.bitwise_or, np.bitwise_and))
+    bits = np.bitwise_or.reduce(any_set, axis=0) ^ np.bitwise_and.reduce(all_set, axis=0)
+    return bits.view(np.uint8)
 
 
 def _layout(record: bytes) -> Layout | None:
@@ -104,7 +119,7 @@ def first_equal(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
     words, mask = rows.view(np.uint64), mask.view(np.uint64)
     columns = np.flatnonzero(mask)
     like, todo = np.zeros(len(rows), np.intp), np.arange(len(rows))
-    while len(todo) > 0 and len(rows) > 1:
+    while len(columns) and len(todo) and len(rows) > 1:
         left = words if len(todo) == len(words) else words[todo]
         slot = _hashes(left, mask, columns)
         table = np.empty(1 << 12, np.intp)

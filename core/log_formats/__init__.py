@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.errors import UserError
+
 COLUMNS = ["run", "tag", "step", "wall_time", "value"]
 
 # Where a value that is no number is: the whole record of an event file, unpacked if it is packed.
@@ -54,6 +56,7 @@ class Format:
     fallback: asked only about files that no other format knows.
     endings: a file so named, if a person chose it, is loaded even where it does not match, so
     that `load` says why it is no log.
+    load_together: several runs, by name, where that is quicker than one by one; see `load_runs`.
     """
 
     title: str
@@ -63,3 +66,16 @@ class Format:
     snapshots: bool = False
     fallback: bool = False
     endings: tuple[str, ...] = ()
+    load_together: Callable[[dict[str, list[Path]]], dict[str, Logs | UserError]] | None = None
+
+    def load_runs(self, runs: dict[str, list[Path]]) -> dict[str, Logs | UserError]:
+        """What `load` gives of the files of each run, or the error that it raises."""
+        if self.load_together:
+            return self.load_together(runs)
+        return {run: self._loaded(files, run) for run, files in runs.items()}
+
+    def _loaded(self, files: list[Path], run: str) -> Logs | UserError:
+        try:
+            return self.load(files, run)
+        except UserError as error:
+            return error

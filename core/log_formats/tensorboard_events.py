@@ -1,6 +1,7 @@
 """TensorBoard event files, of TensorFlow 1 and 2, torch, tensorboardX, Lightning, Hugging Face …"""
 
 from collections import defaultdict
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from core.events.found import Events
 from core.events.framing import HEADER, record_size
 from core.events.hyperparameters import PLUGIN
 from core.events.pieces import Problem
-from core.events.reader import read_events
+from core.events.reader import read_runs
 from core.log_bytes import LogBytes, cannot_read
 from core.log_formats import COLUMNS, OTHERS, Format, Logs, no_others
 from core.log_oddities import counted
@@ -41,25 +42,38 @@ def matches(path: Path) -> bool:
 
 def load(files: list[Path], run: str) -> Logs:
     """Every scalar of the event files of one run."""
-    try:
-        empty = [path.name for path in files if not path.stat().st_size]
-        events = read_events(files)
-    except OSError as error:
-        raise cannot_read(error, files[0]) from error
+    logs = load_together({run: files})[run]
+    if isinstance(logs, UserError):
+        raise logs
+    return logs
+
+
+def load_together(runs: dict[str, list[Path]]) -> dict[str, Logs | UserError]:
+    """Every scalar of the event files of each run, or why there is none."""
+    found = read_runs(list(runs.values()))
+    return {run: _logs(files, run, events)
+            for (run, files), events in zip(runs.items(), found, strict=True)}
+
+
+def _logs(files: list[Path], run: str, events: Events | OSError | UserError) -> Logs | UserError:
+    if isinstance(events, OSError):
+        return cannot_read(events, files[0])
+    if isinstance(events, UserError):
+        return events
     if not events.records:
-        raise UserError(_nothing_there(files, empty, events.problems))
+        return UserError(_nothing_there(files, events))
     table = _table(events, run)
     settings = {run: events.settings} if events.settings else {}
     others = _others(events, run)
-    return Logs(table, tuple(_notes(events, table, others, empty, files)), settings, others)
+    return Logs(table, tuple(_notes(events, table, others, files)), settings, others)
 
 
-def _nothing_there(files: list[Path], empty: list[str], problems: list[Problem]) -> str:
-    if problems:
-        problem = problems[0]
+def _nothing_there(files: list[Path], events: Events) -> str:
+    if events.problems:
+        problem = events.problems[0]
         return (f"{problem.file}: no event can be read: at byte {problem.byte:,} {problem.what}. "
                 "Copy the file again from where it was written.")
-    return (f"{empty[0] if empty else files[0].name} is empty (0 bytes): the run has written "
+    return (f"{[*events.empty, files[0].name][0]} is empty (0 bytes): the run has written "
             "nothing yet. Open it again once training has logged a step.")
 
 
@@ -67,43 +81,56 @@ def _table(events: Events, run: str) -> pd.DataFrame:
     codes = events.take(0, np.int32)
     tags = list(events.names.tags)
     used = np.flatnonzero(np.bincount(codes, minlength=len(tags)))
-    code_of = np.zeros(len(tags), np.int32)
-    code_of[used] = np.arange(len(used))
+    if len(used) < len(tags):
+        code_of = np.zeros(len(tags), np.int32)
+        code_of[used] = np.arange(len(used), dtype=np.int32)
+        codes, tags = code_of[codes], [tags[code] for code in used]
     return pd.DataFrame(dict(zip(COLUMNS, (
-        _named(np.zeros(len(codes), np.int8), [run]),
-        _named(code_of[codes], [tags[code] for code in used]),
+        _named(np.zeros(len(codes), np.int8), (run,)), _named(codes, tuple(tags)),
         events.take(1, np.int64), events.take(2, np.float64), events.take(3, np.float64),
     ), strict=True)), copy=False)
 
 
-def _named(codes: np.ndarray, names: list[str]) -> pd.Categorical:
+def _named(codes: np.ndarray, names: tuple[str, ...]) -> pd.Categorical:
     """Without the checks that cost more than a short run's decoding."""
-    kind = pd.CategoricalDtype(pd.Index(names, dtype=object))
-    return pd.Categorical.from_codes(codes, dtype=kind, validate=False)
+    return pd.Categorical.from_codes(codes, dtype=_kind(names), validate=False)
+
+
+@lru_cache(maxsize=8)
+def _kind(names: tuple[str, ...]) -> pd.CategoricalDtype:
+    """The same for runs that log the same tags."""
+    return pd.CategoricalDtype(pd.Index(names, dtype=object))
 
 
 def _others(events: Events, run: str) -> pd.DataFrame:
     """OTHERS in the order of files and records, hyperparameters left out as they are read."""
-    if not events.others:
-        return no_others()
-    tags = np.array(list(events.names.tags), object)
-    parts = [pd.DataFrame(dict(zip(OTHERS, (run, tags[found.tag], found.kind, found.step,
-                                            found.wall_time, str(found.file), found.byte,
-                                            found.size), strict=True)))
-             for found in events.others if found.kind != PLUGIN or not events.settings]
+    parts = [found for found in events.others if found.kind != PLUGIN or not events.settings]
     if not parts:
         return no_others()
-    return pd.concat(parts).sort_values(["file", "byte"], kind="stable", ignore_index=True)
+    sizes = [len(found.tag) for found in parts]
+    numbers = {name: np.concatenate([getattr(found, name) for found in parts])
+               for name in ("tag", "step", "wall_time", "byte", "size")}
+    files = sorted({str(found.file) for found in parts})
+    file = np.repeat([files.index(str(found.file)) for found in parts], sizes)
+    order = np.lexsort((numbers["byte"], file))
+    words = {"run": np.full(len(file), run, object),
+             "tag": np.array(list(events.names.tags), object)[numbers.pop("tag")],
+             "kind": np.repeat(np.array([found.kind for found in parts], object), sizes),
+             "file": np.array(files, object)[file]}
+    # as objects: a text column of pandas would convert each text once more
+    columns = {name: pd.Series(column[order], dtype=object) for name, column in words.items()}
+    columns |= {name: column[order] for name, column in numbers.items()}
+    return pd.DataFrame({name: columns[name] for name in OTHERS}, copy=False)
 
 
-def _notes(events: Events, table: pd.DataFrame, others: pd.DataFrame, empty: list[str],
+def _notes(events: Events, table: pd.DataFrame, others: pd.DataFrame,
            files: list[Path]) -> list[str]:
     where = files[0].name if len(files) == 1 else f"{len(files):,} event files"
-    tags = counted(len(table["tag"].cat.categories), "tag")
+    tags = counted(len(table["tag"].array.categories), "tag")
     read = f"Read {counted(len(table), 'point')} of {tags} from {where}."
     none = f"No scalars in {where}: {counted(events.records, 'record')} without a number to draw."
-    notes = [none if table.empty else read]
-    notes += [f"{name} is empty (0 bytes): nothing was logged to it." for name in empty]
+    notes = [read if len(table) else none]
+    notes += [f"{name} is empty (0 bytes): nothing was logged to it." for name in events.empty]
     if events.settings:
         notes.append(f"Read {counted(len(events.settings), 'hyperparameter')}.")
     if len(others):
@@ -126,4 +153,4 @@ def _losses(problems: list[Problem]) -> list[str]:
     return notes
 
 
-FORMAT = Format("TensorBoard event file", matches, load)
+FORMAT = Format("TensorBoard event file", matches, load, load_together=load_together)
