@@ -1,6 +1,7 @@
-"""While the server starts: imports what the first page needs, before any browser has asked."""
+"""While the server starts: gets ready what the first page needs, before any browser has asked."""
 
 import asyncio
+import sys
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,9 +11,19 @@ from typing import Any
 
 import streamlit as st
 
-from core import store
+from core import found_files, store
 
-FIRST = ("core.ui.frame", "core.overview", "core.ui.overview", "core.ui.setup", "core.ui.proposals")
+FIRST = (
+    "core.ui.charts",
+    "core.ui.frame",
+    "core.ui.images",
+    "core.ui.overview",
+    "core.ui.proposals",
+    "core.ui.setup",
+    "core.hard_examples",
+    "core.overview",
+)
+TURN = 0.0005  # seconds, after which the server may answer the browser
 SOON = 0.5  # seconds, after which the server listens
 FOR_THE_PASS = ("torch", "core.forward_pass")
 
@@ -36,5 +47,14 @@ def _address() -> str:
 def _import() -> None:
     """Torch too where no result is kept, so that there will be a pass: it takes seconds, which
     the first page spares where results are on disk."""
-    for module in (*FIRST, *(() if store.has_any() else FOR_THE_PASS)):
+    turn = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
+    try:
+        for module in FIRST:
+            import_module(module)
+        for kind in found_files.KINDS:  # with them the readers of files are imported
+            found_files.listing(kind)
+    finally:
+        sys.setswitchinterval(turn)
+    for module in () if store.has_any() else FOR_THE_PASS:
         import_module(module)
