@@ -99,6 +99,15 @@ class Archive:
                                 "says", AGAIN)
         return data
 
+    def start(self, name: str, count: int) -> bytes:
+        """The first bytes of a member, and no more of it unpacked; its checksum is not checked."""
+        member = self._member(name)
+        try:
+            with self._zip.open(member) as stream:
+                return stream.read(count)
+        except (*DAMAGE, RuntimeError) as error:
+            raise self._refusal(f"its member {shown(name)} is damaged ({error})", AGAIN) from error
+
     def span(self, name: str) -> tuple[int, int]:
         """(offset, length) in the file of a member that is stored as it is; its checksum is not
         checked. Raises UserError for a compressed member."""

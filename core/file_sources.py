@@ -169,6 +169,7 @@ class Zipped:
 
     def __init__(self, path: Path) -> None:
         limits, more = current_limits(), PICTURES_AN_ARCHIVE
+        self._largest = limits.unpacked_bytes  # of one member that is read as a whole
         limits = replace(limits, members=limits.members * more,
                          unpacked_bytes=limits.unpacked_bytes * more)
         self.title, self.skipped = path.name, 0  # an archive with links is refused
@@ -187,8 +188,11 @@ class Zipped:
         return self._archive.read(name, limit)
 
     def start(self, name: str, count: int) -> bytes:
-        return self._archive.read(name)[:count]
+        return self._archive.start(name, count)
 
     def view(self, name: str) -> memoryview:
+        if self.size(name) > self._largest:
+            raise UserError(f"{name} would take {self.size(name) / MB:,.0f} MB, the limit is "
+                            f"{self._largest / MB:,.0f} MB in an archive. Unpack it first.")
         small = self.size(name) <= SMALL
         return memoryview(self._archive.read(name)) if small else self._archive.view(name)

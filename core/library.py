@@ -165,7 +165,8 @@ def open_dataset(dataset_id: str) -> DataSet:
     """The data set behind an id."""
     place = _place(dataset_id)
     path, (limit, first) = place.path, place.setting
-    data = format_of(path, "core.dataset_formats").load(path)
+    with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
+        data = format_of(path, "core.dataset_formats").load(path)
     if limit is None or limit >= len(data):
         return data
     of = f"{limit:,} of {len(data):,} examples"

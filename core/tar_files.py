@@ -19,9 +19,20 @@ from core.limits import MB, current_limits
 from core.text_of_files import shown
 
 PACKED = GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
+EXTRA = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
+         tarfile.GNUTYPE_LONGLINK)
 MOST_FILES = 5_000_000
 MOST_MEMORY = 256 * MB  # to unpack xz, whose header says how much; `xz -9` needs 65 MB
 DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+
+
+class _Member(tarfile.TarInfo):
+    """An entry whose long names and other extra headers are read into memory, so bounded."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:  # tarfile's hook for this
+        if self.type in EXTRA and self.size > MB:
+            raise tarfile.ReadError(f"an extra header of {self.size:,} bytes")
+        return super()._proc_member(tar)
 
 
 class Tarred:
@@ -37,9 +48,10 @@ class Tarred:
         self._reading = threading.Lock()
         self._places: dict[str, tuple[int, int]] = {}
         try:
-            with tarfile.open(fileobj=self._file, mode="r:") as tar:
-                for member in tar:
+            with tarfile.open(fileobj=self._file, mode="r:", tarinfo=_Member) as tar:
+                while (member := tar.next()) is not None:
                     self._add(member)
+                    tar.members.clear()  # which tarfile keeps, a kilobyte each
         except (tarfile.TarError, OSError, ValueError, OverflowError, EOFError) as error:
             raise UserError(f"{self.title}: the tar is damaged or cut off ({shown(error, 100)}). "
                             "Copy or download it again.") from error

@@ -590,12 +590,13 @@ def test_cifar_binary(tmp_path, labels):
         assert set(data.metadata["coarse_label"]) == {9}
 
 
+@pytest.mark.parametrize("labels", [list, np.asarray])
 @pytest.mark.parametrize("protocol", [2, 4])
-def test_cifar_python(tmp_path, protocol):
+def test_cifar_python(tmp_path, protocol, labels):
     images, rows, ids = cifar_rows()
     for name, part in (("data_batch_1", slice(0, 4)), ("data_batch_2", slice(4, 7)),
                        ("test_batch", slice(0, 7))):
-        batch = {b"data": rows[part], b"labels": ids[part].tolist(), b"batch_label": name.encode(),
+        batch = {b"data": rows[part], b"labels": labels(ids[part].tolist()), b"batch_label": name.encode(),
                  b"filenames": [f"{row}.png".encode() for row in range(7)[part]]}
         (tmp_path / name).write_bytes(pickle.dumps(batch, protocol=protocol))
     meta = pickle.dumps({"label_names": NAMES.tolist()}, protocol=protocol)

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,6 +17,9 @@ from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
 from core.file_sources import Folder, Source
 from core.image_arrays import SMALLEST_TABLE, array_images
+from core.limits import MB, current_limits
+
+REPEATING = 64 * MB  # up to which an array may be pressed as hard as one-hot labels are
 
 # What the file of labels is called beside one of images.
 COUNTERPARTS = (("images", "labels"), ("image", "label"), ("data", "labels"), ("data", "targets"),
@@ -68,7 +72,8 @@ def read(source: Source, name: str) -> DataSet:
     if source.start(name, 6) == MAGIC:
         return _from_array(source, name)
     place = source.path / name if isinstance(source, Folder) else io.BytesIO(source.view(name))
-    with Archive(place, PurePosixPath(name).name) as archive:
+    limits = replace(current_limits(), ratio_floor=REPEATING)
+    with Archive(place, PurePosixPath(name).name, limits) as archive:
         return _from_members(archive)
 
 

@@ -99,6 +99,15 @@ def _pixels(value: Any, name: str) -> np.ndarray:
 
 
 def _numbers(values: Any, name: str) -> list[int]:
+    from core.pickled_values import array
+
+    if not isinstance(values, list):
+        try:
+            found = array(values)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{name}: its labels are damaged ({error}). {AGAIN}") from error
+        if found is not None and found.ndim == 1 and found.dtype.kind in "iu":
+            values = found.tolist()
     if not isinstance(values, list) or not all(type(value) is int for value in values):
         raise UserError(f"{name}: its labels are no list of numbers. {AGAIN}")
     return values

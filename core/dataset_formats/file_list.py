@@ -18,6 +18,7 @@ from core.table_examples import of_paths
 ENDINGS = {".txt", ".lst", ".list"}
 HEAD, LARGEST = 1 << 14, 512 << 20  # bytes
 NAMES = ("labels.txt", "classes.txt", "class_names.txt", "synset_words.txt")
+NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
 LINE = re.compile(r"(.*?(?:" + "|".join(map(re.escape, sorted(EXTENSIONS, reverse=True)))
                   + r"))(?:[\s,;]+(.*))?", re.IGNORECASE)
 
@@ -65,10 +66,28 @@ def read(source: Source, name: str) -> DataSet:
     if len(kept) < len(lines):
         notes = (f"{len(lines) - len(kept):,} lines name no picture and were skipped.",)
     said = [part[1] for part in kept]
-    texts = np.array([(part[2] or "").strip() for part in kept], dtype=object)
+    values, more = _columns([(part[2] or "").strip() for part in kept])
     names = _names_beside(source, name)
-    labels = class_labels(texts, name, names) if any(texts) else None
-    return of_paths(source, name, said, labels, pd.DataFrame(index=range(len(said))), notes)
+    labels = class_labels(values, name, names) if values.any() else None
+    return of_paths(source, name, said, labels, more, notes)
+
+
+def _columns(rests: list[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """What follows the paths: labels, (N,) texts or (N, K) one-hot, and further columns.
+
+    Tabs divide it, and spaces where all of it is numbers: a class name may have spaces."""
+    tabs = any("\t" in rest for rest in rests)
+    rows = [rest.split("\t") if tabs else rest.split() for rest in rests]
+    width = len(rows[0])
+    divided = width > 1 and all(len(row) == width for row in rows) and (
+        tabs or all(NUMBER.fullmatch(cell) for row in rows for cell in row))
+    if not divided:
+        return np.array(rests, dtype=object), pd.DataFrame(index=range(len(rests)))
+    if width > 2 and all({*row} == {"0", "1"} and row.count("1") == 1 for row in rows):
+        return np.array(rows, dtype=np.int64), pd.DataFrame(index=range(len(rests)))
+    names = [f"column {number}" for number in range(3, width + 2)]
+    return (np.array([row[0] for row in rows], dtype=object),
+            pd.DataFrame([row[1:] for row in rows], columns=names, dtype=object))
 
 
 def _names_beside(source: Source, name: str) -> list[str] | None:

@@ -97,8 +97,10 @@ def _chosen_split(names: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
     while True:
         names = [name for name in names if name.startswith(prefix)]
         tops = {name[len(prefix):].split("/")[0] for name in names if "/" in name[len(prefix):]}
-        chosen = min(sorted(tops), key=lambda top: SPLITS.index(split_of(top)), default="")
-        if tops and all(map(split_of, tops)):
+        splits = sorted(filter(split_of, tops))
+        chosen = min(splits or sorted(tops), key=lambda top: SPLITS.index(split_of(top)),
+                     default="")
+        if splits and (len(splits) == len(tops) or len(set(map(split_of, splits))) > 1):
             if others := ", ".join(sorted(tops - {chosen})):
                 said = (*said, f"{chosen} is shown; not shown: {others}.")
             split = split_of(chosen)
