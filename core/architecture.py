@@ -68,7 +68,10 @@ def architecture_of(model: nn.Module, input_shape: Shape | None) -> Architecture
         code = getattr(error, "code", "")
         said = str(error).removesuffix(code).rstrip()
         return Architecture(_table(model, None), _totals(model, None), (said,), code)
-    return Architecture(_table(model, run), _totals(model, run), run.notes)
+    smallest = getattr(model, "batch", (1, None))[0]  # of an export
+    several = f"This export takes {smallest} pictures at once: shapes and costs are of {smallest}."
+    notes = (*run.notes, *([several] if smallest > 1 else []))
+    return Architecture(_table(model, run), _totals(model, run), notes)
 
 
 def _totals(model: nn.Module, run: DryRun | None) -> dict[str, int]:

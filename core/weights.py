@@ -21,7 +21,9 @@ from core.tensor_statistics import Distribution, distribution_of, spectral_norm_
 
 AT_ONCE = 1 << 23  # elements whose statistics are made while the page waits
 LARGEST_SIDE = 15  # of a filter
-QUERY_KEY_VALUE = ("in_proj", "qkv")  # in names of tensors that hold the three
+LARGEST_PATCH = 64  # of one over a picture, as the first layer of a vision transformer has
+COLOURS = 4  # channels that a picture may have
+QUERY_KEY_VALUE = ("in_proj_weight", "in_proj_bias", "qkv")  # in names of what holds all three
 OF_A_TENSOR = 1 << 13  # elements that take as long as it takes to begin a tensor
 COLUMNS = ["name", "shape", "dtype", "parameters", "bytes", "min", "max", "mean", "std", "zeros",
            "norm", "nan", "infinite", "same_as"]
@@ -131,7 +133,10 @@ def as_filters(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int] |
     is no convolution."""
     if _sides_first(name, shape):
         shape = (shape[3], shape[2], shape[0], shape[1])
-    filters = len(shape) == 4 and 0 not in shape and 1 < max(shape[2:]) <= LARGEST_SIDE
+    if len(shape) != 4 or 0 in shape:
+        return None
+    largest = LARGEST_PATCH if shape[1] <= COLOURS else LARGEST_SIDE
+    filters = 1 < max(shape[2:]) <= largest
     return shape if filters else None
 
 

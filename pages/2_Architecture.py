@@ -58,6 +58,9 @@ def totals() -> None:
 def layers() -> None:
     """The table, and the weights of the layer clicked."""
     everything = layer_table(chosen.model_id, chosen.dataset_id)
+    if everything.empty:
+        st.write("This file has no layers, only tensors of its own: see Weights.")
+        return
     table, outside = shown_layers(everything)
     if table.empty:
         st.write("No layer matches. Remove a letter, or look for a part of the name.")

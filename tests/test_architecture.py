@@ -7,7 +7,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.regnet import BlockParams
 
-from core.architecture import architecture_of
+from core import library
+from core.architecture import architecture, architecture_of
 from core.dry_run import dry_run
 from core.errors import UserError
 from core.layers import capture, layer_names
@@ -205,3 +206,14 @@ def test_a_layer_that_says_what_it_was_is_called_so():
     model = nn.Sequential(nn.Identity())
     model[0].type_name = "Conv2d"
     assert architecture_of(model, (1, 3)).table["type"].tolist() == ["Conv2d"]
+
+
+@pytest.mark.parametrize("form", ["pt2", "onnx", "torchscript.pt"])
+def test_layers_of_frozen_networks_say_their_settings(samples, form):
+    ours = architecture(library.model_id(samples / f"shapes-cnn.{form}")).table.set_index("name")
+    net = library.open_model(library.model_id(samples / "shapes-cnn.pt")).module
+    for name, module in net.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            said = ours.loc[name, "settings"]
+            assert f"weight={tuple(module.weight.shape)}" in said
+            assert f"stride={module.stride}" in said and f"padding={module.padding}" in said

@@ -80,6 +80,9 @@ def test_a_part_of_the_tree_is_found(shown):
     assert names("batch") == ["0.1"]
     assert names('"linear"') == ["2"]
     assert names("192") == ["1", "2"]
+    assert names("batch", "", 1) == ["0.1"]  # however deep
+    assert names("8 × 4 × 6") == names("8,4,6") != []
+    assert names('"3,4,6"') == ["0", "0.0"] and names('"4,6"') == []
 
 
 def test_a_name_says_what_the_rows_above_it_do_not(shown):

@@ -360,3 +360,9 @@ def test_the_lines_to_copy_name_the_input_and_export_the_network(tmp_path, monke
         exec(code, {"model": model})  # lines of ours, that people are told to run
     model_id = library.model_id(tmp_path / "odd___name.pt2")
     assert library.open_model(model_id).module(torch.zeros(1, 3, 8, 6)).shape == (1, 4)
+
+
+def test_the_patches_of_a_vision_transformer_are_filters():
+    assert as_filters("conv_proj.weight", (768, 3, 16, 16)) == (768, 3, 16, 16)
+    assert as_filters("conv_proj.weight", (1024, 3, 32, 32)) == (1024, 3, 32, 32)
+    assert as_filters("deep.weight", (64, 64, 32, 32)) is None

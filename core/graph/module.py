@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from core.errors import UserError
-from core.graph.nesting import Program, Run, nested
+from core.graph.nesting import Program, Run, Step, nested
 from core.graph.nodes import DEEPEST, MOST_NODES, UNBOUNDED, Graph, Input, Weight
 from core.graph.operators import resolve
 from core.graph.running import State, bind, computed, described
+from core.graph.settings import settings_of
 from core.text_of_files import shown
 
 Sizes = tuple[tuple[int, int], ...]
@@ -26,6 +27,10 @@ class Layer(nn.Module):
         super().__init__()
         self.type_name = type_name
         self.programs: list[_Prepared] = []
+
+    def extra_repr(self) -> str:
+        """What its operator was told, as torch's own layers say it."""
+        return self.programs[0].settings() if self.programs else ""
 
     def forward(self, *inputs: torch.Tensor, program: int = 0, state: State | None = None) -> Any:
         """`program`: which of its calls this is, where the layer is called several times."""
@@ -45,6 +50,13 @@ class _Prepared:
     program: Program
     weights: tuple[tuple[str, nn.Module, str], ...]
     calls: tuple[Any, ...]
+
+    def settings(self) -> str:
+        """See settings_of."""
+        shapes = {name: tuple(getattr(owner, attribute).shape)
+                  for name, owner, attribute in self.weights}
+        return settings_of((step.node for step in self.program.steps if isinstance(step, Step)),
+                           shapes)
 
     def run(self, inputs: tuple[torch.Tensor, ...], state: State) -> Any:
         values: dict[str, Any] = dict(zip(self.program.inputs, inputs, strict=True))

@@ -48,6 +48,7 @@ _ARRANGING = """
 """
 _MAKING = "zeros ones full arange linspace eye scalar_tensor"
 _MAKING_ALIKE = "zeros_like ones_like full_like new_zeros new_ones new_full"
+LAYERS = frozenset(_LAYERS.split())
 _ALL = (_ELEMENTWISE, _LAYERS, _REDUCTIONS, _ARRANGING, _MAKING, _MAKING_ALIKE)
 ALLOWED = frozenset(" ".join(_ALL).split())
 

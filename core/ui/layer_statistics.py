@@ -24,6 +24,9 @@ RULES = (
 def over_the_data(chosen: Chosen) -> None:
     """Each layer's distribution, dead and saturated units; a click opens one."""
     table = activation_statistics(chosen.model_id, chosen.dataset_id)
+    if table.empty:
+        st.write("No layer of this network gives numbers that can be counted.")
+        return
     examples, total = table.attrs["examples"], len(open_dataset(chosen.dataset_id))
     dead, units = int(table["dead"].map(len).sum()), int(table["units"].sum())
     st.markdown(f"**{plural(dead, 'dead unit')} of {count(units)} in {plural(len(table), 'layer')}"

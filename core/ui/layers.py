@@ -1,5 +1,6 @@
 """The table of layers on the page: unfolded, searched, timed, drawn and saved."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def found_layers(table: pd.DataFrame, words: str, inside: str = "", levels: int 
     )
     if inside:
         found &= table["name"].str.startswith(f"{inside}.")
-    if levels:
+    if levels and not words.strip():  # what is looked for is found however deep
         found &= table["depth"] <= levels + (inside.count(".") + 1 if inside else 0)
     return table[found]
 
@@ -133,6 +134,7 @@ def matching(texts: list[pd.Series], shapes: list[pd.Series], words: str) -> pd.
         shape.map(lambda s: "," if s is None else f",{','.join(map(str, s))},") for shape in shapes
     ]
     keep = pd.Series(True, index=texts[0].index)
+    words = re.sub(r"\s*[×,]\s*(?=\d)", ",", words)  # a shape as the table says it
     for word in words.lower().split():
         keep &= np.logical_or.reduce(_hits(texts, sides, word))
     return keep
@@ -144,7 +146,9 @@ def _hits(texts: list[pd.Series], sides: list[pd.Series], word: str) -> list[pd.
         hits = [shape.str.contains(wanted, regex=False) for shape in sides]
         return [*hits, texts[0].str.contains(word, regex=False)]
     if len(word) > 2 and word[0] == word[-1] == '"':
-        return [text == word[1:-1] for text in texts]
+        whole = word[1:-1]
+        shapes = (f",{whole},", f",1,{whole},")  # with or without the one image
+        return [text == whole for text in texts] + [shape.isin(shapes) for shape in sides]
     return [text.str.contains(word, regex=False) for text in texts]
 
 

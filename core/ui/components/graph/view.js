@@ -31,7 +31,8 @@ class View {
   }
 
   open(data) {
-    if (this.key) this.save();
+    const another = this.key !== undefined; // the page still holds what was selected in the last
+    if (another) this.save();
     this.dead = null;
     [this.key, this.revision] = [data.view, data.graph.revision];
     this.tree = buildTree(data.graph);
@@ -45,7 +46,8 @@ class View {
     Object.assign(this, { at, fitted, colouring, asked });
     this.part("select").value = this.colouring;
     this.arrange();
-    if (this.selected) this.send(this.selected.id); // the page forgot it when this was taken down
+    // The page forgot it when this was taken down.
+    if (this.selected || another) this.send(this.selected?.id ?? null);
   }
 
   // Shares of dead units by id; there may be none, or they may come later than the graph.
