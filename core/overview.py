@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.cache import cached_result
+from core.errors import UserError
 from core.inference import SMALLEST, input_spec, log_probabilities
 from core.library import open_dataset
 from core.model_facts import model_facts
@@ -13,6 +14,7 @@ from core.outcomes import scored, truth
 from core.output_check import doubt
 
 SURE = 0.95  # confidence from which a wrong answer is worth a look: the label may be what is wrong
+LISTED = 100  # of what was left out
 CONFUSED = 3  # examples from which a pair of classes counts as confused
 
 
@@ -134,6 +136,21 @@ def pass_notes(model_id: str, dataset_id: str) -> list[str]:
         )
     doubted = doubt(logs, model_facts(model_id).card.output, SMALLEST)
     return [*said, doubted] if doubted else said
+
+
+def left_out(model_id: str, dataset_id: str) -> pd.DataFrame:
+    """path, why: what could not be read when the data was opened, and the examples that have no
+    prediction, LISTED of each at most."""
+    data, logs = open_dataset(dataset_id), log_probabilities(model_id, dataset_id)
+    rows = [*data.unreadable[:LISTED]]
+    for row in np.flatnonzero(np.isnan(logs[:, 0]))[:LISTED].tolist():
+        why = "the network's output is not a number"
+        try:
+            data.image(row)
+        except UserError as error:
+            why = str(error)
+        rows.append((str(data.metadata["path"].iat[row]), why))
+    return pd.DataFrame(rows, columns=["path", "why"])
 
 
 def input_notes(model_id: str, dataset_id: str) -> list[str]:

@@ -3,7 +3,15 @@
 import streamlit as st
 
 from core.hard_examples import hardest_examples
-from core.overview import by_class, confused_pairs, findings, opening_notes, pass_notes, summary
+from core.overview import (
+    by_class,
+    confused_pairs,
+    findings,
+    left_out,
+    opening_notes,
+    pass_notes,
+    summary,
+)
 from core.ui.boundary import boundary
 from core.ui.charts import class_bars, confusion
 from core.ui.frame import page
@@ -13,7 +21,7 @@ from core.ui.proposals import architecture_choice
 from core.ui.selection import select
 from core.ui.setup import preprocessing_preview, setup_offer
 from core.ui.states import sampled_note
-from core.ui.text import count, md_escape, percent, plural
+from core.ui.text import count, headings, md_escape, percent, plural
 
 SHOWN = 8  # hardest examples on this page
 
@@ -68,6 +76,10 @@ def what_was_opened() -> None:
             preprocessing_preview(chosen.model_id, chosen.dataset_id)
         with boundary("The notes on the labels"):
             bullets(pass_notes(chosen.model_id, chosen.dataset_id))
+            lost = left_out(chosen.model_id, chosen.dataset_id)
+            if len(lost):
+                with st.expander(f"{plural(len(lost), 'picture')} left out"):
+                    st.dataframe(lost.rename(columns=headings(lost)), hide_index=True)
     if said[4:]:
         with st.expander(f"{len(said) - 4} more"):
             bullets(said[4:])

@@ -289,7 +289,7 @@ def test_the_plan_takes_the_cheapest_size(monkeypatch):
 
 
 def test_an_unreadable_picture_is_left_out_and_counted(samples, tmp_path):
-    from core.overview import pass_notes
+    from core.overview import left_out, pass_notes
 
     random = np.random.default_rng(0)
     for name in ("3", "7"):
@@ -311,6 +311,8 @@ def test_an_unreadable_picture_is_left_out_and_counted(samples, tmp_path):
     assert any(
         "1 of 8 examples have no prediction" in note for note in pass_notes(model_id, dataset_id)
     )
+    ((path, why),) = left_out(model_id, dataset_id).to_numpy().tolist()
+    assert path.endswith("1.png") and "1.png" in why
 
 
 def test_a_network_that_is_no_classifier_is_refused():
