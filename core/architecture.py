@@ -14,7 +14,7 @@ from core.errors import UserError
 from core.input_shape import input_shape
 from core.layers import layer_type
 from core.library import open_model
-from core.weights_only import WeightsOnly
+from core.weight_files.weights_only import WeightsOnly
 
 LONGEST_SETTINGS = 300  # characters
 UNKNOWN_SIZE = (

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.dataset_files.file_sources import Folder
 from core.errors import UserError
-from core.file_sources import Folder
 
 END = 1 << 16  # bytes read at the beginning and at the end
 STAMPED = 2_000

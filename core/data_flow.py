@@ -4,14 +4,14 @@ from torch import nn
 
 from core.cache import shared_resource
 from core.errors import UserError
-from core.flow_operations import Call, Flow, Operation, Shape
-from core.flow_recorder import MOST_OPERATIONS
-from core.flow_run import recorded
-from core.flow_tidy import rearranged_at_once, without_unused
+from core.flow.operations import Call, Flow, Operation, Shape
+from core.flow.recorder import MOST_OPERATIONS
+from core.flow.run import recorded
+from core.flow.tidy import rearranged_at_once, without_unused
 from core.input_shape import input_shape
 from core.layers import layer_type
 from core.library import open_model
-from core.weights_only import WeightsOnly
+from core.weight_files.weights_only import WeightsOnly
 
 UNKNOWN_SIZE = "The size of the input is not known. Give height and width in the sidebar."
 

@@ -17,10 +17,10 @@ from core.card import Card, InputSpec
 from core.errors import UserError
 from core.jobs import Progress, demand
 from core.library import content_of, open_dataset, path_of
-from core.missing_network import MissingNetworkError
 from core.model_facts import model_facts
 from core.preprocess import completed
 from core.trusted_code import code_digest
+from core.weight_files.missing_network import MissingNetworkError
 
 if TYPE_CHECKING:
     import torch

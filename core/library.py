@@ -21,8 +21,8 @@ from core.dataset_formats import DataSet
 from core.errors import UserError
 from core.found_files import format_of, model_format, not_known, stamp
 from core.limits import UPLOADED, limited_to
+from core.log_files.parts import keeping
 from core.log_formats import Logs
-from core.log_parts import keeping
 from core.logs import log_content_id, read_logs
 from core.model_formats import LoadedModel
 from core.trusted_code import code_digest, trusted

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from core.cache import cached_result
-from core.findings_curves import Curve, curves_of
+from core.findings.curves import Curve, curves_of
 from core.library import open_logs, path_of
-from core.log_bytes import FRESH, is_fresh
+from core.log_files.bytes import FRESH, is_fresh
+from core.log_files.oddities import in_series
+from core.log_files.search import find_logs
 from core.log_formats import Settings
-from core.log_oddities import in_series
-from core.log_search import find_logs
 
 RECENT = 200  # points that the pace is measured over
 STEPS = ("max_steps", "total_steps", "num_steps", "train_steps", "num_train_steps",

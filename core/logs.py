@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from core.errors import UserError
-from core.log_children import without_children
+from core.log_files.children import without_children
+from core.log_files.oddities import oddities
+from core.log_files.parts import is_keeping
+from core.log_files.recent import recent
+from core.log_files.search import Found, Run, find_logs, formats, log_content_id
 from core.log_formats import COLUMNS, Logs, Settings, no_others
-from core.log_oddities import oddities
-from core.log_parts import is_keeping
-from core.log_recent import recent
-from core.log_search import Found, Run, find_logs, formats, log_content_id
 
 __all__ = ["Found", "Run", "find_logs", "formats", "log_content_id", "read_logs"]
 

@@ -47,7 +47,7 @@ def _keep(key: str, model_id: str, progress: Progress) -> None:
 
 def _facts(model: "LoadedModel") -> dict[str, Any]:
     from core.layers import layer_names
-    from core.weights_only import WeightsOnly
+    from core.weight_files.weights_only import WeightsOnly
 
     return {
         "card": asdict(model.card) | {"inferred": sorted(model.card.inferred)},

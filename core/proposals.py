@@ -46,8 +46,8 @@ def _keep_choices(key: str, model_id: str, progress: Progress) -> None:
 def _tensors(model_id: str) -> "tuple[Tensors, Card]":
     """The tensors whose architecture had to be found, and what was stated of them; no tensors
     where nothing had to be found."""
-    from core.state_dicts import stated_card
-    from core.weights_only import WeightsOnly
+    from core.weight_files.state_dicts import stated_card
+    from core.weight_files.weights_only import WeightsOnly
 
     loaded = open_model(model_id)
     stated = stated_card(loaded.module)

@@ -12,13 +12,13 @@ from torch import nn
 
 from core.cache import cached_result
 from core.errors import UserError
-from core.flow_names import REARRANGING
-from core.flow_operations import Edge, Operation, Shape
-from core.flow_run import recorded
-from core.flow_windows import LARGEST, Axis
+from core.flow.names import REARRANGING
+from core.flow.operations import Edge, Operation, Shape
+from core.flow.run import recorded
+from core.flow.windows import LARGEST, Axis
 from core.input_shape import input_shape
 from core.library import open_model
-from core.weights_only import WeightsOnly
+from core.weight_files.weights_only import WeightsOnly
 
 # Each number comes from the same place, of any channel.
 _POINTWISE = """

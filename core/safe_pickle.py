@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from core.errors import UserError
 from core.limits import current_limits
-from core.pickle_machine import RESAVE, BadPickleError, Machine, PersistentLoad, plain_key
+from core.pickles.machine import RESAVE, BadPickleError, Machine, PersistentLoad, plain_key
 from core.text_of_files import shown
 
 BYTE, SHORT, COUNT, LARGE = map(struct.Struct, ("<B", "<H", "<I", "<Q"))

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from core.file_sources import Source, is_litter
-from core.image_files import is_picture
+from core.dataset_files.file_sources import Source, is_litter
+from core.dataset_files.image_files import is_picture
 
 IsStem = Callable[[str], bool]
 ID_NAME = re.compile(r"(.*[_ ])?(id|ids|name|index|key|uuid|image|img|file|picture|photo)",

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from core.cache import cached_result
+from core.findings.tag_names import direction
 from core.library import open_logs
-from core.log_oddities import in_series
-from core.tag_names import direction
+from core.log_files.oddities import in_series
 
 SMOOTHING = 0.6  # TensorBoard's default
 MOST_POINTS = 1000  # of one series in a chart

@@ -19,19 +19,18 @@ import numpy as np
 import pandas as pd
 
 from core.cache import cached_result
-from core.findings_curves import Curve, curves_of
-from core.findings_kinds import Finding
-from core.findings_losses import diverged, falls_slowly, hardly_fell, is_averaged, oscillates
-from core.findings_pairs import (
+from core.findings.curves import Curve, curves_of
+from core.findings.kinds import Finding
+from core.findings.losses import diverged, falls_slowly, hardly_fell, is_averaged, oscillates
+from core.findings.pairs import (
     best_checkpoint,
     loss_gap,
     overfits,
     score_gap,
     still_improves,
 )
-from core.findings_rules import KINDS, Kind, not_finite
-from core.library import open_logs
-from core.tag_names import (
+from core.findings.rules import KINDS, Kind, not_finite
+from core.findings.tag_names import (
     Pair,
     by_the_run,
     direction,
@@ -41,6 +40,7 @@ from core.tag_names import (
     pairs,
     split_of,
 )
+from core.library import open_logs
 
 __all__ = ["KINDS", "Finding", "Kind", "all_findings", "best_checkpoints", "what_happened"]
 

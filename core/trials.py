@@ -100,7 +100,7 @@ def _outputs(built: "Built", tensors: "Tensors", pictures: list[np.ndarray],
 
     from core.device import device, float_type
     from core.layers import first_tensor
-    from core.state_dicts import assigned
+    from core.weight_files.state_dicts import assigned
 
     module = assigned(built.module, tensors).to(device())
     found = []

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from core import log_histograms, log_media
+from core.logged import histograms as log_histograms
+from core.logged import media as log_media
 from core.training_curves import loading_report, runs_without_points, tags_and_runs
 from core.ui import findings
 from core.ui.boundary import boundary

@@ -12,7 +12,7 @@ from core.architecture import architecture, architecture_of
 from core.dry_run import dry_run
 from core.errors import UserError
 from core.layers import capture, layer_names
-from core.weights_only import WeightsOnly
+from core.weight_files.weights_only import WeightsOnly
 
 NETWORKS = torchvision.models.list_models(module=torchvision.models)  # its classifiers
 

@@ -1,4 +1,4 @@
-"""core.archives: honest zips are read as zipfile reads them, dishonest ones refused by reason."""
+"""core.dataset_files.archives: honest zips are read as zipfile reads them, dishonest ones refused by reason."""
 
 import io
 import os
@@ -9,7 +9,7 @@ import zipfile
 import pytest
 import torch
 
-from core.archives import Archive, member_names
+from core.dataset_files.archives import Archive, member_names
 from core.errors import UserError
 from core.limits import OWN, UPLOADED, Limits, current_limits, limited_to
 

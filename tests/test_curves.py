@@ -12,19 +12,22 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import curve_picture, curve_points, run_table, training_curves, training_findings
-from core.curve_axes import epochs_of, unit_of_time
-from core.curve_downloads import as_json, file_name, long_csv, shown_points, wide, wide_csv, zipped
-from core.curve_figure import figure
-from core.curve_hover import nearest, places
-from core.curve_paper import dashed, png, svg
-from core.curve_picture import Grouping, picture
-from core.curve_points import Settings, limit_for, points
-from core.curve_ticks import ticks, written
+from core import training_curves, training_findings
+from core.curves import picture as curve_picture
+from core.curves import points as curve_points
+from core.curves.axes import epochs_of, unit_of_time
+from core.curves.downloads import as_json, file_name, long_csv, shown_points, wide, wide_csv, zipped
+from core.curves.figure import figure
+from core.curves.hover import nearest, places
+from core.curves.paper import dashed, png, svg
+from core.curves.picture import Grouping, picture
+from core.curves.points import Settings, limit_for, points
+from core.curves.ticks import ticks, written
 from core.errors import UserError
 from core.log_formats import Logs
-from core.run_filter import found
-from core.run_table import durations, first_metrics, settings_table
+from core.runs import table as run_table
+from core.runs.filter import found
+from core.runs.table import durations, first_metrics, settings_table
 from core.training_curves import outlier_domain, smoothed
 from core.ui.curve_chart import chart
 from core.ui.curve_colours import DASHES, dashes, run_colours

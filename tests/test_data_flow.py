@@ -10,13 +10,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.data_flow import flow_of
-from core.flow_drawing import drawing_of
-from core.flow_names import operator_name
-from core.flow_operations import Call, Edge, Flow, Operation
-from core.flow_tidy import rearranged_at_once, without_unused
+from core.flow.drawing import drawing_of
+from core.flow.names import operator_name
+from core.flow.operations import Call, Edge, Flow, Operation
+from core.flow.tidy import rearranged_at_once, without_unused
 from core.library import model_id, open_model
 from core.ui.components.graph import PARTS
-from core.weights_only import WeightsOnly
+from core.weight_files.weights_only import WeightsOnly
 
 NETWORKS = ["resnet50", "densenet121", "googlenet", "mobilenet_v3_large", "vit_b_16", "swin_t",
             "swin_v2_t", "maxvit_t", "squeezenet1_1", "shufflenet_v2_x1_0", "efficientnet_b0",

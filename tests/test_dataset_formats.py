@@ -18,8 +18,8 @@ from PIL import Image
 from pyarrow import parquet
 
 from core import found_files, library
+from core.dataset_files.file_sources import Folder
 from core.errors import UserError
-from core.file_sources import Folder
 from core.plugins import discover
 from tests.conftest import SHARED
 

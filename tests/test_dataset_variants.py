@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from core import store
-from core.archives import Archive
+from core.dataset_files.archives import Archive
+from core.dataset_files.file_sources import Zipped
 from core.errors import UserError
-from core.file_sources import Zipped
 from core.library import dataset_id, open_dataset
 
 RANDOM = np.random.default_rng(0)
@@ -154,7 +154,7 @@ def test_uploaded_data_has_the_limits_of_uploads(tmp_path, monkeypatch):
     with zipfile.ZipFile(place, "w") as archive:
         archive.writestr("a/1.png", picture())
     held = []
-    monkeypatch.setattr("core.file_sources.Archive.__init__",
+    monkeypatch.setattr("core.dataset_files.file_sources.Archive.__init__",
                         lambda self, path, name, limits: held.append(limits) or _stop())
     with pytest.raises(UserError):
         open_dataset(dataset_id(place))

@@ -12,9 +12,9 @@ from core.architectures import plain_chain
 from core.architectures.near_misses import near_misses
 from core.architectures.search import alternatives, networks
 from core.card import Card, InputSpec
-from core.meta_build import ShapesOnly
 from core.plugins import discover
-from core.state_dicts import assigned
+from core.weight_files.meta_build import ShapesOnly
+from core.weight_files.state_dicts import assigned
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -18,10 +18,10 @@ from torch.nn import functional
 from core.architectures.sample_cnn import SampleCNN
 from core.architectures.sample_vit import SampleViT
 from core.card import Card
-from core.keras_package import keras_on_torch
+from core.keras.package import keras_on_torch
 from core.layers import first_tensor, layer_names, watched
 from core.model_formats import LoadedModel, keras
-from core.weights_only import WeightsOnly
+from core.weight_files.weights_only import WeightsOnly
 from tests.exported_forms import (
     FORMATS,
     FROZEN,

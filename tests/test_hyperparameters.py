@@ -9,7 +9,9 @@ import pytest
 from scipy import stats
 from streamlit.testing.v1 import AppTest
 
-from core.hyperparameters import (
+from core.library import logs_id
+from core.runs.groups import COLUMNS, NOT_STATED, band, groups_by
+from core.runs.hyperparameters import (
     constants,
     default_metrics,
     of_kind,
@@ -18,10 +20,8 @@ from core.hyperparameters import (
     varying,
     what_mattered,
 )
-from core.library import logs_id
-from core.parallel_axes import axis, brushes_of, kept, scale_of
-from core.rank_association import CORRELATION, ETA, associations, together
-from core.run_groups import COLUMNS, NOT_STATED, band, groups_by
+from core.runs.parallel_axes import axis, brushes_of, kept, scale_of
+from core.runs.rank_association import CORRELATION, ETA, associations, together
 from core.training_curves import summary
 from tests.test_training_curves import log
 

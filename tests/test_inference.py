@@ -17,10 +17,10 @@ from core.card import Card
 from core.device import device
 from core.errors import UserError
 from core.inference import POOLINGS, activations, log_probabilities_of, predictions
-from core.missing_network import MissingNetworkError
 from core.model_facts import feature_layers
 from core.outcomes import outcomes
 from core.overview import by_class, confused_pairs, summary
+from core.weight_files.missing_network import MissingNetworkError
 
 THREADS = torch.get_num_threads()
 

@@ -10,10 +10,13 @@ from streamlit.testing.v1 import AppTest
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-from core import library, live_logs, log_bytes, log_parts, log_recent
+from core import library, live_logs
 from core.events import kept, pieces, reader
 from core.live_logs import Pace, Watch, paces_of
-from core.log_parts import keeping
+from core.log_files import bytes as log_bytes
+from core.log_files import parts as log_parts
+from core.log_files import recent as log_recent
+from core.log_files.parts import keeping
 from core.logs import read_logs
 from core.training_findings import KINDS
 from tests.event_files import NAME, Event, scalar, tensor, write

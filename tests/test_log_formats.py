@@ -15,9 +15,11 @@ import pandas as pd
 import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from core import found_files, log_bytes, log_csv
+from core import found_files
 from core.errors import UserError
-from core.log_search import formats
+from core.log_files import bytes as log_bytes
+from core.log_files import csv as log_csv
+from core.log_files.search import formats
 from core.logs import find_logs, read_logs
 from tests.event_files import NAME, scalar, write
 

@@ -17,10 +17,12 @@ from tensorboard.plugins.distribution.compressor import (
 )
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from core import gradient_flow, library, log_histograms
+from core import library
 from core.errors import UserError
 from core.events.histograms import histograms
-from core.log_histograms import percentiles, rebinned
+from core.logged import gradient_flow
+from core.logged import histograms as log_histograms
+from core.logged.histograms import percentiles, rebinned
 from core.logs import read_logs
 from tests.event_files import NAME, scalar, tensor, tensorboard_reader, write
 

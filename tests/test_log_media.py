@@ -12,8 +12,10 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.pr_curve.pr_curves_plugin import PrCurvesPlugin
 from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
 
-from core import custom_scalars, library, log_media, pr_curves
+from core import library
 from core.errors import UserError
+from core.logged import custom_scalars, pr_curves
+from core.logged import media as log_media
 from tests.event_files import NAME, scalar, tensor, tensorboard_reader, write
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from core import log_search
 from core import logs as core_logs
 from core.errors import UserError
+from core.log_files import search as log_search
 from core.log_formats import COLUMNS, Format, Logs
 from core.logs import find_logs, log_content_id, read_logs
 from tests.event_files import NAME, assert_same, by_tag, by_tensorboard, scalar, write

@@ -16,7 +16,7 @@ import pytest
 
 from core.errors import UserError
 from core.limits import Limits, limited_to
-from core.pickled_values import Placeholder, array
+from core.pickles.values import Placeholder, array
 from core.safe_pickle import read_pickle
 
 PLAIN = {

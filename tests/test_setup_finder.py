@@ -19,11 +19,11 @@ from core.labels import UNKNOWN, match_labels
 from core.outcomes import truth
 from core.overview import summary
 from core.preprocess import prepared
-from core.setup import SetUp
-from core.setup_changes import alternatives, fittings
-from core.setup_choice import chance, clearly_better
-from core.setup_finder import planned, setup_search, share_right
-from core.setup_orders import LEAST_LOG, Answers, answers, cross_checked, orders, suggested
+from core.setups.changes import alternatives, fittings
+from core.setups.choice import chance, clearly_better
+from core.setups.finder import planned, setup_search, share_right
+from core.setups.orders import LEAST_LOG, Answers, answers, cross_checked, orders, suggested
+from core.setups.setup import SetUp
 
 TEN = [str(digit) for digit in range(10)]
 FROM_ONE = [str(digit + 1) for digit in range(10)]

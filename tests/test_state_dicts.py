@@ -11,9 +11,9 @@ from core.architectures.search import alternatives
 from core.architectures.torchvision_models import build
 from core.card import Card
 from core.errors import UserError
-from core.meta_build import ShapesOnly
-from core.state_dicts import is_finite, model_of
-from core.weights_only import WeightsOnly
+from core.weight_files.meta_build import ShapesOnly
+from core.weight_files.state_dicts import is_finite, model_of
+from core.weight_files.weights_only import WeightsOnly
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

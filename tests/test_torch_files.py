@@ -15,13 +15,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from core.card import Card
-from core.checkpoints import read_checkpoint
 from core.errors import UserError
 from core.limits import Limits, limited_to
 from core.model_formats import safetensors, torch_file, torchscript
 from core.plugins import discover
 from core.unknown_files import describe_unknown
-from core.weights_only import WeightsOnly
+from core.weight_files.checkpoints import read_checkpoint
+from core.weight_files.weights_only import WeightsOnly
 
 NO_CARD = Card()
 SHARED = Path(__file__).parents[2] / "shared"

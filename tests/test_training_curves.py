@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from core import training_curves
+from core.findings.tag_names import direction, measured, pairs, split_of
 from core.log_formats import Logs
 from core.logs import read_logs
-from core.tag_names import direction, measured, pairs, split_of
 from core.training_curves import extremes, outlier_domain, smoothed, summary
 from core.training_findings import what_happened
 from tests.test_logs import SAMPLES, SHARED

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.findings.tag_names import by_the_run, is_learning_rate, must_fall
 from core.logs import read_logs
-from core.tag_names import by_the_run, is_learning_rate, must_fall
 from core.training_findings import KINDS, best_checkpoints, what_happened
 from tests.test_logs import SAMPLES, SHARED
 

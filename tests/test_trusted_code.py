@@ -10,7 +10,6 @@ from torch import nn
 from core import library, store
 from core.card import Card
 from core.errors import UserError
-from core.state_dicts import model_of
 from core.trusted_code import (
     VARIABLE,
     code_digest,
@@ -19,7 +18,8 @@ from core.trusted_code import (
     not_trusted,
     trusted,
 )
-from core.weights_only import WeightsOnly
+from core.weight_files.state_dicts import model_of
+from core.weight_files.weights_only import WeightsOnly
 
 SOURCE = """
 import os

@@ -13,6 +13,7 @@ from core import found_files, jobs, library, tensor_statistics, weights
 from core.compare import compared, comparison
 from core.errors import UserError
 from core.tensor_statistics import LEVELS, blocks, distribution_of, spectral_norm_of, statistics
+from core.weight_files.weights_only import WeightsOnly
 from core.weight_pictures import filters, heat_map, heat_map_of
 from core.weights import (
     as_filters,
@@ -23,7 +24,6 @@ from core.weights import (
     tensors_of,
     weight_statistics,
 )
-from core.weights_only import WeightsOnly
 from tests.app import faults, finished, opened, words
 
 PAGE = "pages/2_Architecture.py"

@@ -19,7 +19,7 @@ from core.architectures.torchvision_registry import (
     network,
 )
 from core.card import Card
-from core.classifier_heads import Head, below, new_head, same_head
+from core.weight_files.classifier_heads import Head, below, new_head, same_head
 
 START_GUESSED = "its 3 × 3 start has"
 FLAT = (nn.Linear, nn.Dropout, nn.ReLU, nn.Hardswish, nn.Tanh)  # layers over (N, features)

@@ -9,7 +9,7 @@ from torch import nn
 from core.architectures import Shapes
 from core.architectures.layers_from_shapes import shapes_of
 from core.card import Card
-from core.meta_build import ShapesOnly
+from core.weight_files.meta_build import ShapesOnly
 
 CLASSES = 1000  # ImageNet's, which every network of the registry is built with
 INPUT_SHIFTED = ("googlenet", "inception_v3")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.file_sources import Source
+from core.dataset_files.file_sources import Source
 
 
 @dataclass(frozen=True)

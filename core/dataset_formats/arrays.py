@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from core import content_ids
-from core.archives import Archive, member_names
-from core.array_files import MAGIC, array_in, header_of
-from core.array_roles import Roles, roles, split_of
-from core.class_labels import ClassLabels, class_labels, label_notes
+from core.dataset_files.archives import Archive, member_names
+from core.dataset_files.array_files import MAGIC, array_in, header_of
+from core.dataset_files.array_roles import Roles, roles, split_of
+from core.dataset_files.class_labels import ClassLabels, class_labels, label_notes
+from core.dataset_files.file_sources import Folder, Source
+from core.dataset_files.image_arrays import SMALLEST_TABLE, array_images
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
-from core.file_sources import Folder, Source
-from core.image_arrays import SMALLEST_TABLE, array_images
 from core.limits import MB, current_limits
 
 REPEATING = 64 * MB  # up to which an array may be pressed as hard as one-hot labels are

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import cifar, content_ids
+from core import content_ids
+from core.dataset_files import cifar
+from core.dataset_files.file_sources import Folder, Source
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
-from core.file_sources import Folder, Source
 from core.limits import MB, current_limits, limited_to
 
 NAME = re.compile(r"data_batch_\d|test_batch|train|test")
@@ -87,7 +88,7 @@ def _text(value: Any) -> str:
 
 
 def _pixels(value: Any, name: str) -> np.ndarray:
-    from core.pickled_values import array
+    from core.pickles.values import array
 
     try:
         found = array(value)
@@ -99,7 +100,7 @@ def _pixels(value: Any, name: str) -> np.ndarray:
 
 
 def _numbers(values: Any, name: str) -> list[int]:
-    from core.pickled_values import array
+    from core.pickles.values import array
 
     if not isinstance(values, list):
         try:

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from core.array_roles import split_of
+from core.dataset_files.array_roles import split_of
+from core.dataset_files.file_sources import Source, skipped_note
 from core.dataset_formats import DataSet, flat_folder
 from core.errors import UserError
-from core.file_sources import Source, skipped_note
 from core.plugins import discover
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from core import content_ids
-from core.class_labels import class_labels, label_notes
+from core.dataset_files.class_labels import class_labels, label_notes
+from core.dataset_files.file_sources import Folder, Source
+from core.dataset_files.image_arrays import array_images
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
-from core.file_sources import Folder, Source
-from core.image_arrays import array_images
 from core.limits import current_limits
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -16,17 +16,17 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from core import content_ids
+from core.dataset_files.file_sources import Folder, Source
+from core.dataset_files.joined_data import joined
+from core.dataset_files.parquet_images import KeptGroups, ParquetBytes
+from core.dataset_files.parquet_tables import opened_parquet, parquet_columns
+from core.dataset_files.table_columns import LABELS, Columns, columns_of
+from core.dataset_files.table_examples import data_set, examples, labels_of, metadata_of
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
-from core.file_sources import Folder, Source
 from core.images import LARGEST_FILE, decode, oddities, opened
-from core.joined_data import joined
 from core.json_depth import json_depth
 from core.limits import current_limits
-from core.parquet_images import KeptGroups, ParquetBytes
-from core.parquet_tables import opened_parquet, parquet_columns
-from core.table_columns import LABELS, Columns, columns_of
-from core.table_examples import data_set, examples, labels_of, metadata_of
 from core.text_of_files import shown
 
 MAGIC = b"PAR1"

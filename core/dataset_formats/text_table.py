@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from core import content_ids
-from core.array_roles import SPLITS, split_of
+from core.dataset_files.array_roles import SPLITS, split_of
+from core.dataset_files.file_sources import Folder, Source
+from core.dataset_files.image_files import is_picture
+from core.dataset_files.table_examples import read_text
+from core.dataset_files.text_tables import HEAD, TextTable, form_of
 from core.dataset_formats import DataSet, Format, beside_others
-from core.file_sources import Folder, Source
-from core.image_files import is_picture
-from core.table_examples import read_text
 from core.table_ids import stems_near, stems_of
-from core.text_tables import HEAD, TextTable, form_of
 
 ENDINGS = {".csv", ".tsv", ".tab"}
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from core.events.found import Events, Others
 from core.events.pieces import Problem
-from core.log_bytes import LogBytes
-from core.log_parts import LEAST, Part, Parts, Said, is_keeping, joined
+from core.log_files.bytes import LogBytes
+from core.log_files.parts import LEAST, Part, Parts, Said, is_keeping, joined
 
 DTYPES = (np.int32, np.int64, np.float64, np.float64)  # of the columns of Events
 OF_OTHERS = (np.int32, np.int64, np.float64, np.int64, np.int64)

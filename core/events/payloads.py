@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.events.framing import HEADER
 from core.events.layout import DTYPES, SUMMARY, fields, varint
 from core.limits import MB
-from core.log_bytes import LogBytes, cannot_read
+from core.log_files.bytes import LogBytes, cannot_read
 
 LARGEST = 64 * MB  # of one record
 HISTOGRAM, PICTURE, AUDIO, TENSOR = 42, 34, 50, 66  # keys of a summary's value

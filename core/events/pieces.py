@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.events.framing import HEADER, frame
-from core.log_bytes import LogBytes
+from core.log_files.bytes import LogBytes
 
 CHUNK = 2 << 20  # bytes; what is made of more of them no longer fits a processor's cache
 LONGEST_RECORD = 256 << 20  # bytes; nothing that TensorBoard shows is longer

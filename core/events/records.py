@@ -11,7 +11,7 @@ import pandas as pd
 from core.errors import UserError
 from core.events.payloads import LARGEST
 from core.limits import MB
-from core.log_bytes import LogBytes, cannot_read
+from core.log_files.bytes import LogBytes, cannot_read
 
 PIECE = 8 * MB  # bytes read at a time
 GAP = 64 << 10  # bytes; unwanted ones between two records are read rather than passed over

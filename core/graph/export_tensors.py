@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 
-from core.archives import Archive
-from core.checkpoints import persistent_storage
+from core.dataset_files.archives import Archive
 from core.errors import UserError
 from core.graph.export_values import DTYPES, STRIDED
 from core.limits import current_limits
-from core.pickled_values import Storage, StoredTensor
+from core.pickles.values import Storage, StoredTensor
 from core.safe_pickle import read_pickle
-from core.stored_tensors import Storages
 from core.text_of_files import shown
+from core.weight_files.checkpoints import persistent_storage
+from core.weight_files.stored_tensors import Storages
 
 NOT_LOADED = ("it was not loaded, nothing was executed. Export again with plain tensors only, "
               "or save the network's state dict.")

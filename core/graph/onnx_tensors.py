@@ -10,8 +10,8 @@ from core.errors import UserError
 from core.graph.onnx_external import ExternalFiles, Place
 from core.graph.onnx_wire import Message, Wire, floats, numbers
 from core.limits import current_limits
-from core.stored_tensors import tensor_over
 from core.text_of_files import shown
+from core.weight_files.stored_tensors import tensor_over
 
 DTYPES = {
     1: torch.float32, 2: torch.uint8, 3: torch.int8, 4: torch.uint16, 5: torch.int16,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.archives import Archive
 from core.card import Card
+from core.dataset_files.archives import Archive
 from core.errors import UserError
 from core.graph.accepted_batches import measured, with_any_batch
 from core.graph.evaluation import in_evaluation_mode

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from core.archives import Archive
+from core.dataset_files.archives import Archive
 from core.errors import UserError
 from core.graph.nodes import Graph, Input, Ref
 from core.graph.script_evaluator import Evaluator

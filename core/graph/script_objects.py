@@ -5,14 +5,14 @@ Every object is new: following a program may change attributes.
 
 from typing import Any
 
-from core.archives import Archive
+from core.dataset_files.archives import Archive
 from core.errors import UserError
 from core.graph.nodes import DEEPEST
 from core.graph.script_pickles import StoredTensors, script_pickle
 from core.graph.script_recorder import Recorder
 from core.graph.script_source import AGAIN, Sources
 from core.graph.script_values import ScriptObject
-from core.pickled_values import Placeholder, StoredTensor
+from core.pickles.values import Placeholder, StoredTensor
 from core.text_of_files import shown
 
 LONGEST_PATH = 1000

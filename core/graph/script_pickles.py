@@ -9,18 +9,18 @@ from typing import Any
 
 import torch
 
-from core.archives import Archive
-from core.checkpoints import persistent_storage
+from core.dataset_files.archives import Archive
 from core.errors import UserError
 from core.graph.nodes import DEVICE
 from core.graph.script_values import EnumMember
 from core.limits import current_limits
-from core.pickle_machine import BadPickleError, Machine
-from core.pickled_makers import MAKERS
-from core.pickled_values import STORAGES, Global, Placeholder, StoredTensor
+from core.pickles.machine import BadPickleError, Machine
+from core.pickles.makers import MAKERS
+from core.pickles.values import STORAGES, Global, Placeholder, StoredTensor
 from core.safe_pickle import OPCODES
-from core.stored_tensors import Storages
 from core.text_of_files import shown
+from core.weight_files.checkpoints import persistent_storage
+from core.weight_files.stored_tensors import Storages
 
 PROGRAM = "__torch__."
 _LISTS = ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist")

@@ -3,7 +3,7 @@
 import ast
 from dataclasses import dataclass
 
-from core.archives import Archive
+from core.dataset_files.archives import Archive
 from core.errors import UserError
 from core.text_of_files import shown
 

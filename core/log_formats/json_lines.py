@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.log_columns import is_step, report_of, table_of
+from core.findings.tag_names import direction
+from core.log_files.columns import is_step, report_of, table_of
+from core.log_files.json import columns_of, number_of, parsed
+from core.log_files.oddities import counted
+from core.log_files.text import read_text, start_of
 from core.log_formats import Format, Logs
-from core.log_json import columns_of, number_of, parsed
-from core.log_oddities import counted
-from core.log_text import read_text, start_of
-from core.tag_names import direction
 
 
 def matches(path: Path) -> bool:

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from core.errors import UserError
-from core.log_columns import is_step, report_of, table_of
+from core.log_files.columns import is_step, report_of, table_of
+from core.log_files.json import columns_of, number_of, read_json
+from core.log_files.oddities import counted
+from core.log_files.text import start_of
 from core.log_formats import Format, Logs
-from core.log_json import columns_of, number_of, read_json
-from core.log_oddities import counted
-from core.log_text import start_of
 
 
 def matches(path: Path) -> bool:

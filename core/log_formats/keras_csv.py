@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.log_csv import read_table, table_start
+from core.log_files.csv import read_table, table_start
 from core.log_formats import Format, Logs
 
 

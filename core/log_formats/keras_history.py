@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
-from core.log_columns import Columns, as_float, is_step, report_of, table_of
+from core.findings.tag_names import direction
+from core.log_files.columns import Columns, as_float, is_step, report_of, table_of
+from core.log_files.json import MOST_COLUMNS, NUMBER, TEXT, number_of, read_json
+from core.log_files.oddities import counted
+from core.log_files.text import start_of
 from core.log_formats import Format, Logs
-from core.log_json import MOST_COLUMNS, NUMBER, TEXT, number_of, read_json
-from core.log_oddities import counted
-from core.log_text import start_of
-from core.tag_names import direction
 from core.text_of_files import shown
 
 SERIES = re.compile(rf"({TEXT})\s*:\s*\[\s*(?:{NUMBER}|null)\s*[,\]]")

@@ -4,10 +4,10 @@ it the hyperparameters."""
 from dataclasses import replace
 from pathlib import Path
 
-from core.log_csv import read_table, table_start
+from core.log_files.csv import read_table, table_start
+from core.log_files.settings import settings_beside
+from core.log_files.text import plain_name
 from core.log_formats import Format, Logs
-from core.log_settings import settings_beside
-from core.log_text import plain_name
 
 FILE = "metrics.csv"  # the logger's one name
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from core.log_columns import is_step
-from core.log_csv import ENDINGS, read_table, table_start
+from core.findings.tag_names import direction
+from core.log_files.columns import is_step
+from core.log_files.csv import ENDINGS, read_table, table_start
 from core.log_formats import Format, Logs
-from core.tag_names import direction
 
 
 def matches(path: Path) -> bool:

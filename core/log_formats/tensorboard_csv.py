@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.log_csv import read_table, table_start
-from core.log_downloads import read_downloads, said_by_name
+from core.log_files.csv import read_table, table_start
+from core.log_files.downloads import read_downloads, said_by_name
 from core.log_formats import Format, Logs
 
 HEADER = ("Wall time", "Step", "Value")

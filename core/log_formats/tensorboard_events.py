@@ -13,9 +13,9 @@ from core.events.framing import HEADER, record_size
 from core.events.hyperparameters import PLUGIN
 from core.events.pieces import Problem
 from core.events.reader import read_runs
-from core.log_bytes import LogBytes, cannot_read
+from core.log_files.bytes import LogBytes, cannot_read
+from core.log_files.oddities import counted
 from core.log_formats import COLUMNS, OTHERS, Format, Logs, no_others
-from core.log_oddities import counted
 
 NAME = "tfevents"  # what every writer puts into the name of an event file
 MARKER = ".profile-empty"  # the end of the name of a file that only marks a profile

@@ -4,10 +4,10 @@ what."""
 import re
 from pathlib import Path
 
-from core.log_downloads import points_table, read_downloads, said_by_name
+from core.log_files.downloads import points_table, read_downloads, said_by_name
+from core.log_files.json import NUMBER, read_json
+from core.log_files.text import start_of
 from core.log_formats import Format, Logs
-from core.log_json import NUMBER, read_json
-from core.log_text import start_of
 
 START = re.compile(rf"\s*\[\s*\[\s*{NUMBER}\s*,\s*{NUMBER}\s*,\s*{NUMBER}\s*\]")
 

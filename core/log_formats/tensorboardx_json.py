@@ -4,10 +4,10 @@ import os.path
 import re
 from pathlib import Path
 
-from core.log_downloads import points_table
+from core.log_files.downloads import points_table
+from core.log_files.json import NUMBER, TEXT, read_json
+from core.log_files.text import start_of
 from core.log_formats import Format, Logs
-from core.log_json import NUMBER, TEXT, read_json
-from core.log_text import start_of
 
 START = re.compile(rf"\s*\{{\s*{TEXT}\s*:\s*\[\s*\[\s*{NUMBER}\s*,\s*{NUMBER}\s*,"
                    rf"\s*{NUMBER}\s*\]")

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import UserError
+from core.log_files.json import number_of, read_json
+from core.log_files.text import start_of
 from core.log_formats import Format, Logs
 from core.log_formats.json_rows import read_rows
-from core.log_json import number_of, read_json
-from core.log_text import start_of
 
 HISTORY = re.compile(r'"log_history"\s*:\s*\[')
 SETTINGS = ("num_train_epochs", "max_steps", "train_batch_size", "logging_steps", "eval_steps",

@@ -4,9 +4,9 @@ before 8.3, and beside it args.yaml."""
 from dataclasses import replace
 from pathlib import Path
 
-from core.log_csv import read_table, table_start
+from core.log_files.csv import read_table, table_start
+from core.log_files.settings import settings_beside
 from core.log_formats import Format, Logs
-from core.log_settings import settings_beside
 
 
 def matches(path: Path) -> bool:

@@ -3,8 +3,8 @@
 import mmap
 from pathlib import Path
 
-from core.archives import member_names
 from core.card import Card
+from core.dataset_files.archives import member_names
 from core.model_formats import Format, LoadedModel
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -26,7 +26,7 @@ def matches(path: Path) -> bool:
 
 def load(path: Path, card: Card) -> LoadedModel:
     """The network, or the weights alone where it cannot be built. Raises UserError."""
-    from core.keras_files import network_in_hdf5, network_in_zip
+    from core.keras.files import network_in_hdf5, network_in_zip
 
     return network_in_zip(path, card) if member_names(path) else network_in_hdf5(path, card)
 

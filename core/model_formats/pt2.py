@@ -7,8 +7,8 @@ hold its tensors. Older ones keep tensors in torch.save archives inside, the old
 import re
 from pathlib import Path
 
-from core.archives import Archive
 from core.card import Card
+from core.dataset_files.archives import Archive
 from core.errors import UserError
 from core.model_formats import Format, LoadedModel
 from core.text_of_files import shown

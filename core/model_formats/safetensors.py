@@ -44,7 +44,7 @@ def _claims_header(head: bytes) -> bool:
 
 def load(path: Path, card: Card) -> LoadedModel:
     """The network whose weights the file holds, or the weights alone. Raises UserError."""
-    from core.state_dicts import model_of
+    from core.weight_files.state_dicts import model_of
 
     mapped = FileMap(path)
     try:
@@ -132,7 +132,7 @@ def _span(name: str, entry: Any) -> tuple[int, int, str]:
 def _tensor(mapped: FileMap, start: int, entry: dict) -> "torch.Tensor":
     import torch
 
-    from core.stored_tensors import tensor_over
+    from core.weight_files.stored_tensors import tensor_over
 
     first, last = entry["data_offsets"]
     dtype, _ = DTYPES[entry["dtype"]]

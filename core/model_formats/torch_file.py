@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from core.archives import member_names
 from core.card import Card
+from core.dataset_files.archives import member_names
 from core.model_formats import Format, LoadedModel
 
 PROGRAMS = ("code/", "models/", "constants.pkl", "serialized_")  # TorchScript and torch.export
@@ -20,9 +20,9 @@ def matches(path: Path) -> bool:
 
 def load(path: Path, card: Card) -> LoadedModel:
     """The network whose weights the file holds, or the weights alone. Raises UserError."""
-    from core.checkpoint_weights import weights_in
-    from core.checkpoints import read_checkpoint
-    from core.state_dicts import model_of
+    from core.weight_files.checkpoint_weights import weights_in
+    from core.weight_files.checkpoints import read_checkpoint
+    from core.weight_files.state_dicts import model_of
 
     checkpoint = read_checkpoint(path)
     weights = weights_in(checkpoint, path.name)

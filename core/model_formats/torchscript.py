@@ -6,8 +6,8 @@ calls CONSTANTS, code/ the source of every class, traced_inputs.pkl a trace's ex
 
 from pathlib import Path
 
-from core.archives import Archive, member_names
 from core.card import Card
+from core.dataset_files.archives import Archive, member_names
 from core.errors import UserError
 from core.model_formats import Format, LoadedModel
 from core.text_of_files import shown

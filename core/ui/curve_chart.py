@@ -6,7 +6,7 @@ Plain dictionaries: Altair would check and copy each chart again on every run, 5
 import numpy as np
 import pandas as pd
 
-from core.curve_picture import SIDES, Picture, padded
+from core.curves.picture import SIDES, Picture, padded
 from core.ui.curve_colours import dashes, run_colours
 from core.ui.text import shorten
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from core.curve_downloads import (
+from core.curves.downloads import (
     as_json,
     file_name,
     long_csv,
@@ -15,11 +15,11 @@ from core.curve_downloads import (
     wide_csv,
     zipped,
 )
-from core.curve_figure import Figure, figure
-from core.curve_paper import png, svg
-from core.curve_picture import Grouping, Picture, picture
-from core.curve_points import Settings
-from core.run_table import runs_of
+from core.curves.figure import Figure, figure
+from core.curves.paper import png, svg
+from core.curves.picture import Grouping, Picture, picture
+from core.curves.points import Settings
+from core.runs.table import runs_of
 from core.training_curves import tags_and_runs
 from core.ui.curve_chart import chart
 from core.ui.curve_colours import dashes, run_colours

@@ -4,8 +4,8 @@ import math
 
 import streamlit as st
 
-from core.curve_axes import AXES
-from core.curve_points import Settings
+from core.curves.axes import AXES
+from core.curves.points import Settings
 from core.training_curves import SMOOTHING
 
 ZOOM = "zoom"  # in the address: axis:from:to

@@ -7,10 +7,10 @@ from dataclasses import replace
 import streamlit as st
 
 from core.cache import shared_resource
-from core.curve_picture import Grouping, Picture, picture
-from core.curve_points import Settings
+from core.curves.picture import Grouping, Picture, picture
+from core.curves.points import Settings
 from core.library import path_of
-from core.run_filter import found
+from core.runs.filter import found
 from core.training_curves import tags_and_runs
 from core.ui.boundary import boundary
 from core.ui.curve_chart import ZOOM, chart

@@ -5,7 +5,7 @@ import streamlit as st
 
 from core.activations import measured_statistics
 from core.data_flow import data_flow
-from core.flow_drawing import Drawing, drawing
+from core.flow.drawing import Drawing, drawing
 from core.ui.components.graph import graph
 from core.ui.text import md_escape
 

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.gradient_flow import (
+from core.library import path_of
+from core.logged.gradient_flow import (
     BEYOND,
     ENORMOUS,
     EXPLODED,
@@ -14,7 +15,6 @@ from core.gradient_flow import (
     GradientFlow,
     gradient_flow,
 )
-from core.library import path_of
 from core.training_curves import extremes
 from core.ui.histogram_charts import along, finished
 from core.ui.text import count, md_escape, plural

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from core.log_histograms import BINS, PERCENTILES, Steps, rebinned
+from core.logged.histograms import BINS, PERCENTILES, Steps, rebinned
 from core.ui.text import shorten
 
 HEIGHT = 260

@@ -3,10 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from core.hyperparameters import constants, default_metrics, of_kind, run_table, varying
 from core.library import path_of
-from core.parallel_axes import Axis, axis, brushes_of, kept
-from core.run_groups import stated_as
+from core.runs.groups import stated_as
+from core.runs.hyperparameters import constants, default_metrics, of_kind, run_table, varying
+from core.runs.parallel_axes import Axis, axis, brushes_of, kept
 from core.training_curves import tags_and_runs
 from core.ui.components.parallel import parallel
 from core.ui.curve_colours import run_colours

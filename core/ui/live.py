@@ -12,7 +12,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
 from core.library import logs_id, path_of
 from core.live_logs import Pace, State, Watch, paces, time_now
-from core.log_bytes import FRESH
+from core.log_files.bytes import FRESH
 from core.ui.boundary import _own_place, boundary
 from core.ui.text import count, duration, md_escape
 

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from core.library import path_of
-from core.log_histograms import Steps, along_steps, tags_by_run, value_range
-from core.run_filter import found
+from core.logged.histograms import Steps, along_steps, tags_by_run, value_range
+from core.runs.filter import found
 from core.training_curves import tags_and_runs
 from core.ui.boundary import boundary
 from core.ui.gradient_flow import gradient_part

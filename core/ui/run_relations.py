@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.hyperparameters import what_mattered
-from core.parallel_axes import scale_of
+from core.runs.hyperparameters import what_mattered
+from core.runs.parallel_axes import scale_of
 from core.training_curves import tags_and_runs
 from core.ui.curve_colours import run_colours
 from core.ui.text import md_escape, plural, shorten

@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
-from core.curve_picture import BANDS, Grouping
+from core.curves.picture import BANDS, Grouping
 from core.library import path_of
-from core.run_filter import found
-from core.run_table import OWN, first_metrics, runs_of, settings_of
+from core.runs.filter import found
+from core.runs.table import OWN, first_metrics, runs_of, settings_of
 from core.training_curves import tags_and_runs
 from core.ui.curve_colours import run_colours
 from core.ui.text import duration, md_escape

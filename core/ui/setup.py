@@ -15,8 +15,8 @@ from core.library import open_dataset
 from core.model_facts import model_facts
 from core.outcomes import truth
 from core.preprocess import as_network_sees, nearly_resized, steps
-from core.setup_finder import setup_search, share_right
-from core.setup_records import Offer, Search
+from core.setups.finder import setup_search, share_right
+from core.setups.records import Offer, Search
 from core.ui import corrections
 from core.ui.text import count, md_escape, percent
 

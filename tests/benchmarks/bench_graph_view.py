@@ -16,7 +16,7 @@ import torchvision
 from playwright.sync_api import sync_playwright
 
 from core.data_flow import flow_of
-from core.flow_drawing import drawing_of
+from core.flow.drawing import drawing_of
 from tests.browser.conftest import QUIET
 from tests.browser.test_graph import show
 

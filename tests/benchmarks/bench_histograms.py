@@ -17,7 +17,7 @@ from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.plugins.distribution.compressor import compress_histogram_proto
 
 from core.events.histograms import KINDS, Histograms, histograms
-from core.log_histograms import percentiles
+from core.logged.histograms import percentiles
 from core.logs import read_logs
 from tests.benchmarks.bench_logs import best
 from tests.event_files import NAME, tensorboard_reader, write

@@ -28,7 +28,7 @@ import pandas as pd
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-from core.log_parts import keeping
+from core.log_files.parts import keeping
 from core.logs import read_logs
 from tests.event_files import NAME, scalar, tensor, tensorboard_reader, write
 

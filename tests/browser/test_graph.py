@@ -13,7 +13,7 @@ import torch
 import torchvision
 
 from core.data_flow import flow_of
-from core.flow_drawing import drawing_of
+from core.flow.drawing import drawing_of
 from core.ui.components.graph import HERE, PARTS
 from tests.browser.conftest import ready
 from tests.conftest import ROOT

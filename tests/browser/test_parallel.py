@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
-from core.parallel_axes import axis, brushes_of, kept
+from core.runs.parallel_axes import axis, brushes_of, kept
 from core.ui.components.parallel import HERE, PARTS
 
 pytestmark = pytest.mark.browser

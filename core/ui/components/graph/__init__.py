@@ -19,7 +19,7 @@ _graph = st.components.v2.component(
 
 def graph(drawn: dict[str, Any], view: str, select: tuple[str | None, int], key: str,
           height: int = 600, dead: dict[str, float] | None = None) -> str | None:
-    """Draws a graph as core.flow_drawing makes it; gives the id of the item that is selected.
+    """Draws a graph as core.flow.drawing makes it; gives the id of the item that is selected.
 
     view: folds, zoom and selection are kept by it. select: an item's id and a number; the item is
     selected and brought into view when the number changes, 0 for never. dead: by an item's id, its

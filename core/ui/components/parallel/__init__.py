@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.parallel_axes import Axis
+from core.runs.parallel_axes import Axis
 
 HERE = Path(__file__).parent
 # Joined into one module, in this order: a component of Streamlit has one script.

@@ -144,7 +144,7 @@ class Scale {
     return joined(found);
   }
 
-  // Whether a brush keeps a value: as core.hyperparameters.kept does.
+  // Whether a brush keeps a value: as core.runs.hyperparameters.kept does.
   meets(value, brush) {
     if (typeof value === "string") return (brush.words ?? []).includes(value);
     if (this.type === "category") return (brush.among ?? []).includes(this.axis.categories[value]);

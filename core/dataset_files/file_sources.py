@@ -1,0 +1,198 @@
+"""Where the files of a data set lie: a folder or a zip, read in place and by name."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from core.dataset_files.archives import Archive
+from core.errors import UserError
+from core.file_map import FileMap
+from core.limits import MB, current_limits
+
+DEEPEST = 10  # folders inside a folder
+SCANS_KEPT = 8
+SMALL = 64 * MB  # files up to this are read into memory
+PICTURES_AN_ARCHIVE = 50  # times the members and bytes that a model's archive may have
+JUNK = ("thumbs.db", "desktop.ini")
+
+
+class Source(Protocol):
+    """Named files; names are relative, with '/'. Safe to read from many threads."""
+
+    title: str
+    skipped: int  # links and special files, which are never followed
+
+    def names(self) -> list[str]:
+        """All regular files in the order of their names, without hidden ones and litter."""
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def size(self, name: str) -> int:
+        """Bytes of a file once unpacked, 0 where it is gone."""
+
+    def read(self, name: str, limit: int) -> bytes:
+        """A file's bytes. Raises UserError above `limit` bytes, or where it cannot be read."""
+
+    def start(self, name: str, count: int) -> bytes:
+        """The first bytes of a file, fewer where it is shorter."""
+
+    def view(self, name: str) -> memoryview:
+        """A file's bytes, which lie on disk rather than in memory where that is possible."""
+
+
+class Folder:
+    """The files of a folder and of those below it; symbolic links are not followed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.title = path, path.name
+
+    def names(self) -> list[str]:
+        names = _scan(os.fspath(self.path)).names
+        return names.split("\n") if names else []
+
+    @property
+    def skipped(self) -> int:
+        return _scan(os.fspath(self.path)).skipped
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        """(bytes, time of change in ns), zeros where the file is gone."""
+        try:
+            stat = os.stat(os.path.join(self.path, name), follow_symlinks=False)
+        except OSError:
+            return 0, 0
+        return stat.st_size, stat.st_mtime_ns
+
+    def size(self, name: str) -> int:
+        return self.stamp(name)[0]
+
+    def __contains__(self, name: str) -> bool:
+        place = self.path / name
+        inside = place.resolve().is_relative_to(self.path.resolve())
+        return inside and place.is_file() and not place.is_symlink()
+
+    def read(self, name: str, limit: int) -> bytes:
+        content = self.start(name, limit + 1)
+        if len(content) > limit:
+            raise UserError(f"{name} is larger than {limit / MB:,.0f} MB. Save it smaller.")
+        return content
+
+    def start(self, name: str, count: int) -> bytes:
+        try:
+            with open(os.path.join(self.path, name), "rb", buffering=0) as file:
+                return file.read(min(count, os.fstat(file.fileno()).st_size))
+        except OSError as error:
+            raise UserError(f"{name} could not be read ({error.strerror}). "
+                            "Choose the data set again if files were moved.") from error
+
+    def view(self, name: str) -> memoryview:
+        if self.size(name) <= SMALL:
+            return memoryview(self.read(name, SMALL))
+        found = FileMap(self.path / name)
+        return found.view(0, len(found))
+
+
+@dataclass
+class _Scan:
+    """What lies below a folder. times: when each folder changed; names: one text, which takes a
+    tenth of a list's memory."""
+
+    times: dict[str, int] = field(default_factory=dict)
+    names: str = ""
+    skipped: int = 0
+
+
+_scanned: dict[str, _Scan] = {}  # by folder
+
+
+def _scan(folder: str) -> _Scan:
+    """What lies below a folder, looked for anew when a folder in it changed."""
+    found = _scanned.get(folder)
+    if not found or any(_changed(place) != time for place, time in found.times.items()):
+        found = _Scan()
+        found.names = "\n".join(sorted(_walk(folder, "", DEEPEST, found)))
+        while len(_scanned) >= SCANS_KEPT:
+            _scanned.pop(next(iter(_scanned)), None)
+        _scanned[folder] = found
+    return found
+
+
+def _changed(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _walk(folder: str, prefix: str, depth: int, scan: _Scan) -> Iterator[str]:
+    """Names of files; `scan` receives each folder's time of change, read before its entries, and
+    how many links there are."""
+    scan.times[folder] = _changed(folder)
+    try:
+        entries = os.scandir(folder)
+    except OSError:  # closed to this account
+        return
+    with entries:
+        for entry in entries:
+            name = entry.name
+            if is_litter(name) or "\n" in name:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if depth:
+                    yield from _walk(entry.path, f"{prefix}{name}/", depth - 1, scan)
+            elif entry.is_file(follow_symlinks=False):
+                yield prefix + name
+            else:
+                scan.skipped += 1
+
+
+def skipped_note(source: Source) -> tuple[str, ...]:
+    """What to say of links and special files that a source has."""
+    count = source.skipped
+    words = "link or special file was" if count == 1 else "links or special files were"
+    return (f"{count:,} {words} skipped: links are not followed.",) if count else ()
+
+
+def is_litter(name: str) -> bool:
+    """Whether an operating system or an editor left this file or folder, not a person."""
+    return name.startswith((".", "__MACOSX")) or name.lower() in JUNK
+
+
+def is_kept(name: str) -> bool:
+    """Whether no part of a path is litter."""
+    return not any(is_litter(part) for part in name.split("/"))
+
+
+class Zipped:
+    """The files of a zip without its one top folder. Raises UserError as Archive does."""
+
+    def __init__(self, path: Path) -> None:
+        limits, more = current_limits(), PICTURES_AN_ARCHIVE
+        self._largest = limits.unpacked_bytes  # of one member that is read as a whole
+        limits = replace(limits, members=limits.members * more,
+                         unpacked_bytes=limits.unpacked_bytes * more)
+        self.title, self.skipped = path.name, 0  # an archive with links is refused
+        self._archive = Archive(path, path.name, limits)
+
+    def names(self) -> list[str]:
+        return sorted(filter(is_kept, self._archive.names))
+
+    def size(self, name: str) -> int:
+        return self._archive.size(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._archive
+
+    def read(self, name: str, limit: int) -> bytes:
+        return self._archive.read(name, limit)
+
+    def start(self, name: str, count: int) -> bytes:
+        return self._archive.start(name, count)
+
+    def view(self, name: str) -> memoryview:
+        if self.size(name) > self._largest:
+            raise UserError(f"{name} would take {self.size(name) / MB:,.0f} MB, the limit is "
+                            f"{self._largest / MB:,.0f} MB in an archive. Unpack it first.")
+        small = self.size(name) <= SMALL
+        return memoryview(self._archive.read(name)) if small else self._archive.view(name)

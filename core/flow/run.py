@@ -1,0 +1,59 @@
+"""One run of a network for its data flow, without memory for numbers where it is large."""
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from core.device import float_type, locked
+from core.dry_run import is_small, named_tensors, on_meta
+from core.errors import UserError
+from core.flow.operations import INPUT, OUTPUT, Edge, Operation, Shape
+from core.flow.recorder import Recorder, tensors_in
+from core.layers import layer_names, watched
+from core.multiply_adds import MultiplyAdds
+
+Recorded = tuple[list[Operation], list[Edge]]
+
+
+def recorded(model: nn.Module, input_shape: Shape) -> Recorded:
+    """All operations that the input reaches in one run, and the tensors between them; the model
+    stays as it was. Raises UserError that says why it cannot run on such an input."""
+    if not is_small(model, input_shape):
+        try:
+            return _recorded(model, input_shape, "meta")
+        except UserError:
+            raise
+        except Exception:  # whatever a forward raises: with numbers it may run, else it is told
+            pass
+    place = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+    try:
+        return _recorded(model, input_shape, place)
+    except UserError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0][:200].rstrip(".") or type(error).__name__
+        side = " × ".join(map(str, input_shape))
+        raise UserError(f"This network does not run on an input of {side}: {reason}. Correct the "
+                        "input in the sidebar.") from error
+
+
+def _recorded(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Recorded:
+    with locked(model), torch.no_grad():
+        tensors = named_tensors(model)
+        if place == "meta":
+            tensors = on_meta(tensors)
+        names: dict[int, str] = {}
+        for name, tensor in tensors.items():
+            names.setdefault(id(tensor), name)
+        image = torch.zeros(input_shape, dtype=float_type(model), device=place)
+        cost = MultiplyAdds()
+        recorder = Recorder(names, cost)
+        recorder.origins[image] = recorder.keep(Operation(INPUT, shapes=(input_shape,)), ())
+        with watched(model, layer_names(model), recorder.leave, recorder.enter), cost, recorder:
+            output = functional_call(model, tensors, (image,), tie_weights=False)
+    results = tensors_in(output)
+    if not any(map(recorder.position, results)):
+        raise UserError("What leaves this network cannot be traced back to its input.")
+    shapes = tuple(tuple(tensor.shape) for tensor in results)
+    recorder.keep(Operation(OUTPUT, shapes=shapes), results)
+    return recorder.operations, list(recorder.edges)
