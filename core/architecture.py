@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from core.cache import cached_result
-from core.dry_run import DryRun, Run, Shape, dry_run
 from core.errors import UserError
 from core.input_shape import input_shape
 from core.layers import layer_type
 from core.library import open_model
+from core.measures.dry_run import DryRun, Run, Shape, dry_run
 from core.weight_files.weights_only import WeightsOnly
 
 LONGEST_SETTINGS = 300  # characters

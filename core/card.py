@@ -1,6 +1,6 @@
 """The model card: what a model wants as input, what its outputs mean, and who says so.
 
-Read from JSON in core/card_json.py, found beside a model file in core/cards_beside.py.
+Read from JSON in core/cards/card_json.py, found beside a model file in core/cards/cards_beside.py.
 """
 
 import json

@@ -13,7 +13,7 @@ from core import store
 from core.cache import cached_result
 from core.jobs import Progress, demand
 from core.library import open_model, path_of
-from core.tensor_statistics import blocks
+from core.measures.tensor_statistics import blocks
 from core.weights import tensors_of
 
 COLUMNS = ["name", "change", "shape", "other_name", "other_shape", "relative_change", "cosine",

@@ -11,11 +11,11 @@ from core.card import Card
 from core.deletion import blurred, deletion_score, most_first, random_deletion_score
 from core.device import device, float_type, locked
 from core.errors import UserError
-from core.forward_pass import model_on_device
 from core.inference import input_spec, log_probabilities_of
 from core.layers import capture, differentiable, first_tensor, layer_type
 from core.layers import layer as layer_called
 from core.library import open_dataset, open_model
+from core.one_pass.forward_pass import model_on_device
 from core.plugins import discover
 from core.preprocess import prepared
 from core.saliency import Method

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
-from core.batches import out_of_memory
 from core.errors import UserError
+from core.one_pass.batches import out_of_memory
 
 FAULTS = (
     RuntimeError,

@@ -1,6 +1,6 @@
 """The one pass: predictions and any layers' activations of a model on a data set.
 
-It runs once for all pages and sessions, in the background (core/jobs.py, core/forward_pass.py).
+It runs once for all pages and sessions, in the background (core/jobs.py, core/one_pass).
 What it gives is mapped from disk (core/store.py), so memory stays bounded whatever the data's size,
 and what is kept is read without waking torch.
 """
@@ -112,7 +112,7 @@ def _run(
     model_id: str, dataset_id: str, layers: tuple[tuple[str, str], ...], progress: Progress
 ) -> None:
     """The pass, and with it torch."""
-    from core.forward_pass import run_pass
+    from core.one_pass.forward_pass import run_pass
 
     run_pass(model_id, dataset_id, layers, progress)
 

@@ -16,11 +16,11 @@ import numpy as np
 from core import store
 from core.cache import shared_resource
 from core.card import Card
-from core.cards_beside import card_beside
+from core.cards.cards_beside import card_beside
 from core.dataset_formats import DataSet
 from core.errors import UserError
-from core.found_files import format_of, model_format, not_known, stamp
-from core.limits import UPLOADED, limited_to
+from core.files.found_files import format_of, model_format, not_known, stamp
+from core.files.limits import UPLOADED, limited_to
 from core.log_files.parts import keeping
 from core.log_formats import Logs
 from core.logs import log_content_id, read_logs

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from core import found_files
 from core.card import Card
-from core.card_json import parse_card
-from core.cards_beside import read_json
+from core.cards.card_json import parse_card
+from core.cards.cards_beside import read_json
 from core.errors import UserError
+from core.files import found_files
 from core.logs import find_logs, formats, read_logs
 from core.plugins import discover
 

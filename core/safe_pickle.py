@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from core.errors import UserError
-from core.limits import current_limits
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.pickles.machine import RESAVE, BadPickleError, Machine, PersistentLoad, plain_key
-from core.text_of_files import shown
 
 BYTE, SHORT, COUNT, LARGE = map(struct.Struct, ("<B", "<H", "<I", "<Q"))
 INT, DOUBLE = struct.Struct("<i"), struct.Struct(">d")

@@ -8,7 +8,7 @@ import torch
 
 from core.cache import cached_result
 from core.library import open_model
-from core.tensor_statistics import as_matrix
+from core.measures.tensor_statistics import as_matrix
 from core.weights import outputs_first, tensor_of
 
 MOST_CELLS = 256  # rows, and columns, of a heat map

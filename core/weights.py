@@ -17,7 +17,12 @@ from core.device import locked
 from core.errors import UserError
 from core.jobs import Progress, demand
 from core.library import open_model, path_of
-from core.tensor_statistics import Distribution, distribution_of, spectral_norm_of, statistics
+from core.measures.tensor_statistics import (
+    Distribution,
+    distribution_of,
+    spectral_norm_of,
+    statistics,
+)
 
 AT_ONCE = 1 << 23  # elements whose statistics are made while the page waits
 LARGEST_SIDE = 15  # of a filter

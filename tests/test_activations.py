@@ -7,22 +7,22 @@ import pytest
 import torch
 from torch import nn
 
-from core import gradient_norms, number_counts
-from core.activations import (
+from core.errors import UserError
+from core.explain import model_input
+from core.library import dataset_id, model_id, open_dataset, open_model
+from core.measures import gradient_norms, number_counts
+from core.measures.activations import (
     SAMPLE,
     activation_statistics,
     measured_statistics,
     output_of,
     output_ranges,
 )
-from core.errors import UserError
-from core.explain import model_input
-from core.forward_pass import model_on_device
-from core.gradient_norms import loss_sum, marks
-from core.library import dataset_id, model_id, open_dataset, open_model
+from core.measures.gradient_norms import loss_sum, marks
+from core.measures.unit_statistics import UnitStatistics, ends_of
+from core.one_pass.forward_pass import model_on_device
+from core.one_pass.sampled_inputs import sampled
 from core.outcomes import truth
-from core.sampled_inputs import sampled
-from core.unit_statistics import UnitStatistics, ends_of
 
 MODELS = ["shapes-cnn.safetensors", "shapes-vit.safetensors", "shapes-cnn.onnx"]
 LIMIT = 40

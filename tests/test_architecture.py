@@ -9,9 +9,9 @@ from torchvision.models.regnet import BlockParams
 
 from core import library
 from core.architecture import architecture, architecture_of
-from core.dry_run import dry_run
 from core.errors import UserError
 from core.layers import capture, layer_names
+from core.measures.dry_run import dry_run
 from core.weight_files.weights_only import WeightsOnly
 
 NETWORKS = torchvision.models.list_models(module=torchvision.models)  # its classifiers
@@ -85,7 +85,7 @@ def test_shapes_are_those_of_a_real_run(name):
 
 @pytest.mark.parametrize("largest", [-1, 1 << 30])
 def test_the_network_is_left_as_it_was(largest, monkeypatch):
-    monkeypatch.setattr("core.dry_run.SMALL_WEIGHTS", largest)
+    monkeypatch.setattr("core.measures.dry_run.SMALL_WEIGHTS", largest)
     model = Tangled().eval()
     before = {name: (id(t), t.device, t.clone()) for name, t in
               (*model.named_parameters(remove_duplicate=False), *model.named_buffers())}
@@ -152,7 +152,7 @@ def test_peak_memory_of_a_residual_keeps_the_shortcut():
 def test_a_run_on_zeros_and_one_without_numbers_agree(name, monkeypatch):
     model = network(name, "cpu")
     zeros = dry_run(model, (1, 3, 64, 96))
-    monkeypatch.setattr("core.dry_run.SMALL_WEIGHTS", -1)
+    monkeypatch.setattr("core.measures.dry_run.SMALL_WEIGHTS", -1)
     meta = dry_run(model, (1, 3, 64, 96))
     assert list(meta.layers.items()) == list(zeros.layers.items())
     assert (meta.multiply_adds, meta.notes) == (zeros.multiply_adds, zeros.notes)
@@ -164,7 +164,7 @@ def test_recurrent_layers_are_counted():
 
 
 def test_a_network_that_needs_numbers_is_run_on_zeros(monkeypatch):
-    monkeypatch.setattr("core.dry_run.SMALL_WEIGHTS", -1)
+    monkeypatch.setattr("core.measures.dry_run.SMALL_WEIGHTS", -1)
 
     class Branches(nn.Module):
         def __init__(self):

@@ -9,8 +9,8 @@ from torch import nn
 from core.architecture import architecture, architecture_of
 from core.architecture_export import markdown_table, summary_text
 from core.flow.drawing import drawing
-from core.layer_times import layer_times, measured_times, timed
 from core.library import dataset_id, model_id
+from core.measures.layer_times import layer_times, measured_times, timed
 from core.ui.flow import dead_shares
 from core.ui.layers import found_layers, layer_table, tree_names
 from tests.app import faults, opened, words

@@ -11,7 +11,7 @@ import torch
 
 from core.dataset_files.archives import Archive, member_names
 from core.errors import UserError
-from core.limits import OWN, UPLOADED, Limits, current_limits, limited_to
+from core.files.limits import OWN, UPLOADED, Limits, current_limits, limited_to
 
 
 def zipped(members, compression=zipfile.ZIP_STORED):

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from core.card import Card, InputSpec
-from core.card_json import parse_card
-from core.cards_beside import card_beside
+from core.cards.card_json import parse_card
+from core.cards.cards_beside import card_beside
 from core.errors import UserError
 
 FULL = {

@@ -8,9 +8,9 @@ from io import BytesIO
 
 import pytest
 
-from core import found_files
 from core.curves.picture import Grouping, picture
 from core.curves.points import Settings
+from core.files import found_files
 from core.training_curves import tags_and_runs
 from core.ui.curve_chart import chart
 from core.ui.curve_downloads import _everything

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import found_files, library
+from core import library
 from core.errors import UserError
+from core.files import found_files
 from core.plugins import discover
 from tests.conftest import SHARED
 from tests.test_dataset_formats import (

@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from core import found_files, library
+from core import library
 from core.dataset_files.file_sources import Folder
 from core.errors import UserError
+from core.files import found_files
 from core.plugins import discover
 from tests.conftest import SHARED
 

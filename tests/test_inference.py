@@ -11,13 +11,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import accuracy_score, log_loss
 
-from core import batches, forward_pass, inference, library, workers
-from core.batches import BatchPlan
+from core import inference, library
 from core.card import Card
 from core.device import device
 from core.errors import UserError
 from core.inference import POOLINGS, activations, log_probabilities_of, predictions
 from core.model_facts import feature_layers
+from core.one_pass import batches, forward_pass, workers
+from core.one_pass.batches import BatchPlan
 from core.outcomes import outcomes
 from core.overview import by_class, confused_pairs, summary
 from core.weight_files.missing_network import MissingNetworkError

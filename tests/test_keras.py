@@ -17,12 +17,12 @@ from torch.nn import functional
 from core import library
 from core.card import Card
 from core.errors import UserError
+from core.files.limits import UPLOADED, limited_to
 from core.keras.config import read_plan
 from core.keras.module import KerasLayer
 from core.keras.package import keras_on_torch
 from core.keras.plan import CannotRunError
 from core.layers import capture
-from core.limits import UPLOADED, limited_to
 from core.model_formats.keras import FORMAT
 from core.weight_files.weights_only import WeightsOnly
 from tests.conftest import SHARED

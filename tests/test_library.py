@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import found_files, library
+from core import library
 from core.card import Card
 from core.errors import UserError
+from core.files import found_files
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from core import found_files
 from core.errors import UserError
+from core.files import found_files
 from core.log_files import bytes as log_bytes
 from core.log_files import csv as log_csv
 from core.log_files.search import formats
@@ -414,7 +414,7 @@ def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch):
 
 
 def test_unpacked_bytes_are_bounded(tmp_path, monkeypatch):
-    from core.limits import Limits, limited_to
+    from core.files.limits import Limits, limited_to
     content = random.Random(0).randbytes(50_000)
     (tmp_path / "a.gz").write_bytes(gzip.compress(content))
     with limited_to(Limits(unpacked_bytes=20_000)), log_bytes.LogBytes(tmp_path / "a.gz") as file:

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from core.card import Card
 from core.errors import UserError
+from core.files.limits import UPLOADED, limited_to
 from core.graph import onnx_file, onnx_lowering, onnx_sizes_tried
 from core.layers import capture
-from core.limits import UPLOADED, limited_to
 from core.model_formats import safetensors
 from core.model_formats.onnx import FORMAT
 

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from core import found_files, library
+from core import library
+from core.files import found_files
 from tests.app import PAGES, click_chart, faults, finished, opened, words
 from tests.conftest import ROOT
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from core import library
-from core.card_json import parse_card
+from core.cards.card_json import parse_card
 from core.proposals import choices, clearly_better, proposals, what_differs
 
 pytestmark = pytest.mark.usefixtures("one_thread")

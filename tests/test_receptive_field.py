@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from core.library import model_id
-from core.receptive_field import fields_of, receptive_fields
+from core.measures.receptive_field import fields_of, receptive_fields
 
 
 def test_a_chain_has_the_closed_form():

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from core.errors import UserError
-from core.limits import Limits, limited_to
+from core.files.limits import Limits, limited_to
 from core.pickles.values import Placeholder, array
 from core.safe_pickle import read_pickle
 

@@ -17,7 +17,7 @@ from core.architectures import sample_cnn, sample_vit
 from core.architectures.sample_cnn import SampleCNN
 from core.architectures.sample_vit import SampleViT
 from core.card import Card
-from core.cards_beside import card_beside
+from core.cards.cards_beside import card_beside
 from core.dataset_formats import digits, shapes
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import library
 from core.card import InputSpec
-from core.card_json import parse_card
+from core.cards.card_json import parse_card
 from core.errors import UserError
 from core.labels import UNKNOWN, match_labels
 from core.outcomes import truth

@@ -16,10 +16,10 @@ from torch import nn
 
 from core.card import Card
 from core.errors import UserError
-from core.limits import Limits, limited_to
+from core.files.limits import Limits, limited_to
+from core.files.unknown_files import describe_unknown
 from core.model_formats import safetensors, torch_file, torchscript
 from core.plugins import discover
-from core.unknown_files import describe_unknown
 from core.weight_files.checkpoints import read_checkpoint
 from core.weight_files.weights_only import WeightsOnly
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from core.card import Card, InputSpec
 from core.errors import UserError
-from core.limits import UPLOADED, limited_to
+from core.files.limits import UPLOADED, limited_to
 from core.model_formats import safetensors
 from core.model_formats.torchscript import FORMAT
 from tests.conftest import SHARED

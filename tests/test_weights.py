@@ -9,10 +9,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from core import found_files, jobs, library, tensor_statistics, weights
+from core import jobs, library, weights
 from core.compare import compared, comparison
 from core.errors import UserError
-from core.tensor_statistics import LEVELS, blocks, distribution_of, spectral_norm_of, statistics
+from core.files import found_files
+from core.measures import tensor_statistics
+from core.measures.tensor_statistics import (
+    LEVELS,
+    blocks,
+    distribution_of,
+    spectral_norm_of,
+    statistics,
+)
 from core.weight_files.weights_only import WeightsOnly
 from core.weight_pictures import filters, heat_map, heat_map_of
 from core.weights import (

@@ -8,8 +8,8 @@ import torch
 
 from core.architectures import Shapes
 from core.card import Card
+from core.files.text_of_files import shown
 from core.plugins import discover
-from core.text_of_files import shown
 
 AGREEING = 0.8  # share of names and shapes from which a network is a near miss
 MOST = 3  # near misses that are listed

@@ -1,0 +1,1 @@
+"""What a chart of training curves is made of: axes, points, hover, pictures, downloads."""

@@ -1,0 +1,1 @@
+"""What the formats of data sets share: archives, tables, arrays, lists, pictures in them."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from core.errors import UserError
-from core.file_map import FileMap
-from core.limits import MB, OWN, Limits, current_limits
-from core.text_of_files import shown
+from core.files.file_map import FileMap
+from core.files.limits import MB, OWN, Limits, current_limits
+from core.files.text_of_files import shown
 
 END, END64_LOCATOR, END64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")

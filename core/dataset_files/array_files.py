@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from core.errors import UserError
-from core.text_of_files import shown
+from core.files.text_of_files import shown
 
 LONGEST_HEADER = 10_000  # bytes
 MAGIC = b"\x93NUMPY"

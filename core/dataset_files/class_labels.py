@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import UserError
-from core.text_of_files import shown
+from core.files.text_of_files import shown
 
 UNKNOWN = -1
 MOST_CLASSES = 100_000

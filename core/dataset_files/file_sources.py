@@ -8,8 +8,8 @@ from typing import Protocol
 
 from core.dataset_files.archives import Archive
 from core.errors import UserError
-from core.file_map import FileMap
-from core.limits import MB, current_limits
+from core.files.file_map import FileMap
+from core.files.limits import MB, current_limits
 
 DEEPEST = 10  # folders inside a folder
 SCANS_KEPT = 8

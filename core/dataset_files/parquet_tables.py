@@ -8,8 +8,8 @@ from pyarrow import parquet
 
 from core.dataset_files.file_sources import Folder, Source
 from core.errors import UserError
-from core.limits import current_limits
-from core.text_of_files import shown
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 
 MOST_ROWS, MOST_COLUMNS = 20_000_000, 20_000
 AGAIN = "Copy or download it again."

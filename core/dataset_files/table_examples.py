@@ -18,8 +18,8 @@ from core.dataset_files.table_columns import Columns
 from core.dataset_files.text_tables import HEAD, form_of, read_text_table
 from core.dataset_formats import DataSet
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.table_ids import stems_of
-from core.text_of_files import shown
 
 MOST_METADATA = 200  # columns
 

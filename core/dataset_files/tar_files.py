@@ -15,8 +15,8 @@ from typing import BinaryIO
 from core import store
 from core.dataset_files.file_sources import PICTURES_AN_ARCHIVE, is_kept
 from core.errors import UserError
-from core.limits import MB, current_limits
-from core.text_of_files import shown
+from core.files.limits import MB, current_limits
+from core.files.text_of_files import shown
 
 PACKED = GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 EXTRA = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,

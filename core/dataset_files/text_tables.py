@@ -13,8 +13,8 @@ from pyarrow import csv as arrow_csv
 from core.dataset_files.image_files import is_picture
 from core.dataset_files.table_columns import Columns, columns_of, is_number
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.table_ids import IsStem
-from core.text_of_files import shown
 
 HEAD = 1 << 18  # bytes looked at
 LINES = 50

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from core import content_ids
 from core.dataset_files.archives import member_names
 from core.dataset_files.file_sources import Source, Zipped
 from core.dataset_files.tar_files import PACKED, Tarred
 from core.dataset_formats import DataSet, Format
 from core.dataset_formats.found_inside import data_inside
 from core.errors import UserError
-from core.unknown_files import describe_unknown
+from core.files import content_ids
+from core.files.unknown_files import describe_unknown
 
 ZIP = ".zip"
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")

@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from core import content_ids
 from core.dataset_files.archives import Archive, member_names
 from core.dataset_files.array_files import MAGIC, array_in, header_of
 from core.dataset_files.array_roles import Roles, roles, split_of
@@ -17,7 +16,8 @@ from core.dataset_files.file_sources import Folder, Source
 from core.dataset_files.image_arrays import SMALLEST_TABLE, array_images
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
-from core.limits import MB, current_limits
+from core.files import content_ids
+from core.files.limits import MB, current_limits
 
 REPEATING = 64 * MB  # up to which an array may be pressed as hard as one-hot labels are
 

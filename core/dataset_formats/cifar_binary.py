@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core import content_ids
 from core.dataset_files import cifar
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
+from core.files import content_ids
 
 NAME = re.compile(r"(data_batch_\d|test_batch|train|test)\.bin")
 CLASS_NAMES = {1: "batches.meta.txt", 2: "fine_label_names.txt"}  # by labels a record

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import content_ids
 from core.dataset_files import cifar
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
-from core.limits import MB, current_limits, limited_to
+from core.files import content_ids
+from core.files.limits import MB, current_limits, limited_to
 
 NAME = re.compile(r"data_batch_\d|test_batch|train|test")
 META = ("batches.meta", "meta")

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core import content_ids
 from core.dataset_files.class_labels import class_labels
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_files.image_files import is_picture
 from core.dataset_files.table_examples import of_paths
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
+from core.files import content_ids
 from core.images import EXTENSIONS
 
 ENDINGS = {".txt", ".lst", ".list"}

@@ -4,13 +4,13 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from core import content_ids
 from core.dataset_files.array_roles import SPLITS, split_of
 from core.dataset_files.class_labels import label_notes
 from core.dataset_files.file_sources import Folder, Source, is_litter, skipped_note
 from core.dataset_files.image_files import is_picture, picture_files
 from core.dataset_formats import DataSet, Format, file_list, image_folder, text_table
 from core.errors import UserError
+from core.files import content_ids
 
 ENTRIES = 512  # looked at
 

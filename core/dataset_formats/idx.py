@@ -15,13 +15,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from core import content_ids
 from core.dataset_files.class_labels import class_labels, label_notes
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_files.image_arrays import array_images
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
-from core.limits import current_limits
+from core.files import content_ids
+from core.files.limits import current_limits
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 IMAGES_NAME = re.compile(r"images?[-._]?idx[34]|idx[34]-u?byte", re.IGNORECASE)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from core import content_ids
 from core.dataset_files.array_roles import SPLITS, split_of
 from core.dataset_files.class_labels import in_order, label_notes
 from core.dataset_files.file_sources import Folder, Source, is_litter, skipped_note
 from core.dataset_files.image_files import is_picture, picture_files
 from core.dataset_formats import DataSet, Format, file_list, text_table
 from core.errors import UserError
+from core.files import content_ids
 
 ENTRIES, CLASSES = 512, 16  # looked at to tell whether a folder is of this kind
 NO_CLASS = {"images", "image", "imgs", "img", "pictures", "photos", "data", "jpg", "jpeg", "png",

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from core import content_ids
 from core.dataset_files.class_labels import label_notes
 from core.dataset_files.file_sources import Folder
 from core.dataset_formats import DataSet, Format
 from core.errors import UserError
+from core.files import content_ids
 from core.images import EXTENSIONS, LARGEST_FILE, PNG, decode, oddities, opened
 
 STARTS = (PNG, b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")

@@ -15,7 +15,6 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from core import content_ids
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_files.joined_data import joined
 from core.dataset_files.parquet_images import KeptGroups, ParquetBytes
@@ -24,10 +23,11 @@ from core.dataset_files.table_columns import LABELS, Columns, columns_of
 from core.dataset_files.table_examples import data_set, examples, labels_of, metadata_of
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
+from core.files import content_ids
+from core.files.json_depth import json_depth
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.images import LARGEST_FILE, decode, oddities, opened
-from core.json_depth import json_depth
-from core.limits import current_limits
-from core.text_of_files import shown
 
 MAGIC = b"PAR1"
 LOOKED_AT = 1_000  # rows whose picture's header is read at once

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from core import content_ids
 from core.dataset_files.array_roles import SPLITS, split_of
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_files.image_files import is_picture
 from core.dataset_files.table_examples import read_text
 from core.dataset_files.text_tables import HEAD, TextTable, form_of
 from core.dataset_formats import DataSet, Format, beside_others
+from core.files import content_ids
 from core.table_ids import stems_near, stems_of
 
 ENDINGS = {".csv", ".tsv", ".tab"}

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from core import content_ids
 from core.dataset_files.array_roles import split_of
 from core.dataset_files.file_sources import Folder
 from core.dataset_files.image_files import is_picture
 from core.dataset_formats import DataSet, Format, image_folder
 from core.dataset_formats.found_inside import data_inside
 from core.errors import UserError
+from core.files import content_ids
 from core.plugins import discover
 
 LOOKED_AT = 64  # files

@@ -10,7 +10,7 @@ import numpy as np
 from core.errors import UserError
 from core.events.framing import HEADER
 from core.events.layout import DTYPES, SUMMARY, fields, varint
-from core.limits import MB
+from core.files.limits import MB
 from core.log_files.bytes import LogBytes, cannot_read
 
 LARGEST = 64 * MB  # of one record

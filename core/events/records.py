@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.errors import UserError
 from core.events.payloads import LARGEST
-from core.limits import MB
+from core.files.limits import MB
 from core.log_files.bytes import LogBytes, cannot_read
 
 PIECE = 8 * MB  # bytes read at a time

@@ -15,7 +15,7 @@ from core.flow.names import SHAPE_ONLY, operator_name
 from core.flow.operations import Call, Edge, Operation
 from core.flow.windows import order_of, window_of
 from core.layers import layer_type
-from core.multiply_adds import MultiplyAdds
+from core.measures.multiply_adds import MultiplyAdds
 
 MOST_OPERATIONS = 20_000
 

@@ -5,12 +5,12 @@ from torch import nn
 from torch.func import functional_call
 
 from core.device import float_type, locked
-from core.dry_run import is_small, named_tensors, on_meta
 from core.errors import UserError
 from core.flow.operations import INPUT, OUTPUT, Edge, Operation, Shape
 from core.flow.recorder import Recorder, tensors_in
 from core.layers import layer_names, watched
-from core.multiply_adds import MultiplyAdds
+from core.measures.dry_run import is_small, named_tensors, on_meta
+from core.measures.multiply_adds import MultiplyAdds
 
 Recorded = tuple[list[Operation], list[Edge]]
 

@@ -6,6 +6,7 @@ from typing import Any
 from core.card import Card
 from core.dataset_files.archives import Archive
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.accepted_batches import measured, with_any_batch
 from core.graph.evaluation import in_evaluation_mode
 from core.graph.export_schema import lowered, network_class
@@ -16,7 +17,6 @@ from core.graph.nodes import Input
 from core.graph.outputs import output_meaning
 from core.graph.shared_layers import with_shared_layers
 from core.model_formats import LoadedModel
-from core.text_of_files import shown
 
 FLAT = "serialized_exported_program.json"  # the graph, before archives had several
 AGAIN = "Export it again with torch.export.save, or save its state dict."

@@ -9,10 +9,10 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.export_values import union, value_of
 from core.graph.nodes import DEEPEST, MOST_NODES, Call, Node, Ref, mapped
 from core.graph.operators import positional_names
-from core.text_of_files import shown
 
 LONGEST_NAME = 1000
 _TENSOR_OPERATOR = re.compile(r"torch\.ops\.aten\.(\w+)\.(\w+)$")

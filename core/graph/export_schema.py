@@ -8,10 +8,10 @@ import re
 import torch
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.export_nodes import Nodes, Scope, layer_path, module_stack
 from core.graph.export_values import DTYPES, union, value_of, whole
 from core.graph.nodes import UNBOUNDED, Graph, Input, Ref, Weight, mapped
-from core.text_of_files import shown
 
 NEWEST_SCHEMA = 8
 _SYMBOL = re.compile(r"(?:Symbol\('(\w+)'[^()]*\)|(\w+))$")

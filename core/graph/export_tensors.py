@@ -8,11 +8,11 @@ import torch
 
 from core.dataset_files.archives import Archive
 from core.errors import UserError
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.graph.export_values import DTYPES, STRIDED
-from core.limits import current_limits
 from core.pickles.values import Storage, StoredTensor
 from core.safe_pickle import read_pickle
-from core.text_of_files import shown
 from core.weight_files.checkpoints import persistent_storage
 from core.weight_files.stored_tensors import Storages
 

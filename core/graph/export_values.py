@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.nodes import DEVICE, Ref
-from core.text_of_files import shown
 
 # The schema's own numbers, which are not torch's.
 DTYPES = {1: torch.uint8, 2: torch.int8, 3: torch.int16, 4: torch.int32, 5: torch.int64,

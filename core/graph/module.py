@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.nesting import Program, Run, Step, nested
 from core.graph.nodes import DEEPEST, MOST_NODES, UNBOUNDED, Graph, Input, Weight
 from core.graph.operators import resolve
 from core.graph.running import State, bind, computed, described
 from core.graph.settings import settings_of
-from core.text_of_files import shown
 
 Sizes = tuple[tuple[int, int], ...]
 

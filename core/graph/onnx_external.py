@@ -3,9 +3,9 @@
 from bisect import bisect_left
 from pathlib import Path
 
-from core.file_map import FileMap
-from core.limits import current_limits
-from core.text_of_files import shown
+from core.files.file_map import FileMap
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 
 KEYS = {"location", "offset", "length", "checksum"}
 MOST_FILES = 256

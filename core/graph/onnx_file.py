@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
-from core.file_map import FileMap
+from core.files.file_map import FileMap
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.graph.onnx_model import MOST_NODES, Declared, Function, OnnxModel, OnnxNode, Reference
 from core.graph.onnx_names import READ
 from core.graph.onnx_tensors import MOST_AXES, WORKING, Tensors, pairs
 from core.graph.onnx_wire import STATE_DICT, Wire, floats, numbers, signed, single
-from core.limits import current_limits
-from core.text_of_files import shown
 
 MODEL = {1: "ir", 2: "producer", 3: "producer_version", 7: "graph", 8: "opsets", 14: "metadata",
          25: "functions"}

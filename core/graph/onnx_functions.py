@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.onnx_model import MOST_NODES, Function, OnnxModel, OnnxNode, Reference
 from core.graph.onnx_names import LONGEST
-from core.text_of_files import shown
 
 DEEPEST_CALLS = 32
 MOST_READ = 100_000  # values that all nodes read; the largest real network that was met: 15,000

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.nodes import UNBOUNDED, Graph, Input
 from core.graph.onnx_arranging import OPERATORS as ARRANGING
 from core.graph.onnx_builder import Builder
@@ -25,7 +26,6 @@ from core.graph.onnx_values import Value
 from core.graph.onnx_weight_names import with_weight_names, without_unused
 from core.graph.onnx_windows import OPERATORS as WINDOWS
 from core.graph.shapes import Shapes
-from core.text_of_files import shown
 
 TABLES = (ELEMENTWISE, REDUCTIONS, WINDOWS, LAYERS, ARRANGING, INDEXING, RESIZING)
 OPERATORS: dict[str, Callable[..., Any]] = {k: v for table in TABLES for k, v in table.items()}

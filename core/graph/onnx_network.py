@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from core.card import Card
+from core.files.text_of_files import shown
 from core.graph.accepted_batches import MOST_CHECKING, measured, with_any_batch
 from core.graph.evaluation import in_evaluation_mode
 from core.graph.meta import Cost
@@ -19,7 +20,6 @@ from core.graph.onnx_sizes_tried import read_graph
 from core.graph.onnx_weight_names import folded_layers
 from core.graph.outputs import output_meaning
 from core.model_formats import LoadedModel
-from core.text_of_files import shown
 
 CLASS_NAMES = ("names", "classes", "class_names", "labels", "id2label")
 MOST_CLASSES = 100_000

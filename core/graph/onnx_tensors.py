@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from core.errors import UserError
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.graph.onnx_external import ExternalFiles, Place
 from core.graph.onnx_wire import Message, Wire, floats, numbers
-from core.limits import current_limits
-from core.text_of_files import shown
 from core.weight_files.stored_tensors import tensor_over
 
 DTYPES = {

@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 
 from core.errors import UserError
-from core.limits import current_limits
+from core.files.limits import current_limits
 
 STATE_DICT = "Save the network's state dict."
 MOST_FIELDS = 1_000_000  # of a file; the largest real network that was met has 200,000

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.checked_operators import REPLACED, SYMBOLIC
-from core.text_of_files import shown
 
 aten = torch.ops.aten
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.nodes import DEVICE, Node, Number, Ref
-from core.text_of_files import shown
 
 FAILURES = (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError, NotImplementedError)
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.script_expressions import Expressions, Variables
 from core.graph.script_language import detached_block
 from core.graph.script_source import AGAIN, Function
 from core.graph.script_values import DoesNotFitError, ScriptObject
-from core.text_of_files import shown
 
 DEEPEST_CALLS = 100
 

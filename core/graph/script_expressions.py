@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.script_language import asked, language_function
 from core.graph.script_objects import Objects
 from core.graph.script_operators import tensor_operation
 from core.graph.script_recorder import Recorder
 from core.graph.script_source import AGAIN, Class, Function, Sources, excerpt
 from core.graph.script_values import UNSET, Method, Name, Record, ScriptObject, TensorValue
-from core.text_of_files import shown
 
 Variables = dict[str, Any]
 _FORWARDED = ("annotate", "unchecked_cast")  # they give their second argument

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.nodes import DEVICE
 from core.graph.script_lists import OF_CONTAINERS, equal
 from core.graph.script_numbers import number_operation, smallest_or_largest
@@ -17,7 +18,6 @@ from core.graph.script_values import (
     TensorValue,
     is_number,
 )
-from core.text_of_files import shown
 
 LONGEST_TEXT = 500
 _NO_GRAD = "__torch__.torch.autograd.grad_mode."

@@ -7,13 +7,13 @@ from typing import Any
 
 from core.dataset_files.archives import Archive
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.nodes import DEEPEST
 from core.graph.script_pickles import StoredTensors, script_pickle
 from core.graph.script_recorder import Recorder
 from core.graph.script_source import AGAIN, Sources
 from core.graph.script_values import ScriptObject
 from core.pickles.values import Placeholder, StoredTensor
-from core.text_of_files import shown
 
 LONGEST_PATH = 1000
 

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.nodes import DEVICE
 from core.graph.script_numbers import number_operation
 from core.graph.script_recorder import Recorder
 from core.graph.script_values import DTYPES, NumberValue, is_number
-from core.text_of_files import shown
 
 _LEFT_OUT = ("pin_memory", "layout", "device", "requires_grad", "out")
 _PREFIXES = ("torch.", "ops.aten.")

@@ -11,14 +11,14 @@ import torch
 
 from core.dataset_files.archives import Archive
 from core.errors import UserError
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.graph.nodes import DEVICE
 from core.graph.script_values import EnumMember
-from core.limits import current_limits
 from core.pickles.machine import BadPickleError, Machine
 from core.pickles.makers import MAKERS
 from core.pickles.values import STORAGES, Global, Placeholder, StoredTensor
 from core.safe_pickle import OPCODES
-from core.text_of_files import shown
 from core.weight_files.checkpoints import persistent_storage
 from core.weight_files.stored_tensors import Storages
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.graph.checked_operators import SYMBOLIC
 from core.graph.nodes import DEEPEST, Call, Node, Number, Ref, Weight
 from core.graph.operators import resolve
@@ -20,7 +21,6 @@ from core.graph.script_values import (
     is_number,
     number,
 )
-from core.text_of_files import shown
 
 MOST_STEPS = 200_000  # the largest real network that was met takes 7,000
 MOST_OPERATORS = 10_000  # that network has 4,200; so many are followed within seconds

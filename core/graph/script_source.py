@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.dataset_files.archives import Archive
 from core.errors import UserError
-from core.text_of_files import shown
+from core.files.text_of_files import shown
 
 LARGEST_SOURCE = 4 << 20  # bytes of all the text; the largest real network that was met has 0.3 MB
 LONGEST_EXCERPT = 120

@@ -3,8 +3,8 @@
 import math
 
 from core.card import Card
+from core.files.text_of_files import shown
 from core.keras.plan import GraphPlan, LayerPlan
-from core.text_of_files import shown
 
 MEANINGS = {"softmax": "probabilities", "sigmoid": "sigmoid", "log_softmax": "log_probabilities",
             "linear": "logits", "Softmax": "probabilities"}

@@ -7,13 +7,13 @@ import re
 from typing import Any
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.keras.doors import BUILT_IN, DAMAGED, checked_config
 from core.keras.layers import GRAPHS, INERT, INPUT, LAYERS, OPERATIONS
 from core.keras.links import KerasLinks
 from core.keras.old_configs import TF_FUNCTIONS, modern
 from core.keras.plan import Call, CannotRunError, GraphPlan, LayerPlan, Ref
 from core.keras.settings import KerasSettings
-from core.text_of_files import shown
 
 MOST_LAYERS = 2_000
 DEEPEST = 16  # networks inside networks

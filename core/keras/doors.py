@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.errors import UserError
-from core.json_depth import json_depth
+from core.files.json_depth import json_depth
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.keras.layers import DOORS, FILES
-from core.limits import current_limits
-from core.text_of_files import shown
 
 BUILT_IN = "Replace it by layers that Keras itself has, or export the model to ONNX."
 DAMAGED = "It is damaged: save the model again with Keras."

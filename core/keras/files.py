@@ -13,6 +13,7 @@ import torch
 from core.card import Card
 from core.dataset_files.archives import Archive
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.keras.card import inferred_card
 from core.keras.config import read_plan
 from core.keras.lists import in_todays_shapes, weight_lists
@@ -21,7 +22,6 @@ from core.keras.network import KerasNetwork, built
 from core.keras.plan import CannotRunError, GraphPlan
 from core.keras.weights import Hdf5, Tree, arrays_in
 from core.model_formats import LoadedModel
-from core.text_of_files import shown
 from core.weight_files.weights_only import WeightsOnly
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"

@@ -3,8 +3,8 @@
 from typing import Any
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.keras.plan import Call, Ref
-from core.text_of_files import shown
 
 MOST_CALLS = 20_000
 IGNORED = ("training", "mask", "name", "attention_mask", "dtype")  # of a call

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.files.text_of_files import shown
 from core.keras.module import KerasLayer
 from core.keras.network import KerasGraph
 from core.keras.plan import CannotRunError, GraphPlan, LayerPlan
 from core.keras.weights import Tree, arrays_in
-from core.text_of_files import shown
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_layers")
 Named = list[tuple[str, np.ndarray]]  # by the name in the file, in its order

@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from core.errors import UserError
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.keras.module import KerasLayer, plain_name
 from core.keras.package import keras_on_torch
 from core.keras.plan import CannotRunError, GraphPlan, filled_in
 from core.layers import first_tensor, layer_names, watched
-from core.limits import current_limits
-from core.text_of_files import shown
 
 FREE_SIDE = 64  # pixels, where the config leaves a side open
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.keras.doors import BUILT_IN
 from core.keras.layers import ACTIVATIONS, LAYERS
 from core.keras.plan import CannotRunError, LayerPlan
-from core.text_of_files import shown
 
 LARGEST = 1_000_000  # units, filters, pixels of a side
 LONGEST_LIST = 100_000

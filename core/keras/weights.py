@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from core.errors import UserError
-from core.limits import MB, current_limits
-from core.text_of_files import shown
+from core.files.limits import MB, current_limits
+from core.files.text_of_files import shown
 
 if TYPE_CHECKING:
     import h5py

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from core.errors import UserError
-from core.limits import current_limits
+from core.files.limits import current_limits
 
 GZIP = b"\x1f\x8b"
 PIECE = 1 << 20  # bytes unpacked at a time

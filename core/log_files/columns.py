@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.log_files.oddities import counted
 from core.log_formats import COLUMNS
-from core.text_of_files import shown
 
 # Names that a counter may have, the likeliest first, without leading underscore.
 STEPS = ("step", "global_step", "trainer/global_step", "steps", "iteration", "iterations", "iter",

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.log_files.columns import TEXTS, Columns, known_name, left_out, report_of, table_of
 from core.log_files.text import plain_name, read_text, start_of
 from core.log_formats import Logs
-from core.text_of_files import shown
 
 ENDINGS = (".csv", ".tsv", ".tab")
 DELIMITERS = ",;\t|"

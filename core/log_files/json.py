@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
-from core.json_depth import json_depth
-from core.limits import MB, current_limits
+from core.files.json_depth import json_depth
+from core.files.limits import MB, current_limits
+from core.files.text_of_files import shown
 from core.log_files.columns import TEXTS, Columns, as_float, known_name, left_out
 from core.log_files.text import read_text
-from core.text_of_files import shown
 
 LARGEST = 64 * MB  # of one document: parsed, it takes ten times as much memory
 MOST_COLUMNS = 1000

@@ -19,7 +19,7 @@ import numpy as np
 
 from core import store
 from core.errors import UserError
-from core.limits import MB
+from core.files.limits import MB
 
 LEAST = 8 * MB  # bytes of a part
 HEAD, TAIL = 256, 64  # bytes that must be the same

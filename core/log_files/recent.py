@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from core.errors import UserError
-from core.limits import MB
+from core.files.limits import MB
 from core.log_files.bytes import is_fresh
 from core.log_files.search import Run
 from core.log_formats import Logs

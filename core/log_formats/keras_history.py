@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.findings.tag_names import direction
 from core.log_files.columns import Columns, as_float, is_step, report_of, table_of
 from core.log_files.json import MOST_COLUMNS, NUMBER, TEXT, number_of, read_json
 from core.log_files.oddities import counted
 from core.log_files.text import start_of
 from core.log_formats import Format, Logs
-from core.text_of_files import shown
 
 SERIES = re.compile(rf"({TEXT})\s*:\s*\[\s*(?:{NUMBER}|null)\s*[,\]]")
 ENDINGS = (".json", ".json.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")

@@ -11,8 +11,8 @@ from core.cache import cached_result, shared_resource
 from core.errors import UserError
 from core.events.histograms import KINDS
 from core.events.payloads import payload, record_at
+from core.files.limits import MB
 from core.library import open_logs, path_of
-from core.limits import MB
 from core.logged.histograms import counting_order
 from core.logged.pr_curves import KIND as CURVES
 

@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from core.card import Card
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.model_formats import Format, LoadedModel
-from core.text_of_files import shown
 
 IR_VERSION, GRAPH, NEWEST = 1, 7, 64
 FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}  # wire types

@@ -10,8 +10,8 @@ from pathlib import Path
 from core.card import Card
 from core.dataset_files.archives import Archive
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.model_formats import Format, LoadedModel
-from core.text_of_files import shown
 
 FLAT = "serialized_exported_program.json"
 AGAIN = "Export it again with torch.export.save, or save its state dict."

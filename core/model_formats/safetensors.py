@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from core.card import Card
 from core.errors import UserError
-from core.file_map import FileMap
-from core.json_depth import json_depth
-from core.limits import current_limits
+from core.files.file_map import FileMap
+from core.files.json_depth import json_depth
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.model_formats import Format, LoadedModel
-from core.text_of_files import shown
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,8 @@ from pathlib import Path
 from core.card import Card
 from core.dataset_files.archives import Archive, member_names
 from core.errors import UserError
+from core.files.text_of_files import shown
 from core.model_formats import Format, LoadedModel
-from core.text_of_files import shown
 
 OTHER_PROGRAMS = ("models/", "serialized_", "data/weights/")  # torch.export's
 BEGINNING = 1 << 16  # bytes in which the first members' names lie

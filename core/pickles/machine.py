@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from core.errors import UserError
-from core.limits import current_limits
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.pickles.names import called, global_named, is_known
 from core.pickles.values import Global, Placeholder
-from core.text_of_files import shown
 
 LONGEST_NUMBER = 64  # bytes; no shape, seed or counter is longer
 RESAVE = "Save only the weights: torch.save(model.state_dict(), 'weights.pt'), or use safetensors."

@@ -1,0 +1,1 @@
+"""The table of runs: filtered, grouped, compared by hyperparameters."""

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from core.dry_run import dry_run
 from core.layers import channels_first, layer_type
+from core.measures.dry_run import dry_run
 
 Sides = tuple[int, int]
 

@@ -1,0 +1,1 @@
+"""Other set-ups than the card's, tried on a sample: which the predictions speak for."""

@@ -68,7 +68,7 @@ class Scores:
     def __init__(
         self, model_id: str, setups: Sequence[SetUp], fits: Fits, total: int, progress: Progress
     ) -> None:
-        from core.forward_pass import model_on_device
+        from core.one_pass.forward_pass import model_on_device
 
         self.model, self.card = model_on_device(model_id), model_facts(model_id).card
         self.setups, self.fits, self.progress = setups, fits, progress
@@ -78,7 +78,7 @@ class Scores:
 
     def logs(self, chosen: np.ndarray, examples: np.ndarray) -> np.ndarray:
         """ln p of the chosen set-ups on these examples, (A, n, K)."""
-        from core.forward_pass import batches
+        from core.one_pass.forward_pass import batches
 
         self.plan = [(setup, example) for setup in chosen.tolist() for example in examples.tolist()
                      if (setup, example) not in self.known]

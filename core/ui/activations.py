@@ -5,7 +5,9 @@ import math
 import numpy as np
 import streamlit as st
 
-from core.activations import (
+from core.images import encoded
+from core.library import open_dataset
+from core.measures.activations import (
     MAPS,
     TOKENS,
     Output,
@@ -13,8 +15,6 @@ from core.activations import (
     output_of,
     output_ranges,
 )
-from core.images import encoded
-from core.library import open_dataset
 from core.ui.activation_charts import unit_bars
 from core.ui.components.gallery import gallery
 from core.ui.images import thumbnail

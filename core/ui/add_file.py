@@ -9,9 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from core import found_files, store
+from core import store
 from core.downloads import TITLES, downloaded
 from core.errors import UserError
+from core.files import found_files
 from core.ui import corrections
 from core.ui.boundary import boundary
 from core.ui.text import md_escape

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.card import CHANNEL_ORDERS, OUTPUTS, Card
-from core.card_json import parse_card
+from core.cards.card_json import parse_card
 from core.errors import UserError
 from core.jobs import Working
 from core.model_facts import model_facts

@@ -3,8 +3,9 @@
 import pandas as pd
 import streamlit as st
 
-from core import found_files, library
+from core import library
 from core.compare import compared
+from core.files import found_files
 from core.overview import summary
 from core.ui.add_file import uploads
 from core.ui.boundary import boundary

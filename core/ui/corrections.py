@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from core.card import Card
-from core.card_json import parse_card
+from core.cards.card_json import parse_card
 from core.errors import UserError
 
 KEY = "card"  # of the text field, and in the address

@@ -3,9 +3,9 @@
 import pandas as pd
 import streamlit as st
 
-from core.activations import measured_statistics
 from core.data_flow import data_flow
 from core.flow.drawing import Drawing, drawing
+from core.measures.activations import measured_statistics
 from core.ui.components.graph import graph
 from core.ui.text import md_escape
 

@@ -55,7 +55,7 @@ def _import_when_idle() -> None:
     time.sleep(SOON)
     while active():
         time.sleep(SOON)
-    for module in ("core.architecture", "core.explain", "core.forward_pass"):
+    for module in ("core.architecture", "core.explain", "core.one_pass.forward_pass"):
         import_module(module)
 
 

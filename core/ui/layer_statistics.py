@@ -3,13 +3,13 @@
 import pandas as pd
 import streamlit as st
 
-from core.activations import SAMPLE, activation_statistics
-from core.gradient_norms import FAR, gradient_norms
 from core.library import open_dataset
+from core.measures.activations import SAMPLE, activation_statistics
+from core.measures.gradient_norms import FAR, gradient_norms
+from core.measures.unit_statistics import NEARLY_ALL
 from core.ui.activation_charts import gradient_chart, histogram_chart
 from core.ui.sidebar import Chosen
 from core.ui.text import count, md_escape, percent, plural
-from core.unit_statistics import NEARLY_ALL
 
 NAMED = 30  # units or layers that a sentence lists
 RULES = (

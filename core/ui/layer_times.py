@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.layer_times import layer_times, measured_times
+from core.measures.layer_times import layer_times, measured_times
 from core.ui.text import compact, duration, md_escape
 
 

@@ -10,8 +10,8 @@ import streamlit as st
 from core.architecture import Architecture, architecture, model_type
 from core.architecture_export import markdown_table, summary_text
 from core.input_shape import input_shape
-from core.layer_times import measured_times
-from core.receptive_field import receptive_fields
+from core.measures.layer_times import measured_times
+from core.measures.receptive_field import receptive_fields
 from core.ui.text import plural
 
 SHOWN = {

@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core import found_files, library
-from core.cards_beside import card_beside
+from core import library
+from core.cards.cards_beside import card_beside
 from core.errors import UserError
+from core.files import found_files
 from core.jobs import Working
-from core.machine import device_title
+from core.one_pass.machine import device_title
 from core.ui import corrections, selection
 from core.ui.add_file import add_file, uploads
 from core.ui.boundary import boundary, until_done

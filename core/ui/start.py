@@ -11,7 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from core import found_files, store
+from core import store
+from core.files import found_files
 
 FIRST = (
     "core.ui.charts",
@@ -25,7 +26,7 @@ FIRST = (
 )
 TURN = 0.0005  # seconds, after which the server may answer the browser
 SOON = 0.5  # seconds, after which the server listens
-FOR_THE_PASS = ("torch", "core.forward_pass")
+FOR_THE_PASS = ("torch", "core.one_pass.forward_pass")
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from core.tensor_statistics import Distribution
+from core.measures.tensor_statistics import Distribution
 from core.ui.charts import CANVAS, RIGHT
 from core.ui.layers import matching, times
 from core.ui.text import compact, count, file_size, headings, md_escape, plural

@@ -1,0 +1,1 @@
+"""Files of weights without their network: what the tensors are, and which network fits."""

@@ -8,9 +8,9 @@ import torch
 
 from core.card import Card
 from core.errors import UserError
-from core.limits import current_limits
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.pickles.values import Placeholder, StoredTensor, array
-from core.text_of_files import shown
 from core.weight_files.checkpoints import Checkpoint
 from core.weight_files.weight_search import Search, is_beside, is_module, mapping
 

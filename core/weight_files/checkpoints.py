@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 
 from core.dataset_files.archives import Archive
 from core.errors import UserError
-from core.file_map import FileMap
-from core.limits import current_limits
+from core.files.file_map import FileMap
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.pickles.machine import RESAVE
 from core.pickles.values import STORAGES, Global, Storage
 from core.safe_pickle import read_pickle
-from core.text_of_files import shown
 from core.weight_files.stored_tensors import Storages
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C

@@ -14,9 +14,9 @@ from core.architectures.search import Found, nearly, networks
 from core.architectures.spellings import Spelling, spellings
 from core.card import Card
 from core.errors import UserError
-from core.limits import UPLOADED
+from core.files.limits import UPLOADED
+from core.files.text_of_files import shown
 from core.model_formats import LoadedModel
-from core.text_of_files import shown
 from core.trusted_code import names_code, network_of_code, not_trusted, trusted
 from core.weight_files.weights_only import WeightsOnly
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from core.errors import UserError
-from core.limits import current_limits
+from core.files.limits import current_limits
+from core.files.text_of_files import shown
 from core.pickles.values import Placeholder, StoredTensor, array
-from core.text_of_files import shown
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights",
             "params", "model_weights", "net_state_dict", "model_state", "state_dict_ema",

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.architecture import architecture_of
-from core.receptive_field import fields_of
+from core.measures.receptive_field import fields_of
 
 NETWORKS = ("resnet18", "resnet152", "vit_l_16", "swin_b", "efficientnet_v2_l")
 SHAPE = (1, 3, 224, 224)

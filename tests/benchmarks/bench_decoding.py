@@ -26,8 +26,8 @@ from torchvision.transforms.v2 import functional
 
 from core import library
 from core.card import InputSpec
-from core.decoder import DECODERS, Decoder
-from core.forward_pass import batches
+from core.one_pass.decoder import DECODERS, Decoder
+from core.one_pass.forward_pass import batches
 from core.ui.images import _made, thumbnails
 
 ROUNDS = 7

@@ -15,12 +15,12 @@ from pathlib import Path
 import torch
 
 from core import library
-from core.batches import LAYOUTS, SIZES
 from core.device import device
-from core.forward_pass import batches, model_on_device
 from core.inference import POOLINGS
-from core.machine import device_title
 from core.model_facts import feature_layers
+from core.one_pass.batches import LAYOUTS, SIZES
+from core.one_pass.forward_pass import batches, model_on_device
+from core.one_pass.machine import device_title
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_models"
 ROUNDS = 3

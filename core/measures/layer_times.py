@@ -14,12 +14,12 @@ from core import store
 from core.device import device, float_type, locked
 from core.errors import UserError
 from core.explained_errors import network_fault
-from core.forward_pass import model_on_device
 from core.input_shape import input_shape
 from core.jobs import Progress, demand
 from core.layers import layer_names, watched
 from core.library import content_of, path_of
-from core.machine import device_title
+from core.one_pass.forward_pass import model_on_device
+from core.one_pass.machine import device_title
 
 ROUNDS = 11
 WARM = 2  # rounds that do not count

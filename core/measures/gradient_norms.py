@@ -14,14 +14,14 @@ from core import store
 from core.device import locked
 from core.errors import UserError
 from core.explained_errors import network_fault
-from core.forward_pass import model_on_device
 from core.inference import SMALLEST, input_spec, pass_key
 from core.jobs import Progress, demand
 from core.labels import UNKNOWN, match_labels
 from core.layers import first_tensor, layer_names, layer_type, watched
 from core.library import open_dataset, path_of
 from core.model_facts import model_facts
-from core.sampled_inputs import inputs_of, sampled
+from core.one_pass.forward_pass import model_on_device
+from core.one_pass.sampled_inputs import inputs_of, sampled
 
 SAMPLE = 32  # labelled examples
 AT_ONCE = 8  # examples; their gradients are added up

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from core.layers import layer_type
-from core.number_counts import BINS, counted, histogram, quantiles
+from core.measures.number_counts import BINS, counted, histogram, quantiles
 
 PER_EXAMPLE = 4096  # numbers of each example whose distribution is counted
 HISTOGRAM = 40  # bins

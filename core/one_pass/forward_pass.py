@@ -10,9 +10,7 @@ import torch
 from torch import nn
 
 from core import store
-from core.batches import BatchPlan
 from core.cache import shared_resource
-from core.decoder import Decoder
 from core.device import device, float_type, locked
 from core.errors import UserError
 from core.explained_errors import FAULTS, why_it_failed
@@ -21,7 +19,9 @@ from core.jobs import Progress
 from core.layers import channels_first, first_tensor, watched
 from core.library import open_dataset, open_model
 from core.model_facts import model_facts
-from core.workers import Workers, workers
+from core.one_pass.batches import BatchPlan
+from core.one_pass.decoder import Decoder
+from core.one_pass.workers import Workers, workers
 
 
 @shared_resource(entries=2)
@@ -72,7 +72,7 @@ def batches(
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """(first row, {"": outputs (n, K), layer: pooled activations (n, C)}) in order of rows.
 
-    The batch size is found on the way, by timing the first batches (core/batches.py).
+    The batch size is found on the way, by timing the first batches (core/one_pass/batches.py).
     """
     with workers() as team:
         plan, start = BatchPlan(model, examples, team.count), 0

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
+from core.files.unknown_files import describe_unknown
 from core.plugins import discover
-from core.unknown_files import describe_unknown
 
-SAMPLES = Path(__file__).parent.parent / "sample_models"
+SAMPLES = Path(__file__).parents[2] / "sample_models"
 DEEPEST = 5  # folders below a given one
 MOST_FOLDERS = 20_000  # looked at in one listing
 MOST_ENTRIES = 500  # of a folder that is none of these kinds

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.card import Card
-from core.card_json import parse_card
+from core.cards.card_json import parse_card
 from core.errors import UserError
 
 LARGEST_CARD = 16 << 20  # bytes

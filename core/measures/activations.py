@@ -16,14 +16,14 @@ from core.cache import cached_result
 from core.device import device, float_type, locked
 from core.errors import UserError
 from core.explained_errors import network_fault
-from core.forward_pass import model_on_device
 from core.inference import input_spec, pass_key
 from core.jobs import Progress, demand
 from core.layers import channels_first, first_tensor, layer_names, watched
 from core.library import open_dataset, path_of
+from core.measures.unit_statistics import UnitStatistics
+from core.one_pass.forward_pass import model_on_device
+from core.one_pass.sampled_inputs import inputs_of, sampled
 from core.preprocess import prepared
-from core.sampled_inputs import inputs_of, sampled
-from core.unit_statistics import UnitStatistics
 from core.weight_pictures import heat_map_of
 
 SAMPLE = 256  # examples

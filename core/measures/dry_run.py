@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from core.device import float_type, locked
 from core.errors import UserError
 from core.layers import first_tensor, layer_names, watched
-from core.multiply_adds import MultiplyAdds
+from core.measures.multiply_adds import MultiplyAdds
 
 Shape = tuple[int, ...]
 SMALL_WEIGHTS = 64 << 20  # bytes

@@ -1,0 +1,1 @@
+"""Files before anything is known of them: found, mapped, told apart, limited, digested."""
