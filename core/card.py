@@ -12,11 +12,29 @@ CHANNEL_ORDERS = ("RGB", "BGR")
 
 
 @dataclass(frozen=True)
+class ShorterSide:
+    """The picture's shorter side brought to `shorter_side` pixels, then `crop` × `crop` cut from
+    the middle. The longer side follows in proportion, to the nearest pixel, or rounded down, as
+    the transforms of torchvision, timm and Hugging Face do ("down")."""
+
+    shorter_side: int
+    crop: int
+    longer_side: str = "nearest"
+
+    def to_json(self) -> dict[str, Any]:
+        said = asdict(self)
+        if self.longer_side == "nearest":
+            del said["longer_side"]
+        return said
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """How a picture becomes an input; None where nobody has said.
 
     range: what pixel values 0 to 255 are mapped to before mean and std, one number each or one
-    a channel. resize: "stretch", or {"shorter_side": 256, "crop": 224}.
+    a channel. resize: "stretch", or {"shorter_side": 256, "crop": 224}, with "longer_side":
+    "down" where that side is rounded down.
     """
 
     channels: int | None = None
@@ -26,7 +44,7 @@ class InputSpec:
     range: tuple[float, float] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
-    resize: str | tuple[int, int] | None = None  # (shorter side, crop)
+    resize: str | ShorterSide | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +93,8 @@ class Card:
         said = {key: value for key, value in asdict(self).items() if value is not None}
         del said["inferred"]
         spec = {key: value for key, value in said.pop("input").items() if value is not None}
-        if isinstance(spec.get("resize"), (tuple, list)):
-            spec["resize"] = dict(zip(("shorter_side", "crop"), spec["resize"], strict=True))
+        if isinstance(self.input.resize, ShorterSide):
+            spec["resize"] = self.input.resize.to_json()
         return json.loads(json.dumps(said | ({"input": spec} if spec else {})))
 
 

@@ -6,6 +6,7 @@ and what is kept is read without waking torch.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def pass_key(model_id: str, dataset_id: str, **more: str) -> str:
         data=content_of(dataset_id),
         architecture=card.architecture,
         **({"code": digest} if (digest := code_digest(card.architecture)) else {}),
-        input=vars(spec),
+        input=asdict(spec),
         output=card.output,
         **more,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import store
 from core.cache import shared_resource
-from core.card import Card, InputSpec
+from core.card import Card, InputSpec, ShorterSide
 from core.jobs import Progress, demand
 from core.library import open_model, path_of
 
@@ -71,6 +71,8 @@ def _from_json(said: dict[str, Any]) -> Facts:
 
 
 def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return ShorterSide(**value)
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from core.card import InputSpec
+from core.card import InputSpec, ShorterSide
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def completed(spec: InputSpec, picture: np.ndarray) -> tuple[InputSpec, tuple[st
     """The specification with nothing left open, and the keys that were taken from the data or
     from what is usual: the picture's size and channels, RGB, 0–1, stretched. Raises UserError."""
     height, width, channels = picture.shape
-    if isinstance(spec.resize, tuple):
-        height = width = spec.resize[1]
+    if isinstance(spec.resize, ShorterSide):
+        height = width = spec.resize.crop
     usual = {
         "channels": channels,
         "height": height,
@@ -86,10 +86,11 @@ def steps(spec: InputSpec, picture: np.ndarray) -> tuple[str, ...]:
     said = []
     if channels != spec.channels:
         said.append("to grey" if spec.channels == 1 else f"grey to {spec.channels} channels")
-    if isinstance(spec.resize, tuple):
-        shorter, crop = spec.resize
+    if isinstance(spec.resize, ShorterSide):
+        shorter, crop = spec.resize.shorter_side, spec.resize.crop
         if min(height, width) != shorter:
-            said.append(f"shorter side to {shorter}")
+            brought = _brought_to(spec.resize, height, width)
+            said.append(f"shorter side to {shorter}: {brought[1]} × {brought[0]}")
         if (height, width) != (crop, crop) or shorter != crop:
             said.append(f"crop {crop} × {crop} from the middle")
     elif (height, width) != (spec.height, spec.width):
@@ -136,15 +137,17 @@ def _sized(picture: np.ndarray, spec: InputSpec, resize: Resize) -> np.ndarray:
     target = (spec.height, spec.width)
     if spec.resize == "stretch":
         return picture if picture.shape[:2] == target else resize(picture, *target)
-    shorter, _ = spec.resize
-    height, width = picture.shape[:2]
-    scale = shorter / min(height, width)
-    if min(height, width) != shorter:  # the longer side rounds down, as torchvision's Resize does
-        sides = [
-            shorter if side == min(height, width) else int(side * scale) for side in (height, width)
-        ]
-        picture = resize(picture, *sides)
+    brought = _brought_to(spec.resize, *picture.shape[:2])
+    if picture.shape[:2] != brought:
+        picture = resize(picture, *brought)
     return _centre(picture, *target)
+
+
+def _brought_to(wanted: ShorterSide, height: int, width: int) -> tuple[int, int]:
+    """Height and width with the shorter side as wanted and the longer in proportion."""
+    whole = int if wanted.longer_side == "down" else round
+    longer = whole(wanted.shorter_side * max(height, width) / min(height, width))
+    return (longer, wanted.shorter_side) if height > width else (wanted.shorter_side, longer)
 
 
 @cache

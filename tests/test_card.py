@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core.card import Card, InputSpec
+from core.card import Card, InputSpec, ShorterSide
 from core.cards.card_json import parse_card
 from core.cards.cards_beside import card_beside
 from core.errors import UserError
@@ -31,7 +31,7 @@ FULL = {
 
 def test_round_trip():
     card = parse_card(FULL, "x")
-    assert card.input.resize == (256, 224)
+    assert card.input.resize == ShorterSide(256, 224)
     again = parse_card(json.loads(json.dumps(card.to_json())), "x")
     assert again == card
     assert card.to_json() == FULL | {"input": FULL["input"] | {"std": [0.5]}}
@@ -118,7 +118,7 @@ def test_hugging_face_and_timm_files(tmp_path):
     assert card.class_names == ("cat", "dog")
     assert (card.architecture, card.input.resize, card.input.range) == (
         "resnet50",
-        (256, 224),
+        ShorterSide(256, 224, "down"),
         (0.0, 1.0),
     )
     assert card.input.std == (0.229, 0.224, 0.225)
@@ -140,7 +140,8 @@ def test_timm_pretrained_configuration(tmp_path):
         )
     )
     card, _ = card_beside(tmp_path / "model.safetensors")
-    assert (card.input.channels, card.input.height, card.input.resize) == (3, 224, (256, 224))
+    assert (card.input.channels, card.input.height, card.input.resize) == (
+        3, 224, ShorterSide(256, 224, "down"))
 
 
 def test_what_hugging_face_switches_off_is_off(tmp_path):

@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms import v2
 
 from core import preprocess
-from core.card import InputSpec
+from core.card import InputSpec, ShorterSide
 from core.errors import UserError
 from core.preprocess import as_network_sees, completed, nearly_resized, prepared, resized, steps
 
@@ -47,8 +47,19 @@ def test_shorter_side_and_crop_as_torchvision(height, width):
             v2.Normalize(mean, std),
         ]
     )
-    wanted = spec(height=56, width=56, resize=(64, 56), mean=mean, std=std)
+    wanted = spec(height=56, width=56, resize=ShorterSide(64, 56, "down"),
+                  mean=mean, std=std)
     assert torch.allclose(prepared([image], wanted)[0], transform(tensor(image)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 200), (97, 131), (131, 97), (101, 199)])
+def test_the_longer_side_is_the_nearest_pixel_where_the_card_does_not_say_down(height, width):
+    image = picture(height, width)
+    longer = int(np.floor(64 * max(height, width) / min(height, width) + 0.5))
+    sides = [longer, 64] if height > width else [64, longer]
+    cut = v2.functional.center_crop(v2.functional.resize(tensor(image), sides, antialias=True), 56)
+    wanted = spec(height=56, width=56, resize=ShorterSide(64, 56), range=(0.0, 255.0))
+    assert torch.equal(prepared([image], wanted)[0], cut.float())
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
@@ -62,7 +73,7 @@ def test_stretch_as_torchvision(size, channels):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(300, 200), (31, 17), (1, 90)])
-@pytest.mark.parametrize("resize", ["stretch", (26, 24)])
+@pytest.mark.parametrize("resize", ["stretch", ShorterSide(26, 24, "down")])
 def test_the_page_and_torchvision_on_pil_images_agree_to_one_grey_level(channels, size, resize):
     image = picture(*size, channels)
     wanted = spec(height=24, width=24, channels=channels, resize=resize)
@@ -130,17 +141,17 @@ def test_numbers_that_do_not_suit_the_channels_are_named():
                                      ((255.0, 0.0), (0.0,), (1.0,)), ((-1.0, 1.0), (0.1,), (3.0,))])
 def test_what_is_shown_is_what_the_network_gets(order, numbers):
     image, (values, mean, std) = picture(20, 30), numbers
-    wanted = spec(channel_order=order, range=values, mean=mean, std=std, resize=(12, 8))
+    wanted = spec(channel_order=order, range=values, mean=mean, std=std, resize=ShorterSide(12, 8))
     shown = as_network_sees(resized(image, wanted), wanted)
     assert shown.dtype == np.float32
     assert np.allclose(shown.transpose(2, 0, 1), prepared([image], wanted)[0].numpy(), atol=1e-4)
 
 
 def test_steps_in_words():
-    imagenet = spec(height=224, width=224, resize=(256, 224), mean=(0.485, 0.456, 0.406),
+    imagenet = spec(height=224, width=224, resize=ShorterSide(256, 224), mean=(0.485, 0.456, 0.406),
                     std=(0.229, 0.224, 0.225), channel_order="BGR")
     assert steps(imagenet, picture(300, 400)) == (
-        "shorter side to 256", "crop 224 × 224 from the middle",
+        "shorter side to 256: 341 × 256", "crop 224 × 224 from the middle",
         "channels in the order blue, green, red", "values 0 to 1",
         "minus mean 0.485, 0.456, 0.406", "divided by std 0.229, 0.224, 0.225")
     assert steps(spec(), picture(8, 8)) == ("values 0 to 1",)

@@ -4,7 +4,7 @@ import math
 from dataclasses import fields
 from typing import Any
 
-from core.card import CHANNEL_ORDERS, OUTPUTS, Card, InputSpec
+from core.card import CHANNEL_ORDERS, OUTPUTS, Card, InputSpec, ShorterSide
 from core.errors import UserError
 
 LARGEST_SIDE = 4096
@@ -103,16 +103,18 @@ def _range(value: Any) -> tuple[float, float]:
     return numbers
 
 
-def _resize(value: Any) -> str | tuple[int, int]:
+def _resize(value: Any) -> str | ShorterSide:
     if value == "stretch":
         return value
-    if isinstance(value, dict) and value.keys() == {"shorter_side", "crop"}:
+    sides = {"shorter_side", "crop"}
+    if isinstance(value, dict) and sides <= value.keys() <= {*sides, "longer_side"}:
         side, crop = (
             _count(value[k], f"resize.{k}", LARGEST_SIDE) for k in ("shorter_side", "crop")
         )
-        if crop <= side:
-            return side, crop
+        longer = value.get("longer_side", "nearest")
+        if crop <= side and longer in ("nearest", "down"):
+            return ShorterSide(side, crop, longer)
     raise ValueError(
         '\'input.resize\' is "stretch" or {"shorter_side": 256, "crop": 224}, '
-        "the crop no larger than the side"
+        "the crop no larger than the side; \"longer_side\" is \"nearest\" or \"down\""
     )

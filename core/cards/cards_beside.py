@@ -63,7 +63,7 @@ def _preprocessor_config(said: dict) -> dict:
         spec |= {
             "height": crop[0],
             "width": crop[1],
-            "resize": {"shorter_side": shorter, "crop": crop[0]},
+            "resize": {"shorter_side": shorter, "crop": crop[0], "longer_side": "down"},
         }
     elif size:
         spec |= {"height": size[0], "width": size[1], "resize": "stretch"}
@@ -101,6 +101,7 @@ def _config(said: dict) -> dict:
         spec = {"channels": channels, "height": height, "width": width, "range": [0, 1]}
         spec |= {key: trained[key] for key in ("mean", "std") if trained.get(key)}
         if isinstance(share := trained.get("crop_pct"), (int, float)) and 0 < share <= 1:
-            spec["resize"] = {"shorter_side": math.floor(height / share), "crop": height}
+            side = math.floor(height / share)
+            spec["resize"] = {"shorter_side": side, "crop": height, "longer_side": "down"}
         card["input"] = spec
     return card

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from core.card import InputSpec
+from core.card import InputSpec, ShorterSide
 from core.preprocess import as_network_sees
 from core.setups.setup import Change, Fitting, SetUp
 from core.setups.values import normalisations
@@ -58,7 +58,7 @@ class Fitted:
     """Another way to the input's size."""
 
     words: str
-    resize: str | tuple[int, int]
+    resize: str | ShorterSide
     kind: str = "size"
     cost: float = 1.0
 
@@ -122,7 +122,8 @@ def _others(spec: InputSpec) -> list[Change]:
         zoomed = round(side * ZOOM)
         found += [
             Fitted("stretched to the size", "stretch"),
-            Fitted(f"the shorter side brought to {side}, {side} cropped", (side, side)),
-            Fitted(f"the shorter side brought to {zoomed}, {side} cropped", (zoomed, side)),
+            Fitted(f"the shorter side brought to {side}, {side} cropped", ShorterSide(side, side)),
+            Fitted(f"the shorter side brought to {zoomed}, {side} cropped",
+                   ShorterSide(zoomed, side)),
         ]
     return found

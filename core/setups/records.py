@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.card import InputSpec
+from core.card import InputSpec, ShorterSide
 from core.setups.choice import Tried
 
 
@@ -58,8 +58,8 @@ def offer_of(entry: Tried, spec: InputSpec) -> Offer:
             if value != getattr(spec, key)}
     correction: dict[str, Any] = {}
     if keys:
-        if isinstance(keys.get("resize"), tuple):
-            keys["resize"] = dict(zip(("shorter_side", "crop"), keys["resize"], strict=True))
+        if isinstance(keys.get("resize"), ShorterSide):
+            keys["resize"] = keys["resize"].to_json()
         elif "resize" in keys:
             keys |= {"height": spec.height, "width": spec.width}
         correction["input"] = {

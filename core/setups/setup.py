@@ -5,10 +5,10 @@ from typing import Protocol
 
 import numpy as np
 
-from core.card import InputSpec
+from core.card import InputSpec, ShorterSide
 from core.preprocess import resized
 
-Fitting = tuple[str | tuple[int, int] | None, bool]
+Fitting = tuple[str | ShorterSide | None, bool]
 
 
 class Change(Protocol):

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.card import CHANNEL_ORDERS, OUTPUTS, Card
+from core.card import CHANNEL_ORDERS, OUTPUTS, Card, ShorterSide
 from core.cards.card_json import parse_card
 from core.errors import UserError
 from core.jobs import Working
@@ -81,6 +81,8 @@ def _field(key: str, label: str, card: Card) -> str:
 def _as_text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, ShorterSide):
+        return ", ".join(str(said) for said in value.to_json().values())
     if isinstance(value, tuple) and value and isinstance(value[0], str):
         return "\n".join(value)
     if isinstance(value, tuple):
@@ -114,8 +116,8 @@ def _parsed(key: str, words: str) -> Any:
     if key == "class_names":
         return [line.strip() for line in words.splitlines() if line.strip()]
     if key == "input.resize" and "," in words:
-        sides = [_number(part) for part in words.split(",")]
-        return {"shorter_side": sides[0], "crop": sides[1]}
+        sides = [_number(part.strip()) for part in words.split(",")]
+        return dict(zip(("shorter_side", "crop", "longer_side"), sides, strict=False))
     if key in ("input.range", "input.mean", "input.std"):
         return [_number(part) for part in words.replace(";", ",").split(",")]
     return _number(words) if key in COUNTS else words

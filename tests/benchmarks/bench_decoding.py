@@ -25,7 +25,7 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
 
 from core import library
-from core.card import InputSpec
+from core.card import InputSpec, ShorterSide
 from core.one_pass.decoder import DECODERS, Decoder
 from core.one_pass.forward_pass import batches
 from core.ui.images import _made, thumbnails
@@ -33,7 +33,7 @@ from core.ui.images import _made, thumbnails
 ROUNDS = 7
 BATCH = 16
 SPEC = InputSpec(channels=3, height=224, width=224, channel_order="RGB", range=(0, 1), mean=(0.5,),
-                 std=(0.25,), resize=(256, 224))
+                 std=(0.25,), resize=ShorterSide(256, 224, "down"))
 PAGE = 200  # thumbnails
 
 
