@@ -4,6 +4,7 @@ import io
 import json
 import warnings
 import zipfile
+from enum import Enum
 
 import pytest
 import torch
@@ -225,6 +226,33 @@ def test_a_script_may_use_the_language(tmp_path):
     loaded = FORMAT.load(path, card_of((2, 8, 8)))
     assert_same(net, loaded.module, torch.randn(5, 2, 8, 8))
     assert "scale" in dict(loaded.module.named_parameters())
+
+
+class Layout(Enum):
+    FIRST = "first"
+    LAST = "last"
+
+
+class Arranged(nn.Module):
+    """Which way it goes, a member of an enumeration says: as an attribute, and by its value."""
+
+    def __init__(self, layout):
+        super().__init__()
+        self.layout, self.head = layout, nn.Linear(3, 2)
+
+    def forward(self, x):
+        if self.layout == Layout.LAST:
+            x = x.permute(0, 2, 3, 1).flatten(1)[:, :3]
+        elif self.layout != Layout.LAST and self.layout.value == "first":
+            x = x.flatten(1)[:, -3:]
+        return self.head(x)
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_members_of_enumerations_are_told_apart(tmp_path, layout):
+    net = Arranged(layout).eval()
+    loaded = FORMAT.load(save(net, tmp_path / "net.pt", "scripted"), card_of((2, 4, 4)))
+    assert_same(net, loaded.module, torch.randn(3, 2, 4, 4))
 
 
 def test_a_program_that_decides_by_the_batch_runs_at_one_batch(tmp_path):

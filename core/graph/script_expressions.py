@@ -12,7 +12,15 @@ from core.graph.script_objects import Objects
 from core.graph.script_operators import tensor_operation
 from core.graph.script_recorder import Recorder
 from core.graph.script_source import AGAIN, Class, Function, Sources, excerpt
-from core.graph.script_values import UNSET, Method, Name, Record, ScriptObject, TensorValue
+from core.graph.script_values import (
+    UNSET,
+    EnumMember,
+    Method,
+    Name,
+    Record,
+    ScriptObject,
+    TensorValue,
+)
 
 Variables = dict[str, Any]
 _FORWARDED = ("annotate", "unchecked_cast")  # they give their second argument
@@ -85,13 +93,18 @@ class Expressions(ABC):
     def _named(self, owner: Any, name: str) -> Any:
         """What `owner.name` stands for."""
         if isinstance(owner, Name):
-            constant = owner.dotted == "CONSTANTS"
-            return self.objects.constant(name) if constant else Name(f"{owner.dotted}.{name}")
+            if owner.dotted == "CONSTANTS":
+                return self.objects.constant(name)
+            member = self.sources.member(owner.dotted, name)
+            return (Name(f"{owner.dotted}.{name}") if member is None
+                    else EnumMember(owner.dotted, self.value(member, {})))
         if isinstance(owner, ScriptObject):
             if name in owner.attributes:
                 return owner.attributes[name]
             fixed = self.sources.class_named(owner.class_name).constant(name)
             return Method(owner, name) if fixed is None else self.value(fixed, {})
+        if isinstance(owner, EnumMember) and name == "value":
+            return owner.value
         if isinstance(owner, Record) and name in owner.names:
             return owner[owner.names.index(name)]
         if isinstance(owner, TensorValue):

@@ -86,6 +86,13 @@ class Sources:
             raise UserError(f"{shown(full_name)} in its program is no class. {AGAIN}")
         return found
 
+    def member(self, class_name: str, name: str) -> ast.expr | None:
+        """The value of an enumeration's member; None where the name is no enumeration's."""
+        module, _, last = class_name.rpartition(".")
+        file = f"code/{module.replace('.', '/')}.py"
+        found = self._definitions(file).get(last) if file in self._archive else None
+        return found.constant(name) if isinstance(found, Class) and "Enum" in found.bases else None
+
     def _definitions(self, file: str) -> dict[str, Function | Class]:
         if file not in self._files:
             self._files[file] = {
