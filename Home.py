@@ -7,6 +7,7 @@ if __name__ == "__main__":
 else:
     import streamlit as st
 
+    from core.ui.picture_route import route
     from core.ui.start import starting
 
-    app = st.App(__file__, lifespan=starting)
+    app = st.App(__file__, lifespan=starting, routes=[route()])

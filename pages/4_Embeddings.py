@@ -10,6 +10,7 @@ from core.ui.charts import linked_scatter
 from core.ui.embeddings import colour_choice, layer_choice, map_table, trust_line
 from core.ui.frame import page
 from core.ui.images import image_pool
+from core.ui.picture_route import pictures_of
 from core.ui.setup import classes_note
 from core.ui.states import needs_data, title
 from core.ui.text import md_escape, percent
@@ -48,6 +49,7 @@ def maps() -> None:
         [("pixel_x", "pixel_y", "Pixels (PCA)"), ("layer_x", "layer_y", f"{layer} (PCA)")],
         colour,
         key=f"maps-{chosen.dataset_id}-{layer}-{pooling}",
+        pictures=pictures_of(chosen.dataset_id),
     )
     left, right = st.columns(2)
     with left:

@@ -8,7 +8,8 @@ from core.overview import summary
 from core.ui.boundary import boundary
 from core.ui.charts import score_scatter
 from core.ui.frame import page
-from core.ui.images import image_pool, with_images
+from core.ui.images import image_pool
+from core.ui.picture_route import pictures_of
 from core.ui.setup import classes_note
 from core.ui.states import needs_data, title
 from core.ui.text import count, headings, percent
@@ -59,7 +60,9 @@ def hardest() -> None:
     )
     limit = right.slider("Examples", 8, 96, 24, step=8, key="limit", bind="query-params")
     table = hardest_examples(chosen.model_id, chosen.dataset_id, score, limit)
-    score_scatter(with_images(chosen.dataset_id, table), score, key=f"scores-{chosen.dataset_id}")
+    score_scatter(
+        table, score, f"scores-{chosen.dataset_id}", pictures_of(chosen.dataset_id)
+    )
     st.subheader(f"The {limit} hardest, hardest first")
     image_pool(chosen.dataset_id, table, key="hardest")
     with st.expander("As a table"):

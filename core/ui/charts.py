@@ -27,12 +27,14 @@ def _finished(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
 
 
 def linked_scatter(
-    table: pd.DataFrame, views: list[tuple[str, str, str]], colour: str, key: str, height: int = 380
+    table: pd.DataFrame, views: list[tuple[str, str, str]], colour: str, key: str,
+    pictures: str | None = None, height: int = 380,
 ) -> None:
     """Scatters of the same rows side by side; a click in one chooses an example in all of them.
 
     table: example, the columns of `views` (x, y, title), the column `colour`, and what the tooltip
-    shows: image (made here), label, prediction. Shift adds to the choice; a double click clears it.
+    shows: label, prediction, and pictures at the addresses that `pictures` and the example's number
+    make. Shift adds to the choice; a double click clears it.
     """
     names = [name for name in table[colour].cat.categories if (table[colour] == name).any()]
     for number, (view, column) in enumerate(zip(views, st.columns(len(views)), strict=True)):
@@ -40,7 +42,9 @@ def linked_scatter(
             _choosing(
                 key + f"-{number}",
                 table,
-                lambda pick, view=view: _view(table, view, colour, names, pick, height),
+                lambda pick, view=view: _pictured(
+                    _view(table, view, colour, names, pick, height), pictures
+                ),
             )
 
 
@@ -94,7 +98,7 @@ def _view(
     legend = alt.selection_point(name="legend", fields=[colour], bind="legend")
     tip = [
         alt.Tooltip(f"{c}:N", title=c)
-        for c in ("image", "label", "prediction", "example")
+        for c in ("label", "prediction", "example")
         if c in table
     ]
     return (
@@ -117,6 +121,14 @@ def _view(
     )
 
 
+def _pictured(chart: alt.Chart, pictures: str | None) -> alt.Chart:
+    """The chart with each example's picture in its tooltip."""
+    if pictures is None:
+        return chart
+    chart.encoding.tooltip = [alt.Tooltip("image:N"), *chart.encoding.tooltip]
+    return chart.transform_calculate(image=f"'{pictures}' + datum.example")
+
+
 def _padded(values: pd.Series) -> list[float]:
     """From the lowest to the highest, with room for the marks."""
     low, high = float(values.min()), float(values.max())
@@ -124,7 +136,9 @@ def _padded(values: pd.Series) -> list[float]:
     return [low - margin, high + margin]
 
 
-def score_scatter(table: pd.DataFrame, score: str, key: str) -> None:
+def score_scatter(
+    table: pd.DataFrame, score: str, key: str, pictures: str | None = None
+) -> None:
     """Confidence against a score; right and wrong differ in colour and shape; a click chooses."""
     table = table.assign(answer=table["correct"].map({True: "right", False: "wrong"}))
     kinds = ["right", "wrong"]
@@ -142,7 +156,6 @@ def score_scatter(table: pd.DataFrame, score: str, key: str) -> None:
             color=alt.Color("answer:N", scale=alt.Scale(domain=kinds, range=[RIGHT, WRONG])),
             shape=alt.Shape("answer:N", scale=alt.Scale(domain=kinds, range=["circle", "cross"])),
             tooltip=[
-                alt.Tooltip("image:N"),
                 alt.Tooltip("label:N"),
                 alt.Tooltip("prediction:N"),
                 alt.Tooltip("confidence:Q", format=".1%"),
@@ -152,6 +165,7 @@ def score_scatter(table: pd.DataFrame, score: str, key: str) -> None:
         )
         .properties(height=320)
     )
+    base = _pictured(base, pictures)
     _choosing(
         key,
         table,

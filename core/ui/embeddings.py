@@ -9,10 +9,7 @@ from core.embeddings import Map
 from core.model_facts import model_facts
 from core.outcomes import outcomes
 from core.ui.charts import MOST_COLOURS
-from core.ui.images import with_images
 from core.ui.text import md_escape, percent
-
-PICTURES = 2000  # points whose tooltip has a picture; above, a click shows it
 
 
 def layer_choice(model_id: str, dataset_id: str, place: DeltaGenerator) -> str:
@@ -59,7 +56,7 @@ def map_table(model_id: str, dataset_id: str, pixels: Map, hidden: Map) -> pd.Da
     for column in ("label", "prediction"):
         if column in table:
             table[column] = _few(table[column])
-    return with_images(dataset_id, table) if len(table) <= PICTURES else table
+    return table
 
 
 def _few(names: pd.Series) -> pd.Series:

@@ -34,7 +34,8 @@ def no_errors(page):
 
 
 def click_a_point(page, chart):
-    """Moves over a canvas until a tooltip names an example, clicks there; gives the example."""
+    """Moves over a canvas until a tooltip names an example and shows its picture, clicks there;
+    gives the example."""
     canvas = chart.locator("canvas").first
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -45,6 +46,8 @@ def click_a_point(page, chart):
                 box["x"] + box["width"] * column / 40, box["y"] + box["height"] * row / 40
             )
             if tip.count() and (found := re.search(r"example\s*(\d+)", tip.inner_text())):
+                shown = "() => document.querySelector('#vg-tooltip-element img')?.naturalWidth === 64"
+                page.wait_for_function(shown)
                 page.mouse.down()
                 page.mouse.up()
                 return int(found[1])
