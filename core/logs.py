@@ -82,14 +82,19 @@ def _stacked(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def _unified(columns: list[pd.Categorical]) -> pd.Categorical:
-    """One column over the names that occur in any."""
-    names_of = [column.categories.tolist() for column in columns]
-    used = {names[code] for names, column in zip(names_of, columns, strict=True)
-            for code in np.flatnonzero(np.bincount(column.codes, minlength=len(names)))}
+    """One column over the names that occur in any. Runs that log the same tags share an index of
+    names, which is then looked at once."""
+    names_of = {id(column.categories): column.categories for column in columns}
+    counts = {key: np.zeros(len(names), np.int64) for key, names in names_of.items()}
+    for column in columns:
+        count = counts[id(column.categories)]
+        if not count.all():
+            count += np.bincount(column.codes, minlength=len(count))
+    used = {names[code] for key, names in names_of.items() for code in np.flatnonzero(counts[key])}
     place = {name: code for code, name in enumerate(sorted(used))}
     width = np.int8 if len(place) <= 127 else np.int32
-    parts = []
-    for names, column in zip(names_of, columns, strict=True):
-        codes = np.array([place.get(name, -1) for name in names], width)
-        parts.append(codes[column.codes] if len(codes) else column.codes)
-    return pd.Categorical.from_codes(_stacked(parts), list(place))
+    codes = {key: np.array([place.get(name, -1) for name in names], width)
+             for key, names in names_of.items()}
+    parts = [codes[id(column.categories)].take(column.codes) if len(column.categories)
+             else column.codes for column in columns]
+    return pd.Categorical.from_codes(_stacked(parts), list(place), validate=False)

@@ -1,6 +1,6 @@
 """CRC-32C as event files store it: of one record, and of many that differ in a few bytes."""
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,16 @@ def _byte_tables(count: int) -> np.ndarray:
     return tables
 
 
+@lru_cache(maxsize=64)  # 16 MB at most
+def added(left: int, dtype: str) -> np.ndarray:
+    """What each byte, or each pair of bytes as a "<u2", adds to a checksum where so many bytes are
+    left, itself among them."""
+    tables = _byte_tables(1 << max(6, (left - 1).bit_length()))  # few sizes, so few tables
+    if dtype == "u1":
+        return tables[left - 1]
+    return (tables[left - 2][:, None] ^ tables[left - 1]).ravel()
+
+
 def row_checksums(rows: np.ndarray, length: int, like: np.ndarray, free: np.ndarray) -> np.ndarray:
     """CRC-32C of the first `length` bytes of each row, uint32 (N,).
 
@@ -45,7 +55,6 @@ def row_checksums(rows: np.ndarray, length: int, like: np.ndarray, free: np.ndar
         row[free] = 0
         common[number] = crc32c(row.tobytes())
     sums = common[like]
-    tables = _byte_tables(1 << max(6, (length - 1).bit_length()))  # few sizes, so few tables
-    for column in free:
-        sums ^= tables[length - 1 - column].take(rows[:, column])
+    for column in free.tolist():
+        sums ^= added(length - column, "u1").take(rows[:, column])
     return sums

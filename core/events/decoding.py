@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from core.events.checksum import crc32c, masked, row_checksums
 from core.events.framing import OVERHEAD
-from core.events.layout import Span, Value, parse_event
+from core.events.layout import Value, parse_event
+from core.events.numbers import numbers
 from core.events.rows import Alike, alike_rows, gather
 
 BLOCK = 1 << 20  # bytes of rows at a time
@@ -115,12 +117,14 @@ def _decode_rows(alike: Alike, records: Records, names: Names) -> None:
         return
     layout = alike.layout
     codes = _codes(alike, sound, records, names)
+    column, width = partial(_column, alike.rows), alike.rows.shape[1]
     if layout.wall_time:
-        records.wall_time[alike.records] = numbers(alike.rows, layout.wall_time, "<f8")
+        records.wall_time[alike.records] = numbers(column, width, layout.wall_time, "<f8")
     if layout.step:
-        records.step[alike.records] = numbers(alike.rows, layout.step, "<i8")
+        records.step[alike.records] = numbers(column, width, layout.step, "<i8")
     for value, (tags, plugins) in zip(layout.values, codes, strict=True):
-        found = numbers(alike.rows, value.numbers[0], value.dtype) if value.dtype else None
+        found = (numbers(column, width, value.numbers[0], value.dtype) if value.dtype
+                 else None)
         if found is not None:
             with np.errstate(invalid="ignore"):  # signalling NaNs
                 found = found.astype(np.float64)
@@ -150,21 +154,6 @@ def _codes(alike: Alike, sound: np.ndarray, records: Records,
 def _words(row: np.ndarray, value: Value) -> tuple[str, str]:
     return tuple(str(row[span.start:span.stop].tobytes(), "utf-8") if span else ""
                  for span in (value.tag, value.plugin))
-
-
-def numbers(rows: np.ndarray, span: Span, dtype: str) -> np.ndarray:
-    """The number that each row has at the span: (N,) of its own type, bfloat16 as float32."""
-    stored = "<u2" if dtype in ("bfloat16", "<f2") else dtype
-    if span.format == "varint":
-        bits = np.zeros(len(rows), np.uint64)
-        for place, column in enumerate(range(span.start, min(span.stop, span.start + 10))):
-            bits |= (rows[:, column] & 127).astype(np.uint64) << np.uint64(7 * place)
-        found = bits.astype(stored)
-    else:
-        found = _column(rows, span.start, stored)
-    if dtype == "bfloat16":
-        return (found.astype(np.uint32) << 16).view(np.float32)
-    return found.view(dtype)
 
 
 def _column(rows: np.ndarray, start: int, dtype: str) -> np.ndarray:

@@ -49,11 +49,14 @@ class KeptFile:
         self._begin(stop)
         return stop
 
+    def is_due(self, offset: int) -> bool:
+        """Whether what was read up to here is enough to be kept."""
+        return offset - self._offset >= LEAST
+
     def reached(self, offset: int) -> None:
-        """All up to here has been added to the events: kept once it is enough."""
-        if offset - self._offset >= LEAST:
-            self._parts.keep(self._part(offset))
-            self._begin(offset)
+        """Keeps all up to here, which has been added to the events."""
+        self._parts.keep(self._part(offset))
+        self._begin(offset)
 
     def _part(self, stop: int) -> Part:
         events = self._events

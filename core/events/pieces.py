@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.events.framing import HEADER, frame
+from core.events.framing import HEADER
+from core.events.rounds import Stretch
+from core.events.sections import Searcher, Section
 from core.log_files.bytes import LogBytes
 
 CHUNK = 2 << 20  # bytes; what is made of more of them no longer fits a processor's cache
@@ -23,35 +25,49 @@ class Problem(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Whole records of a file. offset: of the buffer in the file."""
+    """Whole records of a file that lie one after the other; of a stretch, all that is kept of them.
+
+    offset: of the buffer in the file. buffer: b"" of a stretch.
+    starts: in the buffer. stop: where the last record ends in it.
+    """
 
     file: Path
     buffer: bytes
     offset: int
     starts: np.ndarray
     stop: int
+    stretch: Stretch | None = None
 
 
 def pieces(path: Path, problems: list[Problem], offset: int = 0) -> Iterator[Piece]:
     """The whole records of a file from a record on; where they end before the file does, a problem.
     """
-    sizes: dict[bytes, int] = {}
+    searcher = Searcher()
     with LogBytes(path) as file:
         file.skip(offset)
         rest, want = b"", CHUNK
         while True:
             rest = rest + file.read(want) if rest else file.read(want)
-            framing = frame(rest, sizes)
-            yield Piece(path, rest, offset, framing.starts, framing.stop)
-            offset, rest = offset + framing.stop, rest[framing.stop:]
-            size = sizes.get(rest[:HEADER.size], 0)
-            end = _end(framing.reason, len(rest), size, file.left, file.fresh)
+            found, stop, reason = searcher.sections(rest)
+            yield from (_piece(path, rest, offset, section) for section in found)
+            offset, rest = offset + stop, rest[stop:]
+            size = searcher.sizes.get(rest[:HEADER.size], 0)
+            end = _end(reason, len(rest), size, file.left, file.fresh)
             if problem := file.fault or end:
                 problems.append(Problem(path.name, offset, problem))
                 return
             if not file.left:
                 return
             want = max(CHUNK, size - len(rest))
+
+
+def _piece(path: Path, buffer: bytes, offset: int, section: Section | Stretch) -> Piece:
+    start, stop = section.start, section.stop
+    if isinstance(section, Stretch):
+        return Piece(path, b"", offset + start, np.empty(0, np.int64), stop - start, section)
+    whole = start == 0 and stop == len(buffer)  # others are few, and must not keep the buffer
+    return Piece(path, buffer if whole else buffer[start:stop], offset + start,
+                 section.starts - start, stop - start)
 
 
 def _end(reason: str, present: int, size: int, left: int, fresh: bool) -> str:

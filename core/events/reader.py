@@ -1,5 +1,6 @@
 """The event files of one run into columns, a piece of a file at a time."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from core.events.hyperparameters import PLUGIN, session_settings
 from core.events.kept import KeptFile, keeps
 from core.events.layout import SILENT
 from core.events.pieces import CHUNK, Piece, Problem, pieces
+from core.events.stretches import add_stretch
+from core.events.templates import SCALARS
 
 MOST_COMMON_NAMES = 1000  # of tags; each run lists them all once
 MOST_SETTINGS = 1000  # records with hyperparameters looked into, of one layout in one piece
 UNWANTED = -3  # no code of a plug-in: -1 is a tag without one, -2 one that was never met
-SCALARS = "scalars"  # the plug-in that TensorFlow 2 and torch's new style write for a number
 
 
 def read_runs(runs: list[list[Path]]) -> list[Events | OSError | UserError]:
@@ -42,11 +44,14 @@ def read_runs(runs: list[list[Path]]) -> list[Events | OSError | UserError]:
 def _read(path: Path, events: Events, batch: "Batch") -> None:
     if not path.stat().st_size:
         events.empty.append(path.name)
-    kept = KeptFile(path, events) if keeps(path) else None
-    offset = kept.taken_up() if kept else 0
+    kept, offset = None, 0
+    if keeps(path):
+        batch.decode()  # what is kept begins after all that was read before
+        kept = KeptFile(path, events)
+        offset = kept.taken_up()
     for piece in pieces(path, events.problems, offset):
         batch.add(piece, events)
-        if kept:
+        if kept and kept.is_due(piece.offset + piece.stop):
             batch.decode()
             kept.reached(piece.offset + piece.stop)
 
@@ -67,27 +72,33 @@ class Batch:
 
     def add(self, piece: Piece, events: Events) -> None:
         """Takes a piece, and decodes those that wait where they are enough."""
-        if self._bytes + piece.stop > CHUNK:
+        size = 0 if piece.stretch else piece.stop
+        if self._bytes + size > CHUNK:
             self.decode()
         self._waiting.append((piece, events))
-        self._bytes += piece.stop
+        self._bytes += size
 
     def decode(self) -> None:
         """Adds all that wait to the events of their runs, in their order."""
         waiting, self._waiting, self._bytes = self._waiting, [], 0
-        if len(waiting) == 1:
-            piece = waiting[0][0]
-            whole = decode(piece.buffer, piece.starts, piece.stop, self.names)
-            _add(whole, *waiting[0])
-        elif waiting:
-            buffer = b"".join(memoryview(piece.buffer)[:piece.stop] for piece, _ in waiting)
-            ends = np.cumsum([0, *(piece.stop for piece, _ in waiting)])
+        found = self._together([piece for piece, _ in waiting if not piece.stretch])
+        for piece, events in waiting:
+            if piece.stretch:
+                add_stretch(piece.stretch, piece.file, piece.offset, events)
+            else:
+                _add(next(found), piece, events)
+
+    def _together(self, pieces: list[Piece]) -> Iterator[Records]:
+        if len(pieces) == 1:
+            yield decode(pieces[0].buffer, pieces[0].starts, pieces[0].stop, self.names)
+        elif pieces:
+            buffer = b"".join(memoryview(piece.buffer)[:piece.stop] for piece in pieces)
+            ends = np.cumsum([0, *(piece.stop for piece in pieces)])
             starts = np.concatenate([piece.starts + end
-                                     for (piece, _), end in zip(waiting, ends, strict=False)])
+                                     for piece, end in zip(pieces, ends, strict=False)])
             whole = decode(buffer, starts, len(buffer), self.names)
-            records = np.cumsum([0, *(len(piece.starts) for piece, _ in waiting)]).tolist()
-            for own, part in zip(waiting, split(whole, records), strict=True):
-                _add(part, *own)
+            records = np.cumsum([0, *(len(piece.starts) for piece in pieces)]).tolist()
+            yield from split(whole, records)
 
 
 def _add(found: Records, piece: Piece, events: Events) -> None:

@@ -53,7 +53,7 @@ def _like_the_first(rows: np.ndarray, records: np.ndarray,
                     length: int) -> tuple[Alike, np.ndarray]:
     """The rows with the layout of the first, and which these are."""
     layout = _layout(rows[0, :length].tobytes())
-    fixed, strings = _masks(layout, length, rows.shape[1])
+    fixed, strings = masks(layout, length, rows.shape[1])
     varying = _varying(rows)
     same = _equal(rows, fixed & varying)
     if not same.all():
@@ -82,7 +82,7 @@ def _layout(record: bytes) -> Layout | None:
         return None
 
 
-def _masks(layout: Layout | None, length: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def masks(layout: Layout | None, length: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Bits that must agree for the layout to be the same, and bytes that are strings."""
     fixed, strings = np.zeros(width, np.uint8), np.zeros(width, np.uint8)
     fixed[:length] = 255

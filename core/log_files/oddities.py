@@ -68,6 +68,8 @@ def _step_range(table: pd.DataFrame) -> list[str]:
 
 def _times(table: pd.DataFrame) -> list[str]:
     times = table["wall_time"].to_numpy()
+    if times.min() > 0 and times.max() <= LAST_DATE:  # no NaN either
+        return []
     absent, none = np.count_nonzero(times == 0), np.isnan(times)
     with np.errstate(invalid="ignore"):
         beyond = np.count_nonzero(~none & ((np.abs(times) > LAST_DATE) | (times < 0)))
@@ -84,9 +86,10 @@ def _times(table: pd.DataFrame) -> list[str]:
 
 
 def _values(table: pd.DataFrame) -> list[str]:
-    odd = np.flatnonzero(~np.isfinite(table["value"].to_numpy()))
-    if not len(odd):
+    finite = np.isfinite(table["value"].to_numpy())
+    if finite.all():
         return []
+    odd = np.flatnonzero(~finite)
     return [f"{counted(len(odd), 'value')} NaN or infinite, kept and marked. "
             f"First {_where(table.iloc[odd[0]])}, step {table['step'].iloc[odd[0]]:,}."]
 

@@ -1,7 +1,7 @@
 """TensorBoard event files, of TensorFlow 1 and 2, torch, tensorboardX, Lightning, Hugging Face …"""
 
 from collections import defaultdict
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -85,10 +85,16 @@ def _table(events: Events, run: str) -> pd.DataFrame:
         code_of = np.zeros(len(tags), np.int32)
         code_of[used] = np.arange(len(used), dtype=np.int32)
         codes, tags = code_of[codes], [tags[code] for code in used]
-    return pd.DataFrame(dict(zip(COLUMNS, (
-        _named(np.zeros(len(codes), np.int8), (run,)), _named(codes, tuple(tags)),
-        events.take(1, np.int64), events.take(2, np.float64), events.take(3, np.float64),
-    ), strict=True)), copy=False)
+    columns = (_named(np.zeros(len(codes), np.int8), (run,)), _named(codes, tuple(tags)),
+               events.take(1, np.int64), events.take(2, np.float64), events.take(3, np.float64))
+    table = pd.DataFrame(dict(enumerate(columns)), copy=False)
+    table.columns = _column_names()  # as an index that is there: names cost more than columns
+    return table
+
+
+@cache
+def _column_names() -> pd.Index:
+    return pd.Index(COLUMNS)
 
 
 def _named(codes: np.ndarray, names: tuple[str, ...]) -> pd.Categorical:

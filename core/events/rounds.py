@@ -1,0 +1,137 @@
+"""Records that repeat: a training loop logs the same tags in turn, round after round.
+
+A stretch of such a file is a matrix, a row a round, in which only times, steps, values and
+checksums differ. A Template is one round. All rows are or-ed and and-ed, which shows at once
+whether they agree where the template is fixed; their checksums are that of one of them and what
+each byte that differs adds. What fits no template goes the general way (framing, decoding), so a
+stretch has no damaged record and nothing but numbers.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from core.events.checksum import MOST_FREE_BYTES, added, crc32c, masked
+from core.events.framing import HEADER, OVERHEAD
+from core.events.numbers import Column, numbers
+from core.events.templates import Alike, Template
+
+FEWEST = 192  # records; fewer are quicker together with others
+FEWEST_SIDE_BY_SIDE = 64  # records of one layout, which cost one call of numpy together
+
+
+class Stretch(NamedTuple):
+    """Rounds from a byte of a buffer on. step, wall_time, numbers: (rounds, slots)."""
+
+    template: Template
+    start: int
+    stop: int
+    step: np.ndarray
+    wall_time: np.ndarray
+    numbers: np.ndarray
+
+
+def stretch(buffer: bytes, start: int, template: Template) -> Stretch | int:
+    """The rounds from `start` on that are like the template and undamaged; where they are too few
+    to be worth it, the byte up to which there is no use in trying again."""
+    at, word = template.mark
+    size = len(template.row)
+    most = (len(buffer) - start) // size
+    if buffer[start + at:start + at + len(word)] != word or not _enough(template, most):
+        return start
+    rows = np.frombuffer(buffer, np.uint8, most * size, start).reshape(most, size)
+    count, differ = _like(rows, template)
+    if _enough(template, count):
+        count = _undamaged(buffer, start, template, count, differ)
+    if not _enough(template, count):
+        return start + count * size
+    return Stretch(template, start, start + count * size,
+                   *_decoded(buffer, start, template, count))
+
+
+def _enough(template: Template, rounds: int) -> bool:
+    records = rounds * len(template.starts)
+    return records >= max(FEWEST, FEWEST_SIDE_BY_SIDE * len(template.alike))
+
+
+def _like(rows: np.ndarray, template: Template) -> tuple[int, np.ndarray]:
+    """How many rows are like the template, and the bits in which these differ from the first."""
+    first, differ = rows[0], np.zeros(len(template.row), np.uint8)
+    if ((first ^ template.row) & template.fixed).any():
+        return 0, differ
+    other = (rows[:, :HEADER.size] != first[:HEADER.size]).any(axis=1)
+    rows = rows[:int(other.argmax())] if other.any() else rows
+    good, block = 1, max(1, len(rows) - 2)  # the last may begin as the others and end otherwise
+    while good < len(rows) and block:
+        some = rows[good:good + block]
+        bits = ((np.bitwise_or.reduce(some, axis=0) ^ first)
+                | (np.bitwise_and.reduce(some, axis=0) ^ first))
+        if (bits & template.fixed).any():  # then half as many may be
+            block = (len(some) + 1) // 2 if len(some) > 1 else 0
+        else:
+            good, block = good + len(some), (block + 1) // 2
+            differ |= bits
+    return good, differ
+
+
+def _undamaged(buffer: bytes, start: int, template: Template, rounds: int,
+               differ: np.ndarray) -> int:
+    """How many rounds there are before the first with a wrong checksum."""
+    first = np.frombuffer(buffer, np.uint8, len(template.row), start)
+    for alike in template.alike:
+        size = alike.length + OVERHEAD
+        own = slice(alike.start, alike.start + alike.records * size)
+        inner = slice(HEADER.size, HEADER.size + alike.length)
+        free = np.flatnonzero(differ[own].reshape(-1, size)[:, inner].any(axis=0))
+        if len(free) > MOST_FREE_BYTES:
+            return 0
+        common = first[own].reshape(-1, size)[:, inner].copy()
+        common[:, free] = 0
+        sums = np.empty((rounds, alike.records), np.uint32)
+        sums[:] = [crc32c(one.tobytes()) for one in common]
+        column = _columns(buffer, start, template, alike, rounds)
+        for place, dtype in _read_together(free.tolist()):
+            sums ^= added(alike.length - place, dtype).take(column(place, dtype))
+        wrong = masked(sums) != column(alike.length, "<u4")
+        if wrong.any():
+            rounds = int(wrong.any(axis=1).argmax())
+    return rounds
+
+
+def _read_together(places: list[int]) -> Iterator[tuple[int, str]]:
+    """Bytes by twos where they are neighbours."""
+    while places:
+        pair = places[1:2] == [places[0] + 1]
+        yield places[0], "<u2" if pair else "u1"
+        places = places[1 + pair:]
+
+
+def _columns(buffer: bytes, start: int, template: Template, alike: Alike, rounds: int) -> Column:
+    """What stands at one place of such records: (rounds, records)."""
+    shape, strides = (rounds, alike.records), (len(template.row), alike.length + OVERHEAD)
+    begin = start + alike.start + HEADER.size
+
+    def column(place: int, dtype: str) -> np.ndarray:
+        return np.ndarray(shape, dtype, buffer, begin + place, strides)
+    return column
+
+
+def _decoded(buffer: bytes, start: int, template: Template, rounds: int) -> list[np.ndarray]:
+    """Steps, wall times and numbers, (rounds, slots)."""
+    shape = (rounds, len(template.slots))
+    step, wall_time, found = np.empty(shape, np.int64), np.empty(shape), np.empty(shape)
+    first = 0
+    for alike in template.alike:
+        column = _columns(buffer, start, template, alike, rounds)
+        layout, width, each = alike.layout, alike.length + 4, len(alike.layout.values)
+        last = first + each * alike.records
+        steps = numbers(column, width, layout.step, "<i8") if layout.step else 0
+        times = numbers(column, width, layout.wall_time, "<f8") if layout.wall_time else 0.0
+        for place, value in enumerate(layout.values):
+            own = slice(first + place, last, each)
+            step[:, own], wall_time[:, own] = steps, times
+            with np.errstate(invalid="ignore"):  # signalling NaNs
+                found[:, own] = numbers(column, width, value.numbers[0], value.dtype)
+        first = last
+    return [step, wall_time, found]

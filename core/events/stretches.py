@@ -1,0 +1,49 @@
+"""Rounds of records into the columns of their run."""
+
+from pathlib import Path
+
+import numpy as np
+
+from core.events.found import Events, Others
+from core.events.rounds import Stretch
+from core.events.templates import SCALARS, Slot
+
+
+def add_stretch(stretch: Stretch, file: Path, offset: int, events: Events) -> None:
+    """Adds the numbers of a stretch that begins at a byte of the file, in its order."""
+    slots, rounds = stretch.template.slots, len(stretch.step)
+    events.records += rounds * len(stretch.template.starts)
+    tags = [events.names.tags.setdefault(slot.tag, len(events.names.tags)) for slot in slots]
+    plugins = [_plugin(tag, slot, events) for tag, slot in zip(tags, slots, strict=True)]
+    wanted = [slot.kind == "simple" or plugin is None for slot, plugin in
+              zip(slots, plugins, strict=True)]
+    codes = np.empty((rounds, len(tags)), np.int32)
+    codes[:] = tags
+    parts = codes, stretch.step, stretch.wall_time, stretch.numbers
+    for column, part in zip(events.columns, parts, strict=True):
+        column.append((part if all(wanted) else part[:, wanted]).ravel())
+    for place in np.flatnonzero(~np.array(wanted)).tolist():
+        _keep_other(stretch, place, plugins[place], codes[:, place], file, offset, events)
+
+
+def _plugin(tag: int, slot: Slot, events: Events) -> str | None:
+    """What the first metadata of the tag says, None for a scalar, as it is without any."""
+    if slot.plugin is not None:
+        code = events.names.plugins.setdefault(slot.plugin, len(events.names.plugins))
+        events.plugin_of_tag.setdefault(tag, code)
+    if slot.kind == "simple" or tag not in events.plugin_of_tag:
+        return None
+    name = list(events.names.plugins)[events.plugin_of_tag[tag]]
+    return None if name == SCALARS else name
+
+
+def _keep_other(stretch: Stretch, place: int, plugin: str, codes: np.ndarray, file: Path,
+                offset: int, events: Events) -> None:
+    """A tensor of one number that belongs to another plug-in."""
+    template = stretch.template
+    record = template.slots[place].record
+    edges = [*template.starts.tolist(), len(template.row)]
+    byte = offset + edges[record] + np.arange(len(codes)) * len(template.row)
+    size = np.full(len(codes), edges[record + 1] - edges[record])
+    events.others.append(Others(plugin, file, codes, stretch.step[:, place],
+                                stretch.wall_time[:, place], byte, size))

@@ -1,0 +1,195 @@
+"""Rounds of records read as a matrix: the same as record by record, whatever is in the file."""
+
+import random
+
+import numpy as np
+import pandas as pd
+import pytest
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+
+from core.errors import UserError
+from core.events import pieces, rounds, sections
+from core.events.framing import HEADER
+from core.events.sections import Searcher
+from core.log_formats.tensorboard_events import FORMAT
+from tests.event_files import NAME, assert_same, by_tag, by_tensorboard, scalar, tensor, write
+
+NEVER = 1 << 60
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Rounds are looked for from the first records on, in the shortest stretches."""
+    monkeypatch.setattr(rounds, "FEWEST", 2)
+    monkeypatch.setattr(rounds, "FEWEST_SIDE_BY_SIDE", 2)
+    monkeypatch.setattr(sections, "PATIENCE", 2)
+    monkeypatch.setattr(sections, "MOST_PATIENCE", 1 << 20)
+    sections._templates().clear()
+
+
+def outcome(files):
+    try:
+        return FORMAT.load(files, "run")
+    except UserError as error:
+        return str(error)
+
+
+def assert_as_record_by_record(files, monkeypatch):
+    """Gives what was read."""
+    found = outcome(files)
+    with monkeypatch.context() as patched:
+        patched.setattr(rounds, "FEWEST", NEVER)
+        expected = outcome(files)
+    if isinstance(expected, str):
+        assert found == expected
+        return None
+    pd.testing.assert_frame_equal(found.table, expected.table, check_exact=True)
+    pd.testing.assert_frame_equal(found.others, expected.others, check_exact=True)
+    assert found.table["value"].to_numpy().tobytes() == expected.table["value"].to_numpy().tobytes()
+    assert found.notes == expected.notes
+    assert found.hyperparameters == expected.hyperparameters
+    return found
+
+
+def stretched(path):
+    """How many records of a file are in stretches."""
+    return sum(len(part.step) * len(part.template.starts)
+               for part in Searcher().sections(path.read_bytes()).found
+               if isinstance(part, rounds.Stretch))
+
+
+def random_number(chance):
+    odd = [float("nan"), float("inf"), -0.0, 1e-45]
+    return chance.choice(odd) if chance.random() < 0.02 else chance.gauss(0, 10)
+
+
+def random_writer(chance):
+    """What a training program logs under one tag: (step, wall time) -> Event."""
+    tag = chance.choice(["loss", "acc", "t/lr", "ünï", "x" * chance.randrange(1, 200)])
+    kind = chance.randrange(6)
+    tag = f"{tag}{kind}{chance.randrange(3)}"
+    plugin = chance.choice(["scalars", "scalars", None, "mine"])
+    if kind < 2:
+        return lambda step, time: scalar(tag, step, random_number(chance), time)
+    if kind == 2:
+        return lambda step, time: tensor(tag, step, TensorProto(
+            dtype=1, tensor_content=np.float32(random_number(chance)).tobytes()), plugin, time)
+    if kind == 3:
+        return lambda step, time: tensor(tag, step, TensorProto(
+            dtype=9, int64_val=[chance.randrange(-2**40, 2**62)]), plugin, time)
+    if kind == 4:
+        return lambda step, time: tensor(tag, step, TensorProto(
+            dtype=2, double_val=[random_number(chance)]), "scalars", time)
+    many = chance.randrange(1, 5)
+    return lambda step, time: Event(step=step, wall_time=time, summary=Summary(value=[
+        Summary.Value(tag=f"{tag}/{place}", simple_value=random_number(chance))
+        for place in range(many)]))
+
+
+def random_log(chance):
+    """Events of a training loop, with what breaks its rounds now and then."""
+    writers = [random_writer(chance) for _ in range(chance.randrange(1, 9))]
+    step, time, events = chance.choice([0, 0, 100, 16_300, 2**31, -5]), 1.7e9, []
+    every = chance.choice([7, 50, NEVER])
+    for number in range(chance.randrange(20, 400)):
+        for write_one in writers:
+            time += chance.random() * chance.choice([0, 1, 1e-3])
+            events.append(write_one(step, time))
+        if number % every == every - 1:
+            events.append(scalar("validation", step, random_number(chance), time))
+        if chance.random() < 0.01:
+            events.append(Event(step=step, graph_def=bytes(chance.randrange(50))))
+        if chance.random() < 0.01:
+            step = max(0, step - chance.randrange(300))  # as after a restart
+        step += chance.choice([1, 1, 1, 10]) if chance.random() < 0.1 else 1
+    return events
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_training_logs(tmp_path, monkeypatch, eager, seed):
+    chance = random.Random(seed)
+    for number in range(2):  # the second file is of the same program: its templates are known
+        write(tmp_path / f"{NAME}.{number}", random_log(chance), version=chance.random() < 0.7)
+    data = bytearray((tmp_path / f"{NAME}.1").read_bytes())
+    for _ in range(chance.choice([0, 0, 1, 5])):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    (tmp_path / f"{NAME}.1").write_bytes(data)
+    monkeypatch.setattr(pieces, "CHUNK", chance.choice([2 << 20, 5000, 777]))
+    assert_as_record_by_record(sorted(tmp_path.iterdir()), monkeypatch)
+
+
+def test_usual_logs_are_read_in_stretches_and_as_tensorboard_reads_them(tmp_path):
+    chance = random.Random(0)
+    for kind in ("simple", "tensor"):
+        path, time, events = tmp_path / kind / NAME, 1.7e9, []
+        for step in range(20_000 // 12):
+            for tag in range(12):
+                time += chance.random()
+                value = random_number(chance)
+                content = TensorProto(dtype=1, tensor_content=np.float32(value).tobytes())
+                events.append(scalar(f"metric_{tag}", step, value, time) if kind == "simple"
+                              else tensor(f"metric_{tag}", step, content, wall_time=time))
+        write(path, events)
+        assert stretched(path) > 0.95 * len(events)
+        assert_same(by_tag(FORMAT.load([path], "run").table), by_tensorboard(path.parent))
+
+
+def small_file(path):
+    return write(path, [event for step in range(120, 136) for event in (
+        scalar("a", step, step / 7, 1.7e9 + step / 3), scalar("loss", step, -step, 1.7e9 + step))])
+
+
+def test_damage_at_every_byte(tmp_path, monkeypatch, eager):
+    path = tmp_path / NAME
+    small_file(path)
+    data = path.read_bytes()
+    assert stretched(path) >= 16
+    for place in range(len(data)):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        found = assert_as_record_by_record([path], monkeypatch)
+        assert found is None or len(found.table) < 32 or place < HEADER.size + 40  # never unnoticed
+
+
+def test_two_equal_damages_do_not_make_up_for_each_other(tmp_path, monkeypatch, eager):
+    path = tmp_path / NAME
+    offsets = small_file(path)
+    data = bytearray(path.read_bytes())
+    for record in (11, 15):  # of the same tag
+        data[offsets[record] + HEADER.size + 3] ^= 4
+    path.write_bytes(data)
+    found = assert_as_record_by_record([path], monkeypatch)
+    assert len(found.table) == 30 and any("1 more further on" in note for note in found.notes)
+
+
+def test_cut_at_every_byte(tmp_path, monkeypatch, eager):
+    path = tmp_path / NAME
+    small_file(path)
+    data = path.read_bytes()
+    for stop in range(1, len(data), 3):
+        path.write_bytes(data[:stop])
+        assert_as_record_by_record([path], monkeypatch)
+
+
+def test_tensors_of_another_plug_in_are_no_scalars(tmp_path, monkeypatch, eager):
+    half = TensorProto(dtype=1, float_val=[0.5])
+    events = [tensor("x", 0, half, "mine"), *(event for step in range(1, 40) for event in (
+        tensor("x", step, half, None), tensor("y", step, half, "scalars")))]
+    write(tmp_path / NAME, events)
+    assert stretched(tmp_path / NAME) > 60
+    found = assert_as_record_by_record([tmp_path / NAME], monkeypatch)
+    assert len(found.table) == 39 and found.others["kind"].tolist() == ["mine"] * 40
+
+
+def test_a_file_without_rounds_is_not_searched_for_long(tmp_path, monkeypatch):
+    chance = random.Random(2)
+    events = [scalar(f"tag{chance.randrange(30)}", step, 0.5) for step in range(6000)]
+    write(tmp_path / NAME, events)
+    looks = []
+    monkeypatch.setattr(sections, "guesses", lambda *given: looks.append(given) or [])
+    monkeypatch.setattr(pieces, "CHUNK", 60_000)  # six buffers, of which some are searched
+    assert len(FORMAT.load([tmp_path / NAME], "run").table) == 6000
+    assert 0 < len(looks) <= 9
