@@ -11,14 +11,14 @@ Of a run that is not finite, diverged, never learned or overfits, no rule about 
 that one cause is told once. A run to which no rule applies has no finding but its best checkpoint.
 """
 
-from collections import defaultdict
+import threading
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from core.cache import cached_result
 from core.findings.curves import Curve, curves_of
 from core.findings.kinds import Finding
 from core.findings.losses import diverged, falls_slowly, hardly_fell, is_averaged, oscillates
@@ -42,17 +42,40 @@ from core.findings.tag_names import (
 )
 from core.library import open_logs
 
-__all__ = ["KINDS", "Finding", "Kind", "all_findings", "best_checkpoints", "what_happened"]
+__all__ = ["KINDS", "Finding", "Kind", "all_findings", "best_checkpoints", "findings_so_far",
+           "what_happened"]
 
 FEWEST_OF_A_LOSS, FEWEST_OF_A_PAIR, FEWEST_FOR_A_BEST = 8, 5, 3
 LEARNED = ("learning rate too high", "learning rate too low", "plateau", "divergence")
 
 
-@cached_result
-def all_findings(logs_id: str) -> list[Finding]:
+SHORT = 100_000  # points, of which the rules take less time than a chart
+KEPT = 64  # logs whose findings are kept
+_found: OrderedDict[str, tuple[Finding, ...]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def all_findings(logs_id: str) -> tuple[Finding, ...]:
     """What happened and the best checkpoints, run by run in name order."""
-    table = open_logs(logs_id).table
-    return sorted([*what_happened(table), *best_checkpoints(table)], key=lambda f: f.run)
+    known = _found.get(logs_id)
+    if known is None:
+        table = open_logs(logs_id).table
+        found = [*what_happened(table), *best_checkpoints(table)]
+        known = tuple(sorted(found, key=lambda finding: finding.run))
+    with _lock:
+        _found[logs_id] = known
+        _found.move_to_end(logs_id)
+        while len(_found) > KEPT:
+            _found.popitem(last=False)
+    return known
+
+
+def findings_so_far(logs_id: str) -> tuple[Finding, ...] | None:
+    """The same where it costs next to nothing, since the logs are short or someone has asked; else
+    None, so that charts need not wait for it."""
+    if logs_id in _found or len(open_logs(logs_id).table) <= SHORT:
+        return all_findings(logs_id)
+    return None
 
 
 def what_happened(table: pd.DataFrame) -> list[Finding]:

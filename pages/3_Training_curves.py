@@ -11,6 +11,7 @@ from core.ui.curves import curves_view
 from core.ui.frame import page
 from core.ui.hyperparameters import hyperparameters
 from core.ui.live import follow
+from core.ui.log_address import keep_settings
 from core.ui.log_histograms import distributions
 from core.ui.log_media import media
 from core.ui.runs import group_choice, run_choice, runs_table, tick
@@ -18,6 +19,7 @@ from core.ui.states import sample_button, title
 from core.ui.text import md_escape, plural
 
 chosen = page()
+keep_settings("view")
 title("Training curves")
 if chosen.logs_id is None:
     st.write(
@@ -44,17 +46,8 @@ def how_read() -> None:
 
 
 every, runs, grouping, without = [], [], None, []
-with boundary("What happened"):
+with boundary("The logs"):
     every = tags_and_runs(chosen.logs_id)[1]
-    findings.show(chosen.logs_id, every)
-# A single run leaves nothing to choose, so its charts have all the width.
-left, right = [st.container()] * 2 if len(every) == 1 else st.columns([1, 3], gap="medium")
-with left, boundary("The runs"):
-    choice = st.container()
-    grouping = group_choice(chosen.logs_id)
-    with choice:
-        runs = run_choice(chosen.logs_id, coloured=grouping is None)
-    without = runs_without_points(chosen.logs_id)
 parts = {
     "Curves": lambda: follow(chosen.logs_id, lambda now: curves_view(now, runs, grouping)),
     "Runs": compared,
@@ -67,9 +60,18 @@ with boundary("What the logs hold"):
         del parts["Distributions"]
     if not log_media.has_any(chosen.logs_id):
         del parts["Pictures and text"]
-with right:
-    tabs = st.tabs(list(parts), key="view", on_change="rerun", bind="query-params")
-    for tab, (name, draw) in zip(tabs, parts.items(), strict=True):
-        if tab.open:  # what is closed costs nothing
-            with tab, boundary(name):
-                draw()
+with findings.above(chosen.logs_id, every):
+    # A single run leaves nothing to choose, so its charts have all the width.
+    left, right = [st.container()] * 2 if len(every) == 1 else st.columns([1, 3], gap="medium")
+    with left, boundary("The runs"):
+        choice = st.container()
+        grouping = group_choice(chosen.logs_id)
+        with choice:
+            runs = run_choice(chosen.logs_id, coloured=grouping is None)
+        without = runs_without_points(chosen.logs_id)
+    with right:
+        tabs = st.tabs(list(parts), key="view", on_change="rerun", bind="query-params")
+        for tab, (name, draw) in zip(tabs, parts.items(), strict=True):
+            if tab.open:  # what is closed costs nothing
+                with tab, boundary(name):
+                    draw()

@@ -5,13 +5,17 @@ import os
 import zipfile
 from functools import partial
 from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
 
-from core.curves.picture import Grouping, picture
+from core.curves.charts import chart_of, picture_of
+from core.curves.picture import picture
 from core.curves.points import Settings
+from core.curves.together import Grouping
 from core.files import found_files
 from core.training_curves import tags_and_runs
+from core.ui import log_address
 from core.ui.curve_chart import chart
 from core.ui.curve_downloads import _everything
 from core.ui.runs import _short
@@ -55,6 +59,71 @@ def test_a_drag_zooms_all_charts_and_a_double_click_shows_the_whole(shapes):
     assert "zoom" not in app.query_params and not faults(app)
 
 
+def vertical(spec):
+    return spec["layer"][0]["layer"][0]["encoding"]["y"]["scale"].get("domain")
+
+
+def test_a_box_zooms_its_chart_in_height_and_all_along(shapes):
+    app = opened(PAGE, **shapes, find_tags="loss/train|loss/validation", outliers="true",
+                 find_runs="^cnn$")
+    before = [vertical(spec) for spec in specs(app)]
+    title = specs(app)[0]["title"]
+    click_chart(app, "curve", brush={"x": [4, 30], "y": [1.5, 0.5]})
+    assert app.query_params["zoom"] in ("step:4:30", ["step:4:30"])
+    assert app.query_params["vertical"] in (f"0.5:1.5:{title}", [f"0.5:1.5:{title}"])
+    assert [vertical(spec) for spec in specs(app)] == [[0.5, 1.5], *before[1:]]
+    assert "a piece of the height of one chart" in words(app)
+    click_chart(app, "curve", brush={"x": [5, 20], "y": [0.9, 0.6]})
+    assert app.query_params["vertical"] in (f"0.6:0.9:{title}", [f"0.6:0.9:{title}"])
+    click_chart(app, "curve", reset=[{"at": 5}])
+    assert not {"zoom", "vertical"} & set(app.query_params) and not faults(app)
+    assert [vertical(spec) for spec in specs(app)] == before
+
+
+def test_a_flat_box_zooms_along_and_a_narrow_one_in_height(shapes):
+    app = opened(PAGE, **shapes, find_tags="loss/train$", outliers="true", find_runs="^cnn$")
+    click_chart(app, "curve", brush={"x": [4, 30], "y": [0.5, 0.51]})
+    assert "zoom" in app.query_params and "vertical" not in app.query_params
+    app = opened(PAGE, **shapes, find_tags="loss/train$", outliers="true", find_runs="^cnn$")
+    click_chart(app, "curve", brush={"x": [4, 4.4], "y": [0.2, 1.5]})
+    assert "vertical" in app.query_params and "zoom" not in app.query_params
+
+
+@pytest.mark.parametrize("asked", ["1:0.5:loss/train", "a:b:loss/train", "loss/train", "0:nan:loss/train",
+                                   "0:1:another", ":"])
+def test_a_broken_height_in_a_link_shows_the_whole(shapes, asked):
+    app = opened(PAGE, **shapes, find_tags="loss/train$", outliers="true", vertical=asked)
+    assert vertical(specs(app)[0]) is None and not faults(app)
+
+
+def test_layouts_of_the_program_come_first_as_charts(tmp_path, monkeypatch):
+    from torch.utils.tensorboard import SummaryWriter
+    folder = tmp_path / "laid"
+    with SummaryWriter(str(folder)) as writer:
+        for step in range(6):
+            for tag in ("loss/a", "loss/b", "mean", "low", "high", "x/loss"):
+                writer.add_scalar(tag, step + len(tag), step)
+        writer.add_custom_scalars({"Mine": {
+            "both": ["Multiline", ["loss/.*", "(a+)+"]], "band": ["Margin", ["mean", "low", "high"]],
+            "absent": ["Margin", ["mean", "low", "nowhere"]]}})
+    for file in folder.iterdir():
+        os.utime(file, (1e9, 1e9))
+    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
+    found_files.folders.cache_clear()
+    try:
+        app = opened(PAGE, data="none", logs="laid")
+    finally:
+        found_files.folders.cache_clear()
+    assert not faults(app)
+    assert [part.label.partition(" ")[0] for part in app.expander][:2] == ["Mine", "loss"]
+    both, band = specs(app)[:2]
+    assert both["title"] == "both" and band["title"] == "band"
+    dash = both["layer"][0]["layer"][0]["encoding"]["strokeDash"]["scale"]["domain"]
+    assert dash == ["loss/a", "loss/b"]  # x/loss only holds it, and a slow expression is text
+    assert band["layer"][0]["layer"][0]["mark"]["type"] == "area"
+    assert "band lies between" in words(app)
+
+
 @pytest.mark.parametrize("brush", [{"x": [4, 4.0001]}, {"x": ["a", 4]}, {"x": [3]}, {}, {"x": 5}])
 def test_what_is_no_stretch_does_not_zoom(shapes, brush):
     app = opened(PAGE, **shapes, find_tags="loss/train$")
@@ -86,6 +155,33 @@ def test_pinned_runs_are_drawn_whatever_is_found(shapes):
     assert "looked for as plain text" in words(app) and "No run matches" in words(app)
 
 
+def test_settings_of_closed_tabs_are_known_to_a_link(monkeypatch):
+    address, state = QueryParams(log="true", model="m", view="Curves"), {}
+    monkeypatch.setattr(log_address, "st", SimpleNamespace(query_params=address,
+                                                           session_state=state))
+
+    def run(tab):
+        state["view"] = address["view"] = tab
+        log_address.keep_settings("view")
+        return log_address.closed_settings()
+
+    assert run("Curves") == {}
+    run("Runs")
+    del address["log"]  # as Streamlit does when that run ends
+    address["metrics"] = "loss"
+    assert run("Runs") == {"log": ["true"]}
+    run("Curves")
+    del address["metrics"]
+    assert run("Curves") == {"metrics": ["loss"]}  # and log was switched off meanwhile
+    run("Runs")
+    assert run("Runs") == {}
+
+
+class QueryParams(dict):
+    def get_all(self, key):
+        return [self[key]] if key in self else []
+
+
 def test_closed_groups_and_closed_tabs_build_no_chart(shapes):
     app = opened(PAGE, **shapes)
     groups = len([part for part in app.expander if "(" in part.label])
@@ -103,7 +199,8 @@ def test_the_table_of_runs(shapes):
 def test_everything_as_a_zip(shapes):
     logs_id = opened(PAGE, **shapes).session_state["_chosen"].logs_id
     runs = tuple(tags_and_runs(logs_id)[1])
-    make = {("loss/train",): partial(picture, logs_id, ("loss/train",), runs, Settings())}
+    what = chart_of("loss/train")
+    make = {what: partial(picture_of, logs_id, what, runs, Settings())}
     archive = zipfile.ZipFile(BytesIO(_everything(logs_id, make, runs, Settings())))
     assert set(archive.namelist()) == {
         "curves_long.csv", "curves_wide.csv", "curves.json", "runs.csv",
@@ -154,7 +251,7 @@ def test_one_tag_to_compare_stands_beside_its_own_chart(shapes):
 
 
 def test_tags_without_a_group_are_open_where_they_are_losses():
-    from core.ui.curves import _rank
+    from core.ui.curve_groups import _rank
 
     groups = {"": ["train_loss", "lr"], "grad": ["grad/norm"], "accuracy": ["accuracy/val"]}
     assert sorted(groups, key=lambda group: _rank(group, groups[group])) == ["", "accuracy", "grad"]

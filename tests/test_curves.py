@@ -6,6 +6,7 @@ import math
 import re
 import xml.etree.ElementTree as ET
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,16 +14,17 @@ import pytest
 from PIL import Image
 
 from core import training_curves, training_findings
-from core.curves import picture as curve_picture
+from core.curves import charts, together
 from core.curves import points as curve_points
 from core.curves.axes import epochs_of, unit_of_time
 from core.curves.downloads import as_json, file_name, long_csv, shown_points, wide, wide_csv, zipped
 from core.curves.figure import figure
 from core.curves.hover import nearest, places
 from core.curves.paper import dashed, png, svg
-from core.curves.picture import Grouping, picture
+from core.curves.picture import picture
 from core.curves.points import Settings, limit_for, points
 from core.curves.ticks import ticks, written
+from core.curves.together import Grouping
 from core.errors import UserError
 from core.log_formats import Logs
 from core.runs import table as run_table
@@ -42,13 +44,14 @@ def opened(monkeypatch):
     """Makes a table the logs that are open."""
     def opening(table, stated=None):
         logs = Logs(table.astype({"run": "category", "tag": "category"}), ("said",), stated or {})
-        for module in (curve_points, curve_picture, run_table, training_curves,
+        for module in (curve_points, together, run_table, training_curves,
                        training_findings):
             monkeypatch.setattr(module, "open_logs", lambda logs_id: logs)
         for cached in (curve_points.points, curve_points._placed, curve_points._epochs,
-                       curve_points.time_unit, picture, training_findings.all_findings,
+                       curve_points.time_unit, picture, charts.margin_picture,
                        training_curves.tags_and_runs, run_table.runs_of):
             cached.clear()
+        training_findings._found.clear()
         return logs
     return opening
 
@@ -92,11 +95,14 @@ def test_more_points_than_pixels_and_all_of_them_on_zoom(opened):
     part = points("id", "loss", ("r",), Settings(), 1000)
     assert len(part.drawn) <= 1000 and part.total == 50_000
     assert 40 in part.full["value"].iloc[part.drawn].tolist()
-    assert part.shown().startswith(f"Showing {len(part.drawn):,} of 50,000 points")
+    said = picture("id", ("loss",), ("r",), Settings()).notes[0]
+    assert said.startswith(f"Showing {len(part.drawn):,} of 50,000 points")
     near = points("id", "loss", ("r",), Settings(stretch=(312_000, 313_000)), 1000)
     inside = near.full[near.full["x"].between(312_000, 313_000)]
     np.testing.assert_array_equal(inside["value"], values[31_200:31_301])
-    assert near.total == 101 and len(near.full) == 103 and "all 101 points" in near.shown()
+    assert near.total == 101 and len(near.full) == 103
+    said = picture("id", ("loss",), ("r",), Settings(stretch=(312_000, 313_000))).notes[0]
+    assert said == "Showing all 101 points."
     np.testing.assert_array_equal(inside["smoothed"], smoothed(values)[31_200:31_301])
     assert near.domain == outlier_domain(inside["smoothed"].to_numpy())
 
@@ -216,8 +222,69 @@ def test_groups_have_the_mean_and_the_band_of_numpy(opened):
 
 def test_findings_are_marked_where_they_are(opened):
     opened(log(loss=[3, 2, math.nan, 1]))
-    marks = picture("id", ("loss",), ("r",), Settings(axis="index")).marks
+    found = training_findings.all_findings("id")
+    marks = picture("id", ("loss",), ("r",), Settings(axis="index"), findings=found).marks
     assert marks[["name", "x"]].to_numpy().tolist() == [["r", 2]]
+
+
+def test_marks_that_come_later_change_the_data_and_not_the_chart(opened):
+    opened(log(loss=[3, 2, math.nan, 1]))
+    found = training_findings.all_findings("id")
+    before, after = (chart(picture("id", ("loss",), ("r",), Settings(), findings=findings), "loss")
+                     for findings in ((), found))
+    marks = [spec.pop("datasets")["marks"] for spec in (before, after)]
+    assert before == after and [len(table) for table in marks] == [0, 1]
+    assert marks[0].dtypes.equals(marks[1].dtypes)
+
+
+def test_long_logs_are_looked_through_when_asked_and_then_known(opened, monkeypatch):
+    opened(log(loss=[3, 2, math.nan, 1]))
+    monkeypatch.setattr(training_findings, "SHORT", 3)
+    assert training_findings.findings_so_far("id") is None
+    said = training_findings.all_findings("id")
+    assert training_findings.findings_so_far("id") == said and said[0].kind == "not finite"
+
+
+def test_no_more_findings_are_kept_than_said(opened, monkeypatch):
+    opened(log(loss=[3, 2, 1]))
+    monkeypatch.setattr(training_findings, "KEPT", 2)
+    for name in "abc":
+        training_findings.all_findings(name)
+    assert list(training_findings._found) == ["b", "c"]
+
+
+def test_a_box_sets_the_left_axis_exactly_and_counts_what_is_outside(opened):
+    opened(log(loss=list(range(100)), acc=list(range(100))))
+    settings = Settings(smoothing=0, vertical=(10.5, 20.5))
+    found = picture("id", ("loss", "acc"), ("r",), settings, ("acc",))
+    assert found.ends("left") == [10.5, 20.5] and found.ends("right")[1] > 90
+    assert "90 of them lie above or below what is zoomed on." in picture(
+        "id", ("loss",), ("r",), settings).notes
+    near = replace(settings, stretch=(105, 255))  # points stand at 110, 120 … with 11, 12 …
+    assert "5 of them lie above or below what is zoomed on." in picture(
+        "id", ("loss",), ("r",), near).notes
+    y = chart(picture("id", ("loss",), ("r",), settings), "t")["layer"][0]["layer"][0]["encoding"]
+    assert y["y"]["scale"]["domain"] == [10.5, 20.5]
+
+
+def test_values_stand_in_the_band_of_their_bounds_at_the_same_step(opened):
+    opened(log(mean=[1, 2, math.nan, 4], low=[0, 1, 2, 3], high=[2, 3, 4, 9]))
+    what = charts.Chart("band", ("mean", "low", "high"), margins=(("mean", "low", "high"),))
+    found = charts.picture_of("id", what, ("r",), Settings(smoothing=0.9, outliers=True))
+    assert found.lines[["y", "low", "high"]].to_numpy().tolist() == [[1, 0, 2], [2, 1, 3],
+                                                                    [4, 3, 9]]
+    assert found.pointer["s0"].tolist()[:2] == ["1 (0 to 2)", "2 (1 to 3)"]
+    assert found.pointer["s0"].iat[2] == "NaN (2 to 4)" and found.tags == ("mean",)
+    drawn = chart(found, "band")["layer"][0]["layer"]
+    assert [layer["mark"]["type"] for layer in drawn[:2]] == ["area", "line"]
+
+
+def test_bounds_that_lack_a_step_leave_a_gap(opened):
+    table = log(mean=[1, 2, 3], low=[0, 1, 2], high=[2, 3, 4])
+    opened(table[~(table["tag"].eq("low") & table["step"].eq(10))])
+    what = charts.Chart("band", ("mean", "low", "high"), margins=(("mean", "low", "high"),))
+    lines = charts.picture_of("id", what, ("r",), Settings()).lines
+    assert lines["low"].isna().tolist() == [False, True, False]
 
 
 def test_colours_belong_to_runs_and_thirty_differ():

@@ -209,7 +209,8 @@ def test_what_is_no_curve_is_refused(array, tmp_path):
 
 def test_layouts_name_their_tags(by_torch):
     charts = custom_scalars.layout(library.logs_id(by_torch[0]))
-    assert charts == [("group/both", ["loss.*", "acc"]), ("group/band", ["mean", "low", "high"])]
+    assert charts == [custom_scalars.Laid("group", "both", ("loss.*", "acc"), ()),
+                      custom_scalars.Laid("group", "band", (), (("mean", "low", "high"),))]
 
 
 PAGE = """

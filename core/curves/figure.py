@@ -142,9 +142,10 @@ def _side(picture: Picture, side: str, x: _Scale, drawn: Figure, colours: dict[s
 
 
 def _ends(picture: Picture, side: str, table: pd.DataFrame, log: bool) -> tuple[float, float]:
-    domain = picture.domains[side]
+    if known := picture.ends(side):
+        return _apart(*known, log)
     values = table[["y", "raw", "low", "high"]].to_numpy(np.float64)
-    low, high = domain or (float(np.nanmin(values)), float(np.nanmax(values)))
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     low, high = _apart(low, high, log)
     if log:
         return low / (high / low) ** 0.05, high * (high / low) ** 0.05

@@ -3,7 +3,34 @@
 import numpy as np
 import pandas as pd
 
+from core.curves.axes import AXES, MILLISECONDS
+from core.curves.points import Settings
+
 MOST_PLACES = 200
+MOST_UNDER_POINTER = 12  # series
+DOTS = ["at", "name", "side", "x", "y"]
+Series = dict[tuple[str, str, str], pd.DataFrame]  # by name, tag and side
+
+
+def pointer(series: Series, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(at, place, and by column s0, s1 … the words of each of the first series; DOTS)."""
+    series = dict(list(series.items())[:MOST_UNDER_POINTER])
+    inside = {key: _inside(table, settings.stretch) for key, table in series.items()}
+    x = np.concatenate([table["x"].to_numpy() for table in inside.values()] or [np.empty(0)])
+    at = places(x, settings.log_x)
+    span = np.ptp(at) / 50 if len(at) else 0.0
+    rows, dots = {"at": at, "place": [_place(place, settings.axis) for place in at]}, []
+    for number, (key, table) in enumerate(series.items()):
+        if not len(at) or not len(table):
+            continue
+        near = table.iloc[nearest(table["x"].to_numpy(), at)]
+        rows[f"s{number}"] = [
+            words + (f" at {_place(there, settings.axis)}" if abs(there - place) > span else "")
+            for words, there, place in zip(_words(near), near["x"], at, strict=True)]
+        dots.append(pd.DataFrame({"at": at, "name": key[0], "side": key[2],
+                                  "x": near["x"].to_numpy(), "y": near["y"].to_numpy()}))
+    return pd.DataFrame(rows), (pd.concat(dots, ignore_index=True).dropna() if dots
+                                else pd.DataFrame(columns=DOTS))
 
 
 def places(x: np.ndarray, logarithmic: bool = False, most: int = MOST_PLACES) -> np.ndarray:
@@ -29,7 +56,30 @@ def nearest(x: np.ndarray, at: np.ndarray) -> np.ndarray:
     return order[np.searchsorted(ranked, ranked[closer], side="right") - 1]
 
 
-def under_pointer(series: dict[str, pd.DataFrame], at: np.ndarray) -> dict[str, pd.DataFrame]:
-    """By name of the series, its rows nearest to each place: as many as there are places."""
-    return {name: part.iloc[nearest(part["x"].to_numpy(), at)]
-            for name, part in series.items() if len(part)}
+def _inside(table: pd.DataFrame, stretch: tuple[float, float] | None) -> pd.DataFrame:
+    return table if stretch is None else table[table["x"].between(*stretch)]
+
+
+def _words(near: pd.DataFrame) -> list[str]:
+    """The value of each point: smoothed (as logged), a mean (its band, of how many runs), or a
+    value (its margin)."""
+    if "n" in near:
+        return [f"{y:.4g} ({low:.4g} to {high:.4g}, {n} runs)" if n > 1 else f"{y:.4g} (1 run)"
+                for y, low, high, n in zip(near["y"], near["least"], near["most"], near["n"],
+                                           strict=True)]
+    if "least" in near:
+        return [f"{number(y)} ({number(low)} to {number(high)})"
+                for y, low, high in zip(near["y"], near["least"], near["most"], strict=True)]
+    return [number(y) if y == value or y != y else f"{y:.4g} ({value:.4g})"
+            for y, value in zip(near["y"], near["value"], strict=True)]
+
+
+def number(value: float) -> str:
+    """A value in four digits, or in words."""
+    return f"{value:.4g}".replace("nan", "NaN").replace("inf", "infinite")
+
+
+def _place(x: float, axis: str) -> str:
+    if AXES[axis].kind == "date":
+        return pd.Timestamp(x / MILLISECONDS, unit="s").strftime("%Y-%m-%d %H:%M:%S")
+    return f"{x:,.0f}" if axis in ("step", "index") else f"{x:,.4g}"

@@ -15,10 +15,11 @@ from core.curves.axes import (
     since_first,
     unit_of_time,
 )
+from core.curves.pieces import in_stretch, pieces, thinned
 from core.errors import UserError
 from core.library import open_logs
 from core.log_files.oddities import counted, in_series
-from core.training_curves import SMOOTHING, extremes, outlier_domain, smoothed
+from core.training_curves import SMOOTHING, outlier_domain, smoothed
 
 MOST_OF_A_SERIES = 1000  # points in a chart
 MOST_OF_A_CHART = 16_000  # beyond it a browser needs seconds
@@ -27,8 +28,8 @@ FEWEST_OF_A_SERIES = 60
 
 @dataclass(frozen=True)
 class Settings:
-    """How curves are drawn. log: the vertical axis. stretch: what is zoomed on, in units of the
-    axis; None for all."""
+    """How curves are drawn. log: the vertical axis. stretch, vertical: what is zoomed on along the
+    axis and along the left vertical one, in their units; None for all."""
 
     smoothing: float = SMOOTHING
     axis: str = "step"
@@ -36,6 +37,7 @@ class Settings:
     outliers: bool = False
     log_x: bool = False
     stretch: tuple[float, float] | None = None
+    vertical: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,6 @@ class Points:
     total: int
     notes: tuple[str, ...]
 
-    def shown(self) -> str:
-        """How many of how many points are drawn."""
-        drawn = min(len(self.drawn), self.total)
-        if drawn == self.total:
-            return f"Showing all {counted(self.total, 'point')}."
-        return (f"Showing {drawn:,} of {self.total:,} points: the lowest and the highest of each "
-                "stretch, no peak is lost.")
-
 
 def limit_for(series: int) -> int:
     """How many points each of so many series may have in a chart."""
@@ -76,10 +70,10 @@ def points(logs_id: str, tag: str, runs: tuple[str, ...], settings: Settings,
     table = _placed(logs_id, tag, settings.smoothing, settings.axis)
     table = table[table["run"].isin(runs)]
     kept, notes = _drawable(table, settings)
-    table, inside = _in_stretch(table[kept], settings.stretch)
+    table, inside = in_stretch(table[kept], settings.stretch)
     finite = table["smoothed"].to_numpy()[inside]
-    domain = None if settings.outliers else outlier_domain(finite)
-    return Points(tag, table, _thinned(table, limit), domain, int(inside.sum()),
+    domain = settings.vertical or (None if settings.outliers else outlier_domain(finite))
+    return Points(tag, table, thinned(table, limit), domain, int(inside.sum()),
                   (*notes, *_odd(table["value"].to_numpy()[inside])))
 
 
@@ -115,7 +109,7 @@ def _placed(logs_id: str, tag: str, smoothing: float, axis: str) -> pd.DataFrame
     for part in parts:
         smooth[part] = smoothed(values[part], smoothing)
     table = table.assign(smoothed=smooth, x=_along(logs_id, table, parts, axis),
-                         piece=_pieces(table, starts), wall_time=dated(table["wall_time"]))
+                         piece=pieces(table, starts), wall_time=dated(table["wall_time"]))
     return table.drop(columns="tag")
 
 
@@ -136,15 +130,6 @@ def _along(logs_id: str, table: pd.DataFrame, parts: list[np.ndarray], axis: str
     return result
 
 
-def _pieces(table: pd.DataFrame, starts: np.ndarray) -> np.ndarray:
-    """A number that changes with each series, where steps go back, and around NaN and infinity."""
-    steps, odd = table["step"].to_numpy(), ~np.isfinite(table["value"].to_numpy())
-    new = odd.copy()
-    new[1:] |= odd[:-1] | (steps[1:] < steps[:-1])
-    new[starts] = True
-    return np.cumsum(new, dtype=np.int32)
-
-
 def _drawable(table: pd.DataFrame, settings: Settings) -> tuple[np.ndarray, list[str]]:
     """Which points have a place, and what is to be said of the others."""
     x, values = table["x"].to_numpy(), table["value"].to_numpy()
@@ -163,33 +148,6 @@ def _drawable(table: pd.DataFrame, settings: Settings) -> tuple[np.ndarray, list
             notes.append(f"{counted(low, 'point')} of 0 or below, which a logarithmic axis has "
                          "not.")
     return placed, notes
-
-
-def _in_stretch(table: pd.DataFrame,
-                stretch: tuple[float, float] | None) -> tuple[pd.DataFrame, np.ndarray]:
-    """The points in the stretch with their neighbours, so that lines reach the edge; and which of
-    them are inside."""
-    if stretch is None:
-        return table, np.ones(len(table), bool)
-    x, pieces = table["x"].to_numpy(), table["piece"].to_numpy()
-    inside = (x >= stretch[0]) & (x <= stretch[1])
-    same = pieces[1:] == pieces[:-1]
-    kept = inside.copy()
-    kept[1:] |= inside[:-1] & same
-    kept[:-1] |= inside[1:] & same
-    crossing = np.flatnonzero(same & (x[:-1] < stretch[0]) & (x[1:] > stretch[1]))
-    kept[crossing] = kept[crossing + 1] = True  # a line that only passes through
-    return table[kept], inside[kept]
-
-
-def _thinned(table: pd.DataFrame, limit: int) -> np.ndarray:
-    """Places of at most `limit` points a run."""
-    runs = table["run"].cat.codes.to_numpy()
-    starts = np.flatnonzero(np.diff(runs, prepend=-1))
-    values = table["value"].to_numpy()
-    kept = [part if len(part) <= limit else part[extremes(values[part], limit)]
-            for part in np.split(np.arange(len(runs)), starts[1:])]
-    return np.concatenate(kept)
 
 
 def _odd(values: np.ndarray) -> list[str]:

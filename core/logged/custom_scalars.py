@@ -1,5 +1,6 @@
 """The layout of charts that a training program may leave: which scalars stand in one chart."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.cache import cached_result
@@ -11,18 +12,27 @@ from core.library import open_logs
 KIND = "custom_scalars"
 CATEGORIES, CHARTS = 18, 18  # keys of a layout and of a category
 TITLE, LINES, MARGIN, SERIES = 10, 18, 26, 10
+VALUE, LOWER, UPPER = 10, 18, 26  # keys of a margin's series
 MOST_CHARTS = 1000
 
 
+@dataclass(frozen=True)
+class Laid:
+    """One chart of a layout. tags: regular expressions, which tags begin with; or margins: the tags
+    of value, lower and upper bound."""
+
+    category: str
+    title: str
+    tags: tuple[str, ...]
+    margins: tuple[tuple[str, str, str], ...]
+
+
 @cached_result
-def layout(logs_id: str) -> list[tuple[str, list[str]]]:
-    """Title of each chart, with its category, and the regular expressions of the tags in it, as
-    the last layout of each run says; a chart that several runs have stands once. Of a margin chart
-    value, lower and upper tag in turn.
-    """
+def layout(logs_id: str) -> list[Laid]:
+    """The charts that the last layout of each run says; one that several runs have stands once."""
     others = open_logs(logs_id).others
     rows = others[others["kind"] == KIND].drop_duplicates("run", keep="last")
-    charts = []
+    charts: list[Laid] = []
     for row in rows.to_dict("records"):
         try:
             found = payload(record_at(Path(row["file"]), row["byte"], row["size"]), row["tag"])
@@ -33,17 +43,15 @@ def layout(logs_id: str) -> list[tuple[str, list[str]]]:
     return charts[:MOST_CHARTS]
 
 
-def _charts(data: bytes) -> list[tuple[str, list[str]]]:
+def _charts(data: bytes) -> list[Laid]:
     """custom_scalar/layout.proto. Raises ValueError where it is none."""
     charts = []
     for category in _all(data, CATEGORIES):
-        group = _text(category)
         for chart in _all(category, CHARTS):
-            lines = [tag for part in _all(chart, LINES) for tag in _all(part, SERIES)]
-            margins = [tag for part in _all(chart, MARGIN) for series in _all(part, SERIES)
-                       for key in (10, 18, 26) for tag in _all(series, key)[-1:]]
-            tags = [tag.decode("utf-8", "replace") for tag in lines + margins]
-            charts.append(("/".join(filter(None, (group, _text(chart)))), tags))
+            lines = [_said(tag) for part in _all(chart, LINES) for tag in _all(part, SERIES)]
+            margins = [tuple(_text(series, key) for key in (VALUE, LOWER, UPPER))
+                       for part in _all(chart, MARGIN) for series in _all(part, SERIES)]
+            charts.append(Laid(_text(category), _text(chart), tuple(lines), tuple(margins)))
     return charts
 
 
@@ -51,6 +59,10 @@ def _all(data: bytes, wanted: int) -> list[bytes]:
     return [data[start:stop] for key, start, stop in fields(data, 0, len(data)) if key == wanted]
 
 
-def _text(data: bytes) -> str:
-    found = _all(data, TITLE)
-    return found[-1].decode("utf-8", "replace") if found else ""
+def _said(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _text(data: bytes, key: int = TITLE) -> str:
+    found = _all(data, key)
+    return _said(found[-1]) if found else ""

@@ -6,7 +6,7 @@ Plain dictionaries: Altair would check and copy each chart again on every run, 5
 import numpy as np
 import pandas as pd
 
-from core.curves.picture import SIDES, Picture, padded
+from core.curves.picture import SIDES, Picture
 from core.ui.curve_colours import dashes, run_colours
 from core.ui.text import shorten
 
@@ -30,7 +30,7 @@ def chart(picture: Picture, title: str, zooms: bool = True) -> dict:
     spec = {
         "height": HEIGHT if len(picture.tags) == 1 else TALLER,
         "title": shorten(title, 60),
-        "params": _params(zooms and len(picture.pointer) > 0),
+        "params": _params(zooms and len(picture.pointer) > 0, len(sides) == 1),
         "layer": layers,
         "datasets": sets,
         "config": {"aria": False, "axis": {"gridOpacity": 0.4, "labelLimit": 120},
@@ -43,7 +43,8 @@ def chart(picture: Picture, title: str, zooms: bool = True) -> dict:
     return spec if len(picture.pointer) else {**spec, "params": []}
 
 
-def _params(zooms: bool) -> list[dict]:
+def _params(zooms: bool, both: bool) -> list[dict]:
+    """both: whether a drag tells its height, too, which is that of one vertical axis only."""
     hover = {"name": "hover", "views": ["hover"], "select": {
         "type": "point", "on": "pointermove", "clear": "pointerout", "nearest": True,
         "fields": ["at"], "toggle": False}}
@@ -51,7 +52,9 @@ def _params(zooms: bool) -> list[dict]:
         return [hover]
     return [
         hover,
-        {"name": "brush", "views": ["lines"], "select": {"type": "interval", "encodings": ["x"]}},
+        {"name": "brush", "views": ["lines"], "select": {
+            "type": "interval", "encodings": ["x", "y"] if both else ["x"],
+            "translate": False, "zoom": False}},
         {"name": "reset", "views": ["hover"], "select": {
             "type": "point", "on": "dblclick", "clear": False, "nearest": True, "fields": ["at"],
             "toggle": False}},
@@ -67,7 +70,9 @@ def _x(picture: Picture, field: str = "x") -> dict:
     if domain := settings.stretch or _around(picture):
         scale["domain"] = list(domain)
     far = len(picture.pointer) and picture.pointer["at"].iat[-1] >= THOUSANDS
-    axis = {} if picture.date() else {"format": "~s" if far else ",.6~g", "tickCount": 6}
+    axis = {} if picture.date() else {
+        "format": "~s" if far else ",.6~g", "tickCount": 6,
+        "labelExpr": "datum.value == 0 ? '0' : datum.label"}  # of thousands it would be 0k
     return {"field": field, "type": "temporal" if picture.date() else "quantitative",
             "title": picture.axis_title, "scale": scale, "axis": axis}
 
@@ -84,10 +89,9 @@ def _around(picture: Picture) -> tuple[float, float] | None:
 
 
 def _y(picture: Picture, side: str, field: str) -> dict:
-    log, domain = picture.settings.log, picture.domains[side]
-    scale = {"type": "log"} if log else {"type": "linear", "zero": False}
-    if domain:
-        scale |= {"domain": padded(domain, log), "nice": False}
+    scale = {"type": "log"} if picture.settings.log else {"type": "linear", "zero": False}
+    if ends := picture.ends(side):
+        scale |= {"domain": ends, "nice": False}
     tags = ", ".join(picture.lines.loc[picture.lines["side"] == side, "tag"].unique())
     title = shorten(tags, 40) if len(picture.domains) > 1 else None
     return {"field": field, "type": "quantitative", "title": title, "scale": scale,
@@ -96,7 +100,7 @@ def _y(picture: Picture, side: str, field: str) -> dict:
 
 def _colour(picture: Picture) -> dict:
     colours = run_colours(picture.names)
-    used = set(picture.lines["name"]) | set(picture.odd["name"]) | set(picture.marks["name"])
+    used = set(picture.lines["name"]) | set(picture.odd["name"])
     names = [name for name in picture.names if name in used]
     return {"field": "name", "type": "nominal", "legend": GROUPS if _grouped(picture) else None,
             "scale": {"domain": names, "range": [colours[name] for name in names]}}
@@ -166,12 +170,17 @@ def _points(picture: Picture, side: str, sets: dict[str, pd.DataFrame], y: dict)
 
 
 def _marks(picture: Picture, sets: dict[str, pd.DataFrame]) -> list[dict]:
-    if picture.marks.empty:
-        return []
-    sets["marks"] = picture.marks
+    """A rule a finding. The layer is there without any, too, so that marks which come later are
+    new data to the browser and not another chart."""
+    colours = run_colours(picture.names)
+    sets["marks"] = pd.DataFrame({
+        "x": picture.marks["x"].astype(np.float64),
+        "colour": picture.marks["name"].map(colours).astype("str"),
+        "words": picture.marks["words"].astype("str")})
     return [{"data": {"name": "marks"}, "mark": {
         "type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5, "clip": True},
-        "encoding": {"x": _x(picture), "color": _colour(picture)}}]
+        "encoding": {"x": _x(picture), "color": {
+            "field": "colour", "type": "nominal", "scale": None}}}]
 
 
 def _hover(picture: Picture, sets: dict[str, pd.DataFrame]) -> list[dict]:

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
 
+from core.curves.charts import Chart, picture_of
 from core.curves.downloads import (
     as_json,
     file_name,
@@ -17,18 +19,19 @@ from core.curves.downloads import (
 )
 from core.curves.figure import Figure, figure
 from core.curves.paper import png, svg
-from core.curves.picture import Grouping, Picture, picture
+from core.curves.picture import Picture
 from core.curves.points import Settings
+from core.curves.together import Grouping
 from core.runs.table import runs_of
 from core.training_curves import tags_and_runs
+from core.training_findings import all_findings
 from core.ui.curve_chart import chart
 from core.ui.curve_colours import dashes, run_colours
+from core.ui.curve_settings import vertical_of
 
-Charts = list[tuple[str, ...]]  # the tags of each chart
 
-
-def downloads(logs_id: str, shown: Charts, right: tuple[str, ...], runs: tuple[str, ...],
-              settings: Settings, grouping: Grouping | None) -> None:
+def downloads(logs_id: str, shown: list[Chart], runs: tuple[str, ...], settings: Settings,
+              grouping: Grouping | None) -> None:
     """The menu below the curves."""
     if not shown:
         return
@@ -38,13 +41,13 @@ def downloads(logs_id: str, shown: Charts, right: tuple[str, ...], runs: tuple[s
         return
     with menu:
         _data(logs_id, shown, runs, settings)
-        _charts(logs_id, shown, right, runs, settings, grouping)
+        _charts(logs_id, shown, runs, settings, grouping)
 
 
-def _data(logs_id: str, shown: Charts, runs: tuple[str, ...], settings: Settings) -> None:
+def _data(logs_id: str, shown: list[Chart], runs: tuple[str, ...], settings: Settings) -> None:
     st.caption("Every point of the charts and runs shown, not only those drawn; zoomed, those of "
                "the stretch. Wide: a row a step; of points at the same step the last one.")
-    tags = list(dict.fromkeys(tag for chart in shown for tag in chart))
+    tags = list(dict.fromkeys(tag for chart in shown for tag in chart.tags))
     table = partial(shown_points, logs_id, tags, runs, settings)
     kinds = {
         "CSV, a row a point": ("curves_long.csv", lambda: long_csv(table(), settings.axis)),
@@ -56,11 +59,13 @@ def _data(logs_id: str, shown: Charts, runs: tuple[str, ...], settings: Settings
             st.download_button(title, make, name, key=f"get-{name}", on_click="ignore")
 
 
-def _charts(logs_id: str, shown: Charts, right: tuple[str, ...], runs: tuple[str, ...],
-            settings: Settings, grouping: Grouping | None) -> None:
-    which = st.selectbox("Chart", shown, format_func=" · ".join, key="download_chart")
-    make = {tags: partial(picture, logs_id, tags, runs, settings,
-                          right if len(tags) > 1 else (), grouping) for tags in shown}
+def _charts(logs_id: str, shown: list[Chart], runs: tuple[str, ...], settings: Settings,
+            grouping: Grouping | None) -> None:
+    names = [chart.title for chart in shown]
+    place = st.selectbox("Chart", range(len(shown)), format_func=names.__getitem__,
+                         key="download_chart")
+    which, make = shown[place], {
+        chart: partial(_picture, logs_id, chart, runs, settings, grouping) for chart in shown}
     with st.container(horizontal=True):
         for name, data in _pictures(which, make[which]).items():
             ending = name.partition(".")[2]
@@ -75,10 +80,16 @@ def _charts(logs_id: str, shown: Charts, right: tuple[str, ...], runs: tuple[str
 KINDS = {"svg": "SVG", "png": "PNG", "vl.json": "Vega-Lite"}
 
 
-def _pictures(tags: tuple[str, ...], make: Callable[[], Picture]
-              ) -> dict[str, Callable[[], str | bytes]]:
+def _picture(logs_id: str, chart: Chart, runs: tuple[str, ...], settings: Settings,
+             grouping: Grouping | None) -> Picture:
+    own = replace(settings, vertical=None if chart.right else
+                  vertical_of(chart.title, settings.log))
+    return picture_of(logs_id, chart, runs, own, grouping, all_findings(logs_id))
+
+
+def _pictures(of: Chart, make: Callable[[], Picture]) -> dict[str, Callable[[], str | bytes]]:
     """The files of one chart by name."""
-    title = " · ".join(tags)
+    title = of.title
     stem = file_name(title.replace("/", "_").replace(".", "_"), "")
     return {f"{stem}.svg": lambda: svg(_figure(make(), title)),
             f"{stem}.png": lambda: png(_figure(make(), title)),
@@ -98,9 +109,9 @@ def vega_lite(found: Picture, title: str) -> str:
     return json.dumps(own | spec | {"datasets": sets}, ensure_ascii=False)
 
 
-def _everything(logs_id: str, make: dict[tuple[str, ...], Callable[[], Picture]],
+def _everything(logs_id: str, make: dict[Chart, Callable[[], Picture]],
                 runs: tuple[str, ...], settings: Settings) -> bytes:
-    tags = list(dict.fromkeys(tag for chart in make for tag in chart))
+    tags = list(dict.fromkeys(tag for chart in make for tag in chart.tags))
     table = shown_points(logs_id, tags, runs, settings)
     every = tuple(tags_and_runs(logs_id)[0])
     files: dict[str, Callable[[], str | bytes]] = {
@@ -110,6 +121,6 @@ def _everything(logs_id: str, make: dict[tuple[str, ...], Callable[[], Picture]]
         "runs.csv": lambda: runs_of(logs_id, every).to_csv(index=False),
         "how_the_logs_were_read.txt": lambda: report(logs_id),
     }
-    for chart_tags, found in make.items():
-        files |= _pictures(chart_tags, found)
+    for of, found in make.items():
+        files |= _pictures(of, found)
     return zipped(files)

@@ -1,4 +1,4 @@
-"""The controls above the curves, and the stretch that is zoomed on; all of it in the address."""
+"""The controls above the curves, and what is zoomed on; all of it in the address."""
 
 import math
 
@@ -9,6 +9,7 @@ from core.curves.points import Settings
 from core.training_curves import SMOOTHING
 
 ZOOM = "zoom"  # in the address: axis:from:to
+VERTICAL = "vertical"  # in the address, once a chart: from:to:title
 
 
 def curve_settings() -> Settings:
@@ -35,12 +36,27 @@ def curve_settings() -> Settings:
 def stretch_of(axis: str, log_x: bool = False) -> tuple[float, float] | None:
     """What the address zooms on along this axis."""
     named, _, ends = st.query_params.get(ZOOM, "").partition(":")
+    return _pair(ends, log_x) if named == axis else None
+
+
+def vertical_of(title: str, log: bool = False) -> tuple[float, float] | None:
+    """What the address zooms on along the vertical axis of the chart with this title."""
+    for said in st.query_params.get_all(VERTICAL):
+        low, _, rest = said.partition(":")
+        high, _, named = rest.partition(":")
+        if named == title:
+            return _pair(f"{low}:{high}", log)
+    return None
+
+
+def _pair(ends: str, log: bool) -> tuple[float, float] | None:
+    """"1:5" as (1.0, 5.0), None where that is no piece of an axis."""
     try:
         low, high = map(float, ends.split(":"))
     except ValueError:
         return None
-    sound = math.isfinite(low) and math.isfinite(high) and low < high and not (log_x and low <= 0)
-    return (low, high) if named == axis and sound else None
+    sound = math.isfinite(low) and math.isfinite(high) and low < high and not (log and low <= 0)
+    return (low, high) if sound else None
 
 
 def zoom_on(axis: str, low: float, high: float) -> None:
@@ -48,19 +64,35 @@ def zoom_on(axis: str, low: float, high: float) -> None:
     st.query_params[ZOOM] = f"{axis}:{low:.10g}:{high:.10g}"
 
 
+def zoom_in(title: str, low: float, high: float) -> None:
+    """Shows that piece of the vertical axis in the chart with this title."""
+    others = [said for said in st.query_params.get_all(VERTICAL)
+              if said.split(":", 2)[2:] != [title]]
+    st.query_params[VERTICAL] = [*others, f"{low:.10g}:{high:.10g}:{title}"]
+
+
 def whole() -> None:
     """Shows the whole curves again."""
     st.query_params.pop(ZOOM, None)
+    st.query_params.pop(VERTICAL, None)
 
 
 def zoom_line(settings: Settings) -> None:
     """Says how to zoom; and the way back."""
-    if settings.stretch is None:
-        st.caption("Drag across a chart to zoom all charts on that stretch, with all its points.")
+    charts = len(st.query_params.get_all(VERTICAL))
+    if settings.stretch is None and not charts:
+        st.caption("Drag across a chart to zoom all charts on that stretch, with all its points. "
+                   "A box that is higher than a tenth of the chart zooms that chart in height, "
+                   "too.")
         return
     words, back = st.columns([3, 1], vertical_alignment="center")
-    low, high = settings.stretch
-    place = "a stretch of time" if AXES[settings.axis].kind == "date" else (
-        f"{settings.axis} {low:,.4g} to {high:,.4g}")
-    words.caption(f"Zoomed on {place}. Double-click a chart to see the whole.")
+    places = []
+    if settings.stretch:
+        low, high = settings.stretch
+        places.append("a stretch of time" if AXES[settings.axis].kind == "date" else
+                      f"{settings.axis} {low:,.6g} to {high:,.6g}")
+    if charts:
+        places.append("a piece of the height of " + ("one chart" if charts == 1 else
+                                                     f"{charts} charts"))
+    words.caption(f"Zoomed on {' and '.join(places)}. Double-click a chart to see the whole.")
     back.button("Whole curves", key="whole", on_click=whole, width="stretch")

@@ -1,18 +1,52 @@
 """What happened in the runs, a sentence each, and how it is found."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import streamlit as st
 
+from core.library import path_of
 from core.live_logs import runs_written
 from core.training_curves import tags_and_runs
-from core.training_findings import KINDS, Finding, all_findings
+from core.training_findings import KINDS, Finding, all_findings, findings_so_far
+from core.ui.boundary import boundary
 from core.ui.curve_colours import run_colours
 from core.ui.text import md_escape, plural
 
 MOST_LINES = 6  # before a person asks for more
 AT_THE_END = ("stopped too early", "learning rate too low")  # not said of a run still written
+
+
+@contextmanager
+def above(logs_id: str, runs: Sequence[str]) -> Iterator[None]:
+    """What happened, above what is drawn inside. Long logs are drawn before anyone looks what
+    happened in them, and once more with the marks, which to the browser are only new data."""
+    place, ready = st.container(), findings_so_far(logs_id) is not None
+    if not ready:
+        with place:
+            st.markdown(f"#### {plural(len(runs), 'run')}")
+            st.caption("What happened in them is looked for …")
+    else:
+        with place, boundary("What happened"):
+            show(logs_id, runs)
+    yield
+    if not ready:
+        with boundary("What happened"):
+            all_findings(logs_id)
+            st.rerun()
+
+
+def marked(logs_id: str) -> tuple[Finding, ...]:
+    """What is marked in the charts: what happened in these logs; while nobody knows yet, what was
+    known last of the same place, whose logs grow."""
+    found, place = findings_so_far(logs_id), path_of(logs_id)
+    if found is None:
+        known, found = st.session_state.get("_marked", (None, ()))
+        return found if known == place else ()
+    shown = tuple(_of(found, {finding.run for finding in found}, logs_id))
+    st.session_state["_marked"] = place, shown
+    return shown
 
 
 def show(logs_id: str, runs: Sequence[str]) -> None:
@@ -35,9 +69,13 @@ def show(logs_id: str, runs: Sequence[str]) -> None:
 
 def shown_findings(logs_id: str, runs: Sequence[str]) -> list[Finding]:
     """Those of these runs, in name order; of a run that is still being written without what only
-    its end can show. For the marks in the charts, too."""
+    its end can show."""
+    return _of(all_findings(logs_id), set(runs), logs_id)
+
+
+def _of(found: Sequence[Finding], runs: set[str], logs_id: str) -> list[Finding]:
     written = runs_written(logs_id)
-    return [finding for finding in all_findings(logs_id) if finding.run in set(runs) and not (
+    return [finding for finding in found if finding.run in runs and not (
         finding.kind in AT_THE_END and _is_part(finding.run, written))]
 
 
@@ -60,7 +98,7 @@ def _lines(found: Sequence[Finding], colours: dict[str, str]) -> None:
         icon = ":material/warning:" if kind.fault else ":material/bookmark:"
         dot = f':color[●]{{foreground="{colours[finding.run]}"}}'
         said = md_escape(finding.sentence, longest=500)
-        st.markdown(f"{dot} **{md_escape(finding.run)}** {icon} {said}", help=kind.hint)
+        st.markdown(f"{dot} **{md_escape(finding.run, longest=60)}** {icon} {said}", help=kind.hint)
 
 
 def _rules() -> None:

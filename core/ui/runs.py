@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
-from core.curves.picture import BANDS, Grouping
+from core.curves.together import BANDS, Grouping
 from core.library import path_of
 from core.runs.filter import found
 from core.runs.table import OWN, first_metrics, runs_of, settings_of

@@ -13,12 +13,14 @@ from core import library
 from core.cards.cards_beside import card_beside
 from core.errors import UserError
 from core.files import found_files
+from core.inference import dataset_for
 from core.jobs import Working
 from core.one_pass.machine import device_title
 from core.ui import corrections, selection
 from core.ui.add_file import add_file, uploads
 from core.ui.boundary import boundary, until_done
 from core.ui.card_editor import card_editor
+from core.ui.log_address import closed_settings
 from core.ui.text import file_size, md_escape, plural
 
 FIRST_MODEL = "shapes-cnn.safetensors"  # what a newcomer sees, where no folder of theirs is given
@@ -54,7 +56,7 @@ def sidebar() -> Chosen:
     st.session_state[REFUSED] = []
     with st.sidebar:
         model_id, name = _model(linked)
-        dataset_id = _data()
+        dataset_id = _data(model_id)
         logs_id = _logs()
         add_file()
         if model_id:
@@ -93,7 +95,8 @@ def _device() -> None:
 
 def _link() -> str:
     """The address of this view, with every choice named."""
-    said: dict[str, Any] = {key: st.query_params.get_all(key) for key in st.query_params}
+    said: dict[str, Any] = closed_settings()
+    said |= {key: st.query_params.get_all(key) for key in st.query_params}
     for key in (*PARAMETERS.values(), selection.KEY, corrections.KEY):
         if st.session_state.get(key):
             said[key] = st.session_state[key]
@@ -165,7 +168,7 @@ def _open_what_the_card_names(path: Path, linked: set[str]) -> None:
             st.session_state[PARAMETERS[kind]] = names[0]
 
 
-def _data() -> str | None:
+def _data(model_id: str | None) -> str | None:
     _say_skipped(found := found_files.listing("data"))
     paths = found.paths | uploads("data")
     own = len(found_files.folders("data")) > 1 and len(paths) > 0
@@ -177,6 +180,8 @@ def _data() -> str | None:
         words = [plural(len(data), "example"), plural(len(data.class_names), "class", "classes")]
         st.caption(md_escape(" · ".join([*words, *([data.split] if data.split else [])])))
         limit = _sample_size(len(data))
+        if model_id and data.flat:  # the model's input says the shape of the pictures
+            return dataset_for(model_id, paths[name], limit)
         return library.dataset_id(paths[name], limit)
     return None
 

@@ -2,7 +2,7 @@
 
 const HEAD = 56; // pixels above the axes
 const FOOT = 12;
-const NARROWEST = 104; // pixels of an axis
+const NARROWEST = 92; // pixels of an axis
 const SIDE = 52; // pixels left of the first axis and right of the last
 
 class View {

@@ -1,0 +1,52 @@
+"""What is to be said below a chart: what was thinned, left out, or lies outside the axes."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from core.curves.hover import MOST_UNDER_POINTER
+from core.curves.points import Points, Settings
+from core.curves.together import BAND_POINTS, Grouping
+
+MOST_MARKS = 10
+
+
+def notes(found: list[Points], series: int, marks: int, grouping: Grouping | None,
+          outside: str) -> tuple[str, ...]:
+    """A sentence each."""
+    drawn = sum(min(len(part.drawn), part.total) for part in found)
+    total = sum(part.total for part in found)
+    if grouping:
+        said = [f"Mean of runs with the same {grouping.by} and a band, {grouping.band}, on their "
+                f"common steps (at most {BAND_POINTS}), from {total:,} points; between points a "
+                "straight line."]
+    elif drawn < total:
+        said = [f"Showing {drawn:,} of {total:,} points: the lowest and the highest of each "
+                "stretch, no peak is lost."]
+    else:
+        said = ["Showing its only point." if total == 1 else f"Showing all {total:,} points."]
+    said += [outside] if outside else []
+    if series > MOST_UNDER_POINTER:
+        said.append(f"The pointer tells the values of {MOST_UNDER_POINTER} of {series} curves: "
+                    "tick runs to see theirs.")
+    if marks > MOST_MARKS:
+        said.append(f"The {marks} places where something happened are not marked: tick fewer runs.")
+    return (*said, *dict.fromkeys(note for part in found for note in part.notes))
+
+
+def outside(lines: pd.DataFrame, ends: Mapping[str, list[float] | None],
+            settings: Settings) -> str:
+    """How many drawn points of the stretch the vertical axes leave out."""
+    if settings.stretch:
+        lines = lines[lines["x"].between(*settings.stretch)]
+    beyond = 0
+    for side, pair in ends.items():
+        if pair:
+            y = lines.loc[lines["side"] == side, "y"]
+            beyond += int(((y < pair[0]) | (y > pair[1])).sum())
+    if not beyond:
+        return ""
+    if settings.vertical:
+        return f"{beyond:,} of them lie above or below what is zoomed on."
+    return (f"{beyond:,} of them lie outside the axis, which covers the 5th to the 95th percentile:"
+            ' "Show outliers" shows them.')
