@@ -8,7 +8,7 @@ from enum import Enum
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from core.card import Card, InputSpec
@@ -253,6 +253,30 @@ def test_members_of_enumerations_are_told_apart(tmp_path, layout):
     net = Arranged(layout).eval()
     loaded = FORMAT.load(save(net, tmp_path / "net.pt", "scripted"), card_of((2, 4, 4)))
     assert_same(net, loaded.module, torch.randn(3, 2, 4, 4))
+
+
+class Either(nn.Module):
+    """Takes one tensor or several, as timm's DenseNet does."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = Joined(), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.inner(x) + self.inner([x, x])[:, :4].repeat(1, 2)[:, :8])
+
+
+class Joined(nn.Module):
+    def forward(self, x: Tensor | list[Tensor]) -> Tensor:
+        if isinstance(x, Tensor):
+            return x.flatten(1)
+        return torch.cat(x, 1).flatten(1).mul(3)
+
+
+def test_what_is_a_tensor_and_what_a_list_is_told_apart(tmp_path):
+    net = Either().eval()
+    loaded = FORMAT.load(save(net, tmp_path / "net.pt", "scripted"), card_of((2, 2, 2)))
+    assert_same(net, loaded.module, torch.randn(3, 2, 2, 2))
 
 
 def test_a_program_that_decides_by_the_batch_runs_at_one_batch(tmp_path):

@@ -24,6 +24,7 @@ class Limits:
     pickle_bytes: int = 32 * MB
     pickle_objects: int = 3_000_000
     tensors: int = 5_000
+    nodes: int = 5_000  # of an ONNX file; some of torchvision's have more
     elements: int = 250_000_000
     json_depth: int = 100
     structure_depth: int = 64
@@ -34,6 +35,7 @@ OWN = Limits(
     unpacked_bytes=5_120 * MB,
     members=30_000,
     tensors=50_000,
+    nodes=20_000,  # as many as a graph of ours may have
     elements=2_500_000_000,
 )
 

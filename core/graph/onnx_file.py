@@ -16,7 +16,7 @@ from core.errors import UserError
 from core.files.file_map import FileMap
 from core.files.limits import current_limits
 from core.files.text_of_files import shown
-from core.graph.onnx_model import MOST_NODES, Declared, Function, OnnxModel, OnnxNode, Reference
+from core.graph.onnx_model import Declared, Function, OnnxModel, OnnxNode, Reference
 from core.graph.onnx_names import READ
 from core.graph.onnx_tensors import MOST_AXES, WORKING, Tensors, pairs
 from core.graph.onnx_wire import STATE_DICT, Wire, floats, numbers, signed, single
@@ -50,7 +50,7 @@ class _Reading:
     def __init__(self, wire: Wire, tensors: Tensors) -> None:
         self.wire = wire
         self.tensors = tensors
-        self.nodes_left = MOST_NODES
+        self.nodes_left = current_limits().nodes
         self.numbers_left = MOST_NUMBERS
 
     def model(self, file: FileMap) -> OnnxModel:
@@ -99,7 +99,8 @@ class _Reading:
     def _nodes(self, said: list, opset: int) -> tuple[OnnxNode, ...]:
         self.nodes_left -= len(said)
         if self.nodes_left < 0:
-            raise UserError(f"it has more than {MOST_NODES:,} nodes, the limit. {STATE_DICT}")
+            raise UserError(f"it has more than {current_limits().nodes:,} nodes, the limit. "
+                            f"{STATE_DICT}")
         return tuple(self._node(data, opset) for data in said)
 
     def _node(self, data: memoryview, opset: int) -> OnnxNode:
@@ -172,7 +173,7 @@ class _Reading:
         return sizes
 
     def _functions(self, said: list, opset: int) -> dict[tuple[str, str, str], Function]:
-        _check_count(said, MOST_NODES, "functions")
+        _check_count(said, current_limits().nodes, "functions")
         return dict(self._function(data, opset) for data in said)
 
     def _function(self, data: memoryview, opset: int) -> tuple[tuple[str, str, str], Function]:

@@ -23,7 +23,8 @@ MOST_PARTS = 256  # of a split of known numbers; sizes are split into a few
 def fold(builder: Builder, name: str, inputs: list[Value | None],
          attributes: dict[str, Any]) -> tuple[Value, ...] | None:
     """The results of an operator whose inputs are all known; None where it must be a node."""
-    if name not in _FOLDED or not inputs or not all(v and v.is_known for v in inputs):
+    if name not in _FOLDED or not inputs or not all(
+            value.is_known if value else name == "Clip" for value in inputs):
         return None
     function, dtype = _FOLDED[name]
     result_type = dtype or inputs[1 if name == "Where" else 0].dtype
@@ -31,9 +32,9 @@ def fold(builder: Builder, name: str, inputs: list[Value | None],
         result_type = WORKING.get(attributes["to"])
     elif name == "ConstantOfShape":
         result_type = attributes["value"].dtype if "value" in attributes else torch.float32
-    builder.spend(sum(value.size for value in inputs))
+    builder.spend(sum(value.size for value in inputs if value))
     try:
-        results = function(builder, *(value.known for value in inputs), **attributes)
+        results = function(builder, *(value and value.known for value in inputs), **attributes)
     except TypeError:
         return None  # attributes of another kind: the operator itself says which
     several = results if isinstance(results, list) else [results]
@@ -73,6 +74,15 @@ def _cast(builder: Builder, x: np.ndarray, *, to: int, saturate: int = 1) -> np.
         return bool(a) if dtype == torch.bool else float(a) if dtype.is_floating_point else int(a)
 
     return np.asarray(np.frompyfunc(one, 1, 1)(x), object)
+
+
+def _clipped(builder: Builder, x: np.ndarray, low: np.ndarray | None = None,
+             high: np.ndarray | None = None, *, min: float | None = None,
+             max: float | None = None) -> np.ndarray:
+    for pair, bound in ((larger, min if low is None else low),
+                        (smaller, max if high is None else high)):
+        x = x if bound is None else np.frompyfunc(pair, 2, 1)(x, bound)
+    return np.asarray(x, object)
 
 
 def _remainder(builder: Builder, x: np.ndarray, y: np.ndarray, *, fmod: int = 0) -> np.ndarray:
@@ -186,7 +196,7 @@ _FOLDED: dict[str, tuple[Callable[..., Any], torch.dtype | None]] = {
     "Sqrt": (_each(root), _SAME),
     "Pow": (_each(power), _SAME), "Floor": (_each(rounded("floor")), _SAME),
     "Ceil": (_each(rounded("ceil")), _SAME), "Cast": (_cast, _SAME),
-    "Max": (_each(larger), _SAME), "Min": (_each(smaller), _SAME),
+    "Clip": (_clipped, _SAME), "Max": (_each(larger), _SAME), "Min": (_each(smaller), _SAME),
     "Reciprocal": (_each(lambda a: divided(1.0, a)), _SAME),
     "Equal": (_each(lambda a, b: a == b), _TRUTH), "Less": (_each(lambda a, b: a < b), _TRUTH),
     "Greater": (_each(lambda a, b: a > b), _TRUTH), "Not": (_each(lambda a: not a), _TRUTH),

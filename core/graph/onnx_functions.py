@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import UserError
+from core.files.limits import current_limits
 from core.files.text_of_files import shown
-from core.graph.onnx_model import MOST_NODES, Function, OnnxModel, OnnxNode, Reference
+from core.graph.onnx_model import Function, OnnxModel, OnnxNode, Reference
 from core.graph.onnx_names import LONGEST
 
 DEEPEST_CALLS = 32
@@ -44,9 +45,10 @@ class _Inlining:
     def _check(self, node: OnnxNode, name: str, depth: int) -> None:
         self.count += 1
         self.read += len(node.inputs)
-        if self.count > MOST_NODES or depth > DEEPEST_CALLS or self.copied > MOST_COPIED:
+        limit = current_limits().nodes
+        if self.count > limit or depth > DEEPEST_CALLS or self.copied > MOST_COPIED:
             raise UserError(f"its functions, such as {shown(name)}, unfold to more than "
-                            f"{MOST_NODES:,} nodes or call themselves, which is too large. "
+                            f"{limit:,} nodes or call themselves, which is too large. "
                             "Export the network again with a newer torch.")
         if self.read > MOST_READ:
             raise UserError(f"its nodes read more than {MOST_READ:,} values, the limit. "

@@ -7,8 +7,6 @@ import torch
 
 from core.graph.onnx_tensors import Tensors
 
-MOST_NODES = 5_000  # with those of functions; the largest real network that was met has 4,200
-
 
 @dataclass(frozen=True)
 class Reference:

@@ -13,6 +13,7 @@ from core.graph.script_recorder import Recorder
 from core.graph.script_values import (
     DTYPES,
     DoesNotFitError,
+    Name,
     NumberValue,
     ScriptObject,
     TensorValue,
@@ -126,9 +127,25 @@ def _text(recorder: Recorder, *parts: Any) -> str:
                      if isinstance(part, (str, int, float, bool, type(None))))[:LONGEST_TEXT]
 
 
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "Tensor": TensorValue, "List": list, "Tuple": tuple, "Dict": dict, "str": str, "bool": bool,
+    "NoneType": type(None), "int": int, "float": float, "list": list, "tuple": tuple, "dict": dict,
+}
+
+
+def _is_of(recorder: Recorder, value: Any, kinds: Any) -> Any:
+    """isinstance(value, Tensor), of List[Tensor] only that it is a list; a type is a Name."""
+    names = [kind.dotted for kind in (kinds if isinstance(kinds, (list, tuple)) else [kinds])
+             if isinstance(kind, Name)]
+    if isinstance(value, NumberValue) or not names or not set(names) <= _KINDS.keys():
+        return NotImplemented
+    return any(isinstance(value, _KINDS[name]) for name in names)
+
+
 _BARE: dict[str, Callable[..., Any]] = {
     "int": _converted(int, "sym_int"), "float": _converted(float, "sym_float"),
     "bool": _converted(bool, None), "str": _text, "range": _range,
+    "isinstance": _is_of,
 }
 _ASKED_OF_TENSORS: dict[str, Callable[..., Any]] = {
     "dtype": lambda recorder, tensor: DTYPES.index(tensor.meta.dtype),
