@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
+from core.dataset_files.value_ranges import SIXTEEN_BITS, ValueRange, usual_range
 from core.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
@@ -35,19 +36,35 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 ImageFile.MAXBLOCK = 1 << 20
 
 
-def decode(content: bytes, name: str) -> np.ndarray:
+def decode(content: bytes, name: str, span: ValueRange | None = None) -> np.ndarray:
     """The picture as uint8 (H, W, 1) if grey, else (H, W, 3) RGB, upright, first frame.
 
-    Transparent pixels are laid on white; 16-bit and float pictures are scaled to 0–255.
-    Raises UserError that names the file.
+    Transparent pixels are laid on white. span: what becomes 0–255 of a 16-bit or float picture, one
+    for all of a data set; without it integers are scaled by the range of 16 bits, floats by their
+    own. Raises UserError that names the file.
     """
     picture = opened(content, name)
     try:
         picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
-        return _eight_bit(picture)
+        return _eight_bit(picture, span)
     except DAMAGE as error:
         raise _unreadable(name, error) from error
+
+
+def extremes(content: bytes, name: str) -> tuple[float, float, bool]:
+    """(lowest value, highest, whether they are integers) of a picture. Raises UserError."""
+    picture = opened(content, name)
+    try:
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=0, neginf=0)
+    except DAMAGE as error:
+        raise _unreadable(name, error) from error
+    return float(values.min()), float(values.max()), picture.mode != "F"
+
+
+def is_deep(picture: Image.Image) -> bool:
+    """Whether its values are not 0 to 255: of 16 bits or more, or floats."""
+    return picture.mode.startswith(("I", "F"))
 
 
 def opened(content: bytes, name: str) -> Image.Image:
@@ -113,8 +130,10 @@ def oddities(picture: Image.Image) -> list[str]:
         found.append("with damaged frames or pages after the first, which is shown")
     if _orientation(picture) not in (0, 1):
         found.append("turned upright as the file says (EXIF)")
-    if picture.mode.startswith(("I", "F")):
+    if is_deep(picture):
         found.append("of 16 bits or floats, scaled to 0–255")
+    elif picture.tile and ";16" in str(picture.tile[0][3]):
+        found.append("of 16 bits a channel, of which the upper 8 are used")
     if picture.mode == "CMYK":
         found.append("in CMYK, shown as RGB")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
@@ -133,9 +152,9 @@ def _orientation(picture: Image.Image) -> int:
         return 1
 
 
-def _eight_bit(picture: Image.Image) -> np.ndarray:
-    if picture.mode.startswith(("I", "F")):
-        return _scaled(np.asarray(picture, dtype=np.float64))[..., None]
+def _eight_bit(picture: Image.Image, span: ValueRange | None) -> np.ndarray:
+    if is_deep(picture):
+        return _scaled(np.asarray(picture, dtype=np.float64), span, picture.mode != "F")[..., None]
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -145,16 +164,13 @@ def _eight_bit(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """16-bit values to 0–255 by their type's range, floats by 0–1 where they lie in it, else by
-    their own range."""
+def _scaled(values: np.ndarray, span: ValueRange | None, whole: bool) -> np.ndarray:
     values = np.nan_to_num(values, posinf=0, neginf=0)
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and 1 < high <= 65535:
-        low, high = 0.0, 255.0 if high <= 255 else 65535.0
-    elif low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    return np.round((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8)
+    if span is None:
+        low, high = float(values.min()), float(values.max())
+        deep = whole and low >= 0 and high <= 65535
+        span = SIXTEEN_BITS if deep else usual_range(low, high, whole)
+    return np.clip(np.round((values - span.low) * span.scale), 0, 255).astype(np.uint8)
 
 
 def encoded(pixels: np.ndarray, longest_side: int) -> bytes:

@@ -8,11 +8,12 @@ and what is kept is read without waking torch.
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core import store
+from core import library, store
 from core.cache import shared_resource
 from core.card import Card, InputSpec
 from core.errors import UserError
@@ -32,6 +33,16 @@ POOLINGS: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
     "mean": lambda x: x.flatten(2).mean(2) if x.dim() > 3 else x.mean(1) if x.dim() == 3 else x,
     "max": lambda x: x.flatten(2).amax(2) if x.dim() > 3 else x.amax(1) if x.dim() == 3 else x,
 }
+
+
+def dataset_for(model_id: str, path: Path, limit: int | None = None, first: bool = False) -> str:
+    """The id of a data set as this model takes it: rows of numbers whose shape no file says are
+    pictures of the shape of its input. May raise Working."""
+    if open_dataset(library.dataset_id(path)).flat is None:
+        return library.dataset_id(path, limit, first)
+    spec = model_facts(model_id).card.input
+    shape = (spec.channels, spec.height, spec.width)
+    return library.dataset_id(path, limit, first, None if None in shape else shape)
 
 
 def input_spec(model_id: str, dataset_id: str) -> tuple[InputSpec, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from core.card import Card
 from core.cards.cards_beside import card_beside
 from core.dataset_formats import DataSet
 from core.errors import UserError
+from core.files.cache_space import in_use
 from core.files.found_files import format_of, model_format, not_known, stamp
 from core.files.limits import UPLOADED, limited_to
 from core.log_files.parts import keeping
@@ -36,6 +37,23 @@ class Place:
     path: Path
     content: str
     setting: Any = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """`limit` examples of the data set with the id `whole`: the first ones, or a sample."""
+
+    whole: str
+    limit: int
+    first: bool
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """The data set with the id `whole`, its rows of numbers as (channels, height, width)."""
+
+    whole: str
+    shape: tuple[int, int, int]
 
 
 _places: dict[str, Place] = {}  # by id
@@ -77,17 +95,30 @@ def _placed(said: str, place: Place) -> str:
         :32
     ]
     _places[name] = place
+    if is_uploaded(place.path):
+        in_use(place.path)
     return name
 
 
-def dataset_id(path: Path, limit: int | None = None, first: bool = False) -> str:
+def dataset_id(path: Path, limit: int | None = None, first: bool = False,
+               shape: tuple[int, int, int] | None = None) -> str:
     """The id of a data set, or of `limit` of its examples: a stratified sample, or the first ones.
-    Raises UserError if it is none."""
+
+    shape: a model's (channels, height, width), which decides for rows of numbers whose shape no
+    file says, and else changes nothing. Raises UserError if it is none.
+    """
     form = format_of(path, "core.dataset_formats")
     if form is None:
         raise UserError(not_known(path, "data set"))
-    content = f"{form.title}\0{form.content_id(path)}\0{limit}" + "\0first" * first
-    return _placed(content, Place(path, content, (limit, first)))
+    every = f"{form.title}\0{form.content_id(path)}\0"
+    whole = _placed(f"{every}None", Place(path, f"{every}None"))
+    if shape and (flat := open_dataset(whole).flat) and flat.fits(shape):
+        every += f"{shape}\0"
+        whole = _placed(f"{every}None", Place(path, f"{every}None", Shaped(whole, shape)))
+    if limit is None:
+        return whole
+    content = f"{every}{limit}" + "\0first" * first
+    return _placed(content, Place(path, content, Part(whole, limit, first)))
 
 
 def logs_id(path: Path) -> str:
@@ -162,18 +193,24 @@ def is_uploaded(path: Path) -> bool:
 
 @shared_resource(entries=4)
 def open_dataset(dataset_id: str) -> DataSet:
-    """The data set behind an id."""
+    """The data set behind an id; a part of one shares what was opened of the whole."""
     place = _place(dataset_id)
-    path, (limit, first) = place.path, place.setting
-    with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
-        data = format_of(path, "core.dataset_formats").load(path)
-    if limit is None or limit >= len(data):
+    if isinstance(place.setting, Shaped):
+        return open_dataset(place.setting.whole).in_shape(place.setting.shape)
+    if place.setting is not None:
+        return _part_of(open_dataset(place.setting.whole), place.setting)
+    with limited_to(UPLOADED) if is_uploaded(place.path) else nullcontext():
+        return format_of(place.path, "core.dataset_formats").load(place.path)
+
+
+def _part_of(data: DataSet, part: Part) -> DataSet:
+    if part.limit >= len(data):
         return data
-    of = f"{limit:,} of {len(data):,} examples"
-    if first:
-        return _part(data, np.arange(limit), f"The first {of}, in the order of the data.")
-    rows = sample_rows(data.labels, len(data), limit)
-    return _part(data, rows, f"A sample of {of}, stratified by class, always the same.")
+    of = f"{part.limit:,} of {len(data):,} examples"
+    if part.first:
+        return _of_rows(data, np.arange(part.limit), f"The first {of}, in the order of the data.")
+    rows = sample_rows(data.labels, len(data), part.limit)
+    return _of_rows(data, rows, f"A sample of {of}, stratified by class, always the same.")
 
 
 @shared_resource(entries=4)
@@ -196,7 +233,7 @@ def sample_rows(labels: np.ndarray | None, examples: int, limit: int) -> np.ndar
     return np.sort(shuffled[(np.arange(limit) * examples // limit) + examples // limit // 2])
 
 
-def _part(data: DataSet, rows: np.ndarray, note: str) -> DataSet:
+def _of_rows(data: DataSet, rows: np.ndarray, note: str) -> DataSet:
     mask = data.mask
     return replace(
         data,

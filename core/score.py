@@ -11,7 +11,7 @@ import numpy as np
 from core import jobs, library
 from core.errors import UserError
 from core.explain import explanation, methods
-from core.inference import activations, predictions
+from core.inference import activations, dataset_for, predictions
 from core.outcomes import outcomes, truth
 from core.overview import by_class, opening_notes, pass_notes, summary
 from core.reports import finite, given_card, write_table
@@ -32,8 +32,8 @@ def score(
     sample: as many as the app's sample of that size, so that the app opens the results.
     """
     model_id = library.model_id(model, given_card(card))
-    dataset_id = library.dataset_id(data, limit or sample, first=limit is not None)
     with _progress():
+        dataset_id = dataset_for(model_id, data, limit or sample, first=limit is not None)
         table = outcomes(model_id, dataset_id)
         features = {layer: activations(model_id, dataset_id, layer, "mean") for layer in layers}
     record: dict = {"examples": len(table), "accuracy": None, "mean_loss": None, "per_class": {}}
@@ -76,8 +76,9 @@ def explain(
     out: Path | None,
 ) -> dict:
     """One map's settings, prediction, sum and extremes, trust figures; the map itself in `out`."""
-    model_id, dataset_id = library.model_id(model, given_card(card)), library.dataset_id(data)
+    model_id = library.model_id(model, given_card(card))
     with _progress():
+        dataset_id = dataset_for(model_id, data)
         names = truth(model_id, dataset_id).class_names
     found = explanation(
         model_id, dataset_id, example, _method(method), _class(target, names), layer

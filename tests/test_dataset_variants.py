@@ -10,7 +10,7 @@ from PIL import Image
 
 from core import store
 from core.dataset_files.archives import Archive
-from core.dataset_files.file_sources import Zipped
+from core.dataset_files.zip_files import Zipped
 from core.errors import UserError
 from core.library import dataset_id, open_dataset
 
@@ -154,8 +154,8 @@ def test_uploaded_data_has_the_limits_of_uploads(tmp_path, monkeypatch):
     with zipfile.ZipFile(place, "w") as archive:
         archive.writestr("a/1.png", picture())
     held = []
-    monkeypatch.setattr("core.dataset_files.file_sources.Archive.__init__",
-                        lambda self, path, name, limits: held.append(limits) or _stop())
+    monkeypatch.setattr("core.dataset_files.archives.Archive.__init__",
+                        lambda self, path, name, limits, **more: held.append(limits) or _stop())
     with pytest.raises(UserError):
         open_dataset(dataset_id(place))
     assert held[-1].unpacked_bytes == 50 * 512 * (1 << 20)

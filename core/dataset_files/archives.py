@@ -1,27 +1,26 @@
-"""Zip archives that nobody vouches for: measured from their directory before anything is unpacked.
+"""Zip archives that nobody vouches for: measured by their directory before any is unpacked."""
 
-Layout: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
-"""
-
-import io
-import re
-import stat
 import struct
 import zipfile
 import zlib
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from core.dataset_files.zip_checks import (
+    AGAIN,
+    LOCAL_HEADER,
+    TWICE,
+    attack,
+    directory_end,
+    obstacle,
+    overlap,
+)
 from core.errors import UserError
 from core.files.file_map import FileMap
 from core.files.limits import MB, OWN, Limits, current_limits
 from core.files.text_of_files import shown
 
-END, END64_LOCATOR, END64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
-LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-LONGEST_NAME, DEEPEST_NAME = 300, 24
 UNTOUCHED = "It was not unpacked. Save the file again with the program that made it."
-AGAIN = "It may be cut off or damaged: copy or download it again."
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError,
           OSError)
 
@@ -33,7 +32,7 @@ def member_names(path: Path) -> frozenset[str]:
         if file.read(4) != b"PK\x03\x04":
             return frozenset()
         try:
-            _check_end(file, path.name, OWN)  # Archive says what is too much
+            directory_end(file, path.name, OWN)  # Archive says what is too much
             names = [member.filename for member in zipfile.ZipFile(file).infolist()]
         except (*DAMAGE, UserError):
             return frozenset()
@@ -44,26 +43,30 @@ def member_names(path: Path) -> frozenset[str]:
 class Archive:
     """A zip whose members are read with limits; the one top folder of torch files is taken off.
 
-    Raises UserError for what an honest archive does not have: names that lead outside, links,
-    encryption, repeated names, overlapping members, sizes far above the bytes that are stored.
+    Raises UserError for what an honest archive does not have: names that lead outside, overlapping
+    members, sizes far above the bytes that are stored; and for a member that cannot be read as it
+    is (links, encryption, repeated names), unless `partly`: then `unreadable` says which were left
+    out and why, and backslashes are taken for the slashes that they stand for.
     """
 
-    def __init__(self, path_or_file: Path | BinaryIO, name: str,
-                 limits: Limits | None = None) -> None:
+    def __init__(self, path_or_file: Path | BinaryIO, name: str, limits: Limits | None = None,
+                 partly: bool = False) -> None:
         self.name = name
         self.limits = limits or current_limits()
         self._file = path_or_file.open("rb") if isinstance(path_or_file, Path) else path_or_file
         self._path = path_or_file if isinstance(path_or_file, Path) else None
         self._map: FileMap | None = None
-        self._end = _check_end(self._file, name, self.limits)
+        self._end = directory_end(self._file, name, self.limits)
         try:
             self._zip = zipfile.ZipFile(self._file)
         except DAMAGE as error:
             raise self._refusal(f"the zip's directory cannot be read ({error})", AGAIN) from error
-        members = self._zip.infolist()
-        self._check_members(members)
-        top = _top_folder([member.filename for member in members])
-        self._members = {m.filename.removeprefix(top): m for m in members if not m.is_dir()}
+        self._check(members := self._zip.infolist())
+        named, left_out = self._told_apart(members, partly)
+        top = _top_folder([*named])
+        self._members = {name.removeprefix(top): member for name, member in named.items()
+                         if not name.endswith("/")}
+        self.unreadable = [(name.removeprefix(top), reason) for name, reason in left_out]
 
     def __enter__(self) -> Self:
         return self
@@ -146,70 +149,39 @@ class Archive:
     def _refusal(self, reason: str, next_step: str) -> UserError:
         return UserError(f"{self.name}: {reason}. {next_step}")
 
-    def _check_members(self, members: list[zipfile.ZipInfo]) -> None:
-        seen: set[str] = set()
+    def _check(self, members: list[zipfile.ZipInfo]) -> None:
         for member in members:
-            problem = _problem(member, self.limits)
-            if member.filename in seen:
-                problem = "appears twice, a duplicate entry"
-            if problem:
+            if problem := attack(member, self.limits):
                 raise self._refusal(f"its member {shown(member.filename)} {problem}", UNTOUCHED)
-            seen.add(member.filename)
         total = sum(member.file_size for member in members)
         if total > self.limits.unpacked_bytes:
             raise self._refusal(f"it would expand to {total / MB:,.0f} MB, the limit is "
                                 f"{self.limits.unpacked_bytes / MB:,.0f} MB", UNTOUCHED)
-        starts = sorted((m.header_offset, LOCAL_HEADER.size + m.compress_size) for m in members)
-        following = [*(start for start, _ in starts[1:]), self._end]
-        ends = (start + size for start, size in starts)
-        if any(end > after for end, after in zip(ends, following, strict=False)):
+        if overlap(members, self._end):
             raise self._refusal("its members overlap, a known way to build compression bombs",
                                 UNTOUCHED)
 
-
-def _check_end(file: BinaryIO, name: str, limits: Limits) -> int:
-    """Where the directory's end record lies, after checking how many members it announces."""
-    start = max(0, file.seek(0, io.SEEK_END) - (1 << 16) - 128)
-    file.seek(start)
-    tail = file.read()
-    at = tail.rfind(END)
-    if at < 0 or len(tail) - at < 22:
-        raise UserError(f"{name}: the directory at the end of the zip is missing, the file is "
-                        f"incomplete. {AGAIN}")
-    count, size = struct.unpack_from("<HI", tail, at + 10)
-    locator = tail[at - 20:at] if at >= 20 else b""
-    if locator.startswith(END64_LOCATOR) and (count == 0xFFFF or size == 0xFFFFFFFF):
-        file.seek(min(struct.unpack_from("<Q", locator, 8)[0], start + at))
-        record = file.read(56)
-        if len(record) < 56 or not record.startswith(END64):
-            raise UserError(f"{name}: the zip's end record is damaged. {AGAIN}")
-        count, size = struct.unpack_from("<QQ", record, 32)
-    if count > limits.members or size > limits.members * 1024:
-        raise UserError(f"{name}: the zip holds too many files ({count:,}, the limit is "
-                        f"{limits.members:,}). Save fewer into one file.")
-    return start + at
-
-
-def _problem(member: zipfile.ZipInfo, limits: Limits) -> str | None:
-    """What is wrong with one entry of the directory, as the end of a sentence."""
-    name, mode = member.orig_filename, member.external_attr >> 16
-    parts = name.split("/")
-    if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
-        return "has a path that leads outside the archive"
-    if "\\" in name or "\0" in name:
-        return "has an unsafe path, with a backslash or a NUL"
-    if len(name) > LONGEST_NAME or len(parts) > DEEPEST_NAME:
-        return "has a path that is too long or too deep"
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link or a special file"
-    if member.flag_bits & 1:
-        return "is encrypted; save the file without a password"
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return f"uses a compression that is not supported (number {member.compress_type})"
-    if member.file_size > max(limits.ratio_floor, limits.ratio * member.compress_size):
-        return (f"is compressed like a bomb: it would expand from {member.compress_size:,} to "
-                f"{member.file_size:,} bytes")
-    return None
+    def _told_apart(self, members: list[zipfile.ZipInfo], partly: bool
+                    ) -> tuple[dict[str, zipfile.ZipInfo], list[tuple[str, str]]]:
+        """What can be read, by name, and (name, reason) of the rest, which is refused unless
+        `partly`; of one name twice the last is read, as programs that unpack leave it."""
+        named: dict[str, zipfile.ZipInfo] = {}
+        left_out: list[tuple[str, str]] = []
+        for member in members:
+            name, problem = member.orig_filename, obstacle(member)
+            if partly:
+                name = name.replace("\\", "/")
+            elif "\\" in name:
+                problem = "has an unsafe path, with a backslash"
+            if not problem and name in named:
+                problem = TWICE
+            if problem and not partly:
+                raise self._refusal(f"its member {shown(name)} {problem}", UNTOUCHED)
+            if problem:
+                left_out.append((name, problem))
+            if problem in (None, TWICE):
+                named[name] = member
+        return named, left_out
 
 
 def _top_folder(names: list[str]) -> str:

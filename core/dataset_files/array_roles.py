@@ -8,7 +8,7 @@ from dataclasses import dataclass
 SPLITS = ("test", "", "validation", "train")  # the first that a file has is opened
 SPLIT_WORDS = {"test": "test", "testing": "test", "train": "train", "training": "train",
                "val": "validation", "valid": "validation", "validation": "validation",
-               "dev": "validation"}
+               "dev": "validation", "publictest": "validation", "privatetest": "test"}
 IMAGE_WORDS = {"x", "images", "image", "imgs", "img", "data", "features", "pixels", "inputs",
                "input", "pictures", "samples"}
 LABEL_WORDS = {"y", "labels", "label", "targets", "target", "lbl", "class", "annotations"}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from core.files.text_of_files import shown
 
 UNKNOWN = -1
 MOST_CLASSES = 100_000
+ARE_MISSING = "labels are missing (blank)"
 BLANK = {"", "nan", "null", "<na>"}
 
 
@@ -22,6 +23,12 @@ class ClassLabels:
     labels: np.ndarray
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def of(self, rows: np.ndarray) -> "ClassLabels":
+        """Those of some rows; the classes stay."""
+        labels = self.labels[rows]
+        notes = (note for note in self.notes if ARE_MISSING not in note)
+        return replace(self, labels=labels, notes=(*notes, *_missing(labels == UNKNOWN)))
 
 
 def class_labels(values: np.ndarray | pd.Series, source: str,
@@ -123,8 +130,8 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 def _missing(blank: np.ndarray) -> tuple[str, ...]:
     if not blank.any():
         return ()
-    return (f"{int(blank.sum()):,} of {len(blank):,} labels are missing (blank); those examples "
-            "are shown without one.",)
+    return (f"{int(blank.sum()):,} of {len(blank):,} {ARE_MISSING}; those examples are "
+            "shown without one.",)
 
 
 def label_notes(labels: np.ndarray | None, class_names: Sequence[str]) -> tuple[str, ...]:

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from core.dataset_files.archives import Archive
 from core.errors import UserError
 from core.files.file_map import FileMap
-from core.files.limits import MB, current_limits
+from core.files.limits import MB
 
 DEEPEST = 10  # folders inside a folder
 SCANS_KEPT = 8
@@ -162,37 +161,3 @@ def is_litter(name: str) -> bool:
 def is_kept(name: str) -> bool:
     """Whether no part of a path is litter."""
     return not any(is_litter(part) for part in name.split("/"))
-
-
-class Zipped:
-    """The files of a zip without its one top folder. Raises UserError as Archive does."""
-
-    def __init__(self, path: Path) -> None:
-        limits, more = current_limits(), PICTURES_AN_ARCHIVE
-        self._largest = limits.unpacked_bytes  # of one member that is read as a whole
-        limits = replace(limits, members=limits.members * more,
-                         unpacked_bytes=limits.unpacked_bytes * more)
-        self.title, self.skipped = path.name, 0  # an archive with links is refused
-        self._archive = Archive(path, path.name, limits)
-
-    def names(self) -> list[str]:
-        return sorted(filter(is_kept, self._archive.names))
-
-    def size(self, name: str) -> int:
-        return self._archive.size(name)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._archive
-
-    def read(self, name: str, limit: int) -> bytes:
-        return self._archive.read(name, limit)
-
-    def start(self, name: str, count: int) -> bytes:
-        return self._archive.start(name, count)
-
-    def view(self, name: str) -> memoryview:
-        if self.size(name) > self._largest:
-            raise UserError(f"{name} would take {self.size(name) / MB:,.0f} MB, the limit is "
-                            f"{self._largest / MB:,.0f} MB in an archive. Unpack it first.")
-        small = self.size(name) <= SMALL
-        return memoryview(self._archive.read(name)) if small else self._archive.view(name)

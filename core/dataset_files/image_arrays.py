@@ -1,20 +1,29 @@
 """Pictures in one array of numbers: which axis is what, and how its values become 0 to 255."""
 
-import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from core.dataset_files.flat_rows import CHANNELS, SMALLEST, FlatRows, Image, laid_out, proposed
+from core.dataset_files.value_ranges import AS_THEY_ARE, ValueRange, usual_range
 from core.errors import UserError
 
-Image = Callable[[int], np.ndarray]
-CHANNELS = (1, 3, 4)
-SMALLEST_TABLE = 16  # numbers a row from which a table can be pictures
+SMALLEST_TABLE = SMALLEST
 LOOKED_AT = 30_000_000  # numbers from which the range of values is judged
 
 
-def array_images(values: np.ndarray, name: str) -> tuple[Image, tuple[str, ...]]:
-    """row -> uint8 (H, W, 1 or 3), and what was assumed. Reads a picture when it is asked for.
+@dataclass(frozen=True)
+class ArrayImages:
+    """image: row -> uint8 (H, W, 1 or 3). notes: what was assumed. flat: where the pictures'
+    shape is only proposed."""
+
+    image: Image
+    notes: tuple[str, ...]
+    flat: FlatRows | None = None
+
+
+def array_images(values: np.ndarray, name: str) -> ArrayImages:
+    """The pictures of an array, read when they are asked for.
 
     values: (N, H, W), (N, H, W, C), (N, C, H, W) or (N, H·W·C); C is 1, 3 or 4.
     Raises UserError for other shapes and for values that are not numbers.
@@ -24,19 +33,30 @@ def array_images(values: np.ndarray, name: str) -> tuple[Image, tuple[str, ...]]
                         "numeric. Save them as numbers from 0 to 255.")
     if len(values) == 0:
         raise UserError(f"{name} holds no images (0 examples). Choose another file.")
-    laid_out, said = as_rows_of_images(values, name)
-    scale, offset, how = _scaling(laid_out, name)
-    return _image(laid_out, scale, offset), (*said, *how)
+    if 0 in values.shape[1:]:
+        raise UserError(f"{name}: pictures of the shape {values.shape[1:]} have no pixels. "
+                        "Save them again.")
+    span, how = _scaling(values, name)
+    if values.ndim != 2:
+        images, said = as_rows_of_images(values, name)
+        return ArrayImages(_image(images, span), (*said, *how))
+    images, note = proposed(values, name)
+
+    def image_as(shape: tuple[int, int, int]) -> tuple[Image, str]:
+        images, order = laid_out(values, shape)
+        channels, height, width = shape
+        said = (f"{values.shape[1]:,} numbers a row are taken as the model's input says: {height} "
+                f"high, {width} wide, {channels} {'channel' if channels == 1 else 'channels'}"
+                f"{order}.")
+        return _image(images, span), said
+
+    return ArrayImages(_image(images, span), (note, *how),
+                       FlatRows(values.shape[1], note, image_as))
 
 
 def as_rows_of_images(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A view (N, H, W, C) of values, and what was assumed about its axes."""
+    """A view (N, H, W, C) of values of 3 or 4 axes, and what was assumed about them."""
     shape = values.shape
-    if 0 in shape[1:]:
-        raise UserError(f"{name}: pictures of the shape {shape[1:]} have no pixels. "
-                        "Save them again.")
-    if values.ndim == 2:
-        return _from_table(values, name)
     if values.ndim == 3:
         return values[..., None], ()
     first = values.ndim == 4 and shape[1] in CHANNELS
@@ -48,34 +68,10 @@ def as_rows_of_images(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[
                     "height, width), with 1, 3 or 4 channels last or first, is. Save it so.")
 
 
-def _from_table(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    pixels = values.shape[1]
-    side, colour_side = math.isqrt(pixels), math.isqrt(pixels // 3)
-    if side * side == pixels and pixels >= SMALLEST_TABLE:
-        return (values.reshape(-1, side, side, 1),
-                (f"{pixels:,} pixels a row are taken as {side} × {side}, grey.",))
-    if 3 * colour_side * colour_side != pixels or pixels < SMALLEST_TABLE:
-        raise UserError(f"{name}: {pixels:,} pixels a row are no square image, neither grey nor "
-                        "RGB, so their shape is unknown. Save them as (examples, height, width).")
-    planes = values.reshape(-1, 3, colour_side, colour_side).transpose(0, 2, 3, 1)
-    pixelwise = values.reshape(-1, colour_side, colour_side, 3)
-    first, how = (planes, "channel after channel")
-    if _roughness(pixelwise) < _roughness(planes):
-        first, how = (pixelwise, "pixel after pixel")
-    return first, (f"{pixels:,} numbers a row are taken as {colour_side} × {colour_side} RGB, "
-                   f"{how}.",)
-
-
-def _roughness(images: np.ndarray) -> float:
-    """How much neighbouring pixels differ: small where the axes are read in the right order."""
-    some = images[:: max(1, len(images) // 100)].astype(np.float64)
-    return float(np.abs(np.diff(some, axis=1)).mean() + np.abs(np.diff(some, axis=2)).mean())
-
-
-def _scaling(images: np.ndarray, name: str) -> tuple[float, float, tuple[str, ...]]:
-    """(scale, offset) that bring values to 0–255 as value * scale + offset, and what to say."""
+def _scaling(images: np.ndarray, name: str) -> tuple[ValueRange, tuple[str, ...]]:
+    """The range that becomes 0 to 255, the same for all pictures, and what to say."""
     if images.dtype == np.bool_:
-        return 255.0, 0.0, ("Values are true or false, shown as white and black.",)
+        return ValueRange(0, 1, ""), ("Values are true or false, shown as white and black.",)
     step = max(1, images.size // LOOKED_AT)
     looked = np.asarray(images[::step])
     said = () if step == 1 else (f"The range of values is judged from {len(looked):,} pictures.",)
@@ -88,33 +84,21 @@ def _scaling(images: np.ndarray, name: str) -> tuple[float, float, tuple[str, ..
             if not looked.size:
                 raise UserError(f"{name}: no pixel is a finite number. Save the pictures again.")
     low, high = float(looked.min()), float(looked.max())
-    scale, offset, how = _range(low, high, images.dtype)
-    return scale, offset, (*said, how) if how else said
+    span = usual_range(low, high, images.dtype.kind != "f")
+    if images.dtype == np.uint8 and (span.low, span.high) == (0, 255):
+        return AS_THEY_ARE, said
+    kind = "Float values" if images.dtype.kind == "f" else "Values"
+    return span, (*said, f"{kind} range from {low:.4g} to {high:.4g}, {span.words}.")
 
 
-def _range(low: float, high: float, dtype: np.dtype) -> tuple[float, float, str]:
-    kind = "Float values" if dtype.kind == "f" else "Values"
-    range_of = f"{kind} range from {low:.4g} to {high:.4g}"
-    if low >= 0 and high <= 1 and (dtype.kind == "f" or high == 1):
-        return 255.0, 0.0, f"{range_of}, taken as 0 to 1."
-    if low >= 0 and high <= 255:
-        return 1.0, 0.0, "" if dtype == np.uint8 else f"{range_of}, taken as 0 to 255."
-    if low >= -1 and high <= 1:
-        return 127.5, 127.5, f"{range_of}, taken as -1 to 1."
-    if dtype == np.uint16:
-        return 255 / 65535, 0.0, f"{range_of}, 16 bits scaled to 0 to 255."
-    spread = 255 / max(high - low, 1e-12)
-    return spread, -low * spread, (f"{range_of}, which is no usual range of pixels (standardised "
-                                   "perhaps); scaled so that this range fills 0 to 255.")
-
-
-def _image(images: np.ndarray, scale: float, offset: float) -> Image:
+def _image(images: np.ndarray, span: ValueRange) -> Image:
     def image(row: int) -> np.ndarray:
         picture = np.asarray(images[row])
-        if picture.dtype != np.uint8 or (scale, offset) != (1.0, 0.0):
+        if picture.dtype != np.uint8 or (span.low, span.high) != (0, 255):
             values = picture.astype(np.float64)
-            values[~np.isfinite(values)] = -offset / scale
-            picture = np.clip(np.rint(values * scale + offset), 0, 255).astype(np.uint8)
+            values[~np.isfinite(values)] = span.low
+            values = np.rint((values - span.low) * span.scale)
+            picture = np.clip(values, 0, 255).astype(np.uint8)
         return _on_white(picture) if picture.shape[-1] == 4 else np.ascontiguousarray(picture)
     return image
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from core.dataset_files.deep_pictures import common_range
 from core.dataset_files.file_sources import Source
 from core.errors import UserError
-from core.images import EXTENSIONS, LARGEST_FILE, LFS, decode, oddities, opened
+from core.images import EXTENSIONS, LARGEST_FILE, LFS, decode, is_deep, oddities, opened
 
 LOOKED_AT = 1_000  # pictures of which every header is read; of more, an even sample of SAMPLED
 SAMPLED = 100
@@ -46,16 +47,17 @@ def picture_files(source: Source, files: Sequence[str]) -> PictureFiles:
         np.linspace(0, len(files) - 1, SAMPLED, dtype=int))
     if _without_content(source, files, rows, reasons) and len(rows) < len(files):
         _without_content(source, files, every, reasons)
-    odd = _look(source, files, rows, reasons)
+    odd, deep = _look(source, files, rows, reasons)
     if len(reasons) == len(files):
         raise _nothing(source, files, reasons)
     kept = np.delete(every, list(reasons))
+    span, how = common_range(deep, lambda row: source.read(files[row], LARGEST_FILE))
     names = pa.array([files[row] for row in kept], pa.large_string())
     unreadable = tuple((files[row], reason) for row, reason in sorted(reasons.items()))
     return PictureFiles(
         kept, pd.Series(names, dtype=pd.ArrowDtype(pa.large_string()), name="path"),
-        lambda row: decode(source.read(path := names[row].as_py(), LARGEST_FILE), path),
-        unreadable, (*_skipped(reasons, files), *odd))
+        lambda row: decode(source.read(path := names[row].as_py(), LARGEST_FILE), path, span),
+        unreadable, (*_skipped(reasons, files), *odd, *how))
 
 
 def _without_content(source: Source, files: Sequence[str], rows: np.ndarray,
@@ -72,9 +74,10 @@ def _without_content(source: Source, files: Sequence[str], rows: np.ndarray,
 
 
 def _look(source: Source, files: Sequence[str], rows: np.ndarray,
-          reasons: dict[int, str]) -> list[str]:
-    """Reads headers, adds what is unreadable to `reasons`, and says what is odd."""
-    left, odd = LOOKED_AT_BYTES, Counter()
+          reasons: dict[int, str]) -> tuple[list[str], list[int]]:
+    """Reads headers, adds what is unreadable to `reasons`; gives what is odd in words, and the
+    rows of pictures of 16 bits or floats."""
+    left, odd, deep = LOOKED_AT_BYTES, Counter(), []
     for row in rows.tolist():
         if row in reasons:
             continue
@@ -82,12 +85,14 @@ def _look(source: Source, files: Sequence[str], rows: np.ndarray,
         if left < 0:
             break
         try:
-            odd.update(oddities(opened(source.read(files[row], LARGEST_FILE), files[row])))
+            picture = opened(source.read(files[row], LARGEST_FILE), files[row])
+            odd.update(oddities(picture))
+            deep += [row] if is_deep(picture) else []
         except UserError as error:
             reasons[row] = str(error).removeprefix(f"{files[row]} ")
     sampled = "" if len(rows) == len(files) and left >= 0 else "at least "
     return [f"{sampled}{count:,} {'picture' if count == 1 else 'pictures'} {words}."
-            for words, count in odd.items()]
+            for words, count in odd.items()], deep
 
 
 def _skipped(reasons: dict[int, str], files: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from core.dataset_files.flat_rows import FlatRows, Image
 from core.dataset_formats import DataSet
 
 
@@ -26,10 +27,24 @@ def joined(parts: Sequence[DataSet]) -> DataSet:
     if any(part.labels is not None for part in parts):
         labels = np.concatenate([_placed(part, place) for part in parts])
     return replace(
-        parts[0], image=image, labels=labels, class_names=names,
+        parts[0], image=image, flat=_flat(parts), labels=labels, class_names=names,
         metadata=pd.concat([part.metadata for part in parts], ignore_index=True),
         unreadable=tuple(bad for part in parts for bad in part.unreadable),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)))
+
+
+def _flat(parts: Sequence[DataSet]) -> FlatRows | None:
+    """Of parts whose rows are alike one shape is proposed, the first part's."""
+    first = parts[0].flat
+    if first is None or any(part.flat is None or part.flat.numbers != first.numbers
+                            for part in parts):
+        return None
+
+    def image_as(shape: tuple[int, int, int]) -> tuple[Image, str]:
+        shaped = joined([part.in_shape(shape) for part in parts])
+        return shaped.image, shaped.flat.note
+
+    return replace(first, image_as=image_as)
 
 
 def _names(parts: Sequence[DataSet]) -> tuple[str, ...]:

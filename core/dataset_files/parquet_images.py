@@ -1,15 +1,22 @@
 """Pictures in a Parquet column: read by row group when one of its rows is asked for."""
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from core.dataset_files.deep_pictures import common_range
+from core.dataset_files.value_ranges import ValueRange
 from core.errors import UserError
+from core.images import LARGEST_FILE, is_deep, oddities, opened
 
-KEPT_BYTES = 512 << 20  # of row groups in memory, all together
+LOOKED_AT = 1_000  # rows whose picture's header is read at once
+LOOKED_AT_BYTES = 64 << 20
+KEPT_BYTES = 96 << 20  # of row groups in memory, all together; the last one in any case
 LARGEST_GROUP = 1 << 30
 AT_A_TIME = 16  # rows; a few values that are repeated a million times must not be laid out at once
 
@@ -77,3 +84,41 @@ class ParquetBytes:
                             "have the rows that its footer says. Copy it again.")
         self._kept.keep((self._name, group), parts, size)
         return parts
+
+
+@dataclass(frozen=True)
+class Readable:
+    """Of some rows those that seem readable. kept: their places among the rows."""
+
+    kept: np.ndarray
+    unreadable: tuple[tuple[str, str], ...]
+    span: ValueRange | None
+    notes: tuple[str, ...]
+
+
+def readable(content: Callable[[int], bytes], rows: np.ndarray, name: str) -> Readable:
+    """Looks at the first rows' headers."""
+    bad, odd, deep = {}, Counter(), []
+    left, count = LOOKED_AT_BYTES, len(rows)
+    for place, row in enumerate(rows[:LOOKED_AT].tolist()):
+        try:
+            data = content(row)
+            left -= len(data)
+            if len(data) > LARGEST_FILE:
+                raise UserError(f"row {row} is larger than {LARGEST_FILE >> 20} MB.")
+            picture = opened(data, f"row {row}")
+            odd.update(oddities(picture))
+            deep += [row] if is_deep(picture) else []
+        except UserError as error:
+            bad[place] = str(error)
+        if left < 0:
+            break
+    if len(bad) == count:
+        raise UserError(f"{name}: none of its {count:,} images can be read: {bad[0]}")
+    span, how = common_range(deep, content)
+    notes = [f"At least {n:,} pictures {words}." for words, n in odd.items()]
+    if bad:
+        notes.append(f"{len(bad):,} of {count:,} pictures could not be read and were skipped: "
+                     f"{next(iter(bad.values()))}")
+    unreadable = tuple((f"{name}/{rows[place]:05d}", reason) for place, reason in bad.items())
+    return Readable(np.delete(np.arange(count), list(bad)), unreadable, span, (*notes, *how))

@@ -84,6 +84,24 @@ def parquet_columns(source: Source, name: str, columns: list[str]) -> pa.Table |
     return table
 
 
+def texts_in_records(source: Source, name: str, column: str, field: str) -> pa.ChunkedArray:
+    """The texts of one field of a column of records, {bytes, path} say. Raises UserError."""
+    most, parts, size = current_limits().unpacked_bytes // 2, [], 0
+    file = opened_parquet(source, name)
+    try:
+        for batch in file.iter_batches(10_000, columns=[f"{column}.{field}"], use_threads=False):
+            batch.validate(full=True)
+            parts.append(batch.column(0).field(field).cast(pa.large_string()))
+            size += parts[-1].nbytes
+            if size > most:
+                raise UserError(f"{name}: its column {shown(column)} expands to more than "
+                                f"{most >> 20:,} MB, which is too large. Keep fewer rows.")
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{name}: the Parquet file is damaged ({shown(error, 120)}). "
+                        f"{AGAIN}") from error
+    return pa.chunked_array(parts, pa.large_string())
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 

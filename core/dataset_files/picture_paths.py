@@ -11,6 +11,14 @@ ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|~")  # an address, a drive,
 OUTSIDE = "has a path that leads outside of the folder; it was not opened"
 MISSING = "is missing: no such picture beside the table or below it"
 
+STRUCT = re.compile(r"\{.*['\"]path['\"]: ['\"](.*?)['\"].*\}")
+
+
+def path_in(cell: str) -> str:
+    """The path in a cell, which may be a record as text: {'bytes': None, 'path': 'cat.png'}."""
+    found = STRUCT.fullmatch(cell.strip()) if cell.lstrip().startswith("{") else None
+    return found[1] if found else cell
+
 
 class Finder:
     """Finds pictures by what is said of them: a path, the end of one, or a name without ending.

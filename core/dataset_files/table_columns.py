@@ -1,11 +1,13 @@
 """Which column of a table is what: the picture, its label, the label's name, pixels, the split."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from core.dataset_files.array_roles import split_of
 from core.dataset_files.class_labels import text_of
 from core.dataset_files.image_files import is_picture
+from core.dataset_files.picture_paths import path_in
 from core.table_ids import IsStem, id_column
 
 FEWEST_PIXELS = 16
@@ -13,10 +15,20 @@ PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "imag
          "image_path", "img_path", "image_file", "image_name", "image_id", "id_code", "picture")
 LABELS = ("label", "labels", "class", "class_index", "class_id", "label_id", "label_index",
           "target", "category", "category_id", "y", "emotion", "species", "breed", "diagnosis",
-          "level", "ground_truth", "gt", "class_name", "label_name", "fine_label", "digit")
+          "level", "ground_truth", "gt", "class_name", "label_name", "fine_label", "digit",
+          "classid", "labelid", "class_label", "dx", "cell_type", "disease", "class_idx",
+          "label_idx")
 LABEL_NAMES = ("class_name", "label_name", "name", "category_name", "label_text", "classname",
                "text", "species", "target_name")
-SPLITS = ("split", "usage", "set", "subset", "partition")
+SPLITS = ("split", "usage", "set", "subset", "partition", "phase", "dataset", "data_set", "fold",
+          "split_name")
+SPLIT_FLAGS = {  # the split of rows where it is true, and where it is not
+    "is_valid": ("validation", "train"), "is_val": ("validation", "train"),
+    "is_test": ("test", "train"), "is_train": ("train", "test"),
+    "is_training_img": ("train", "test"), "is_training": ("train", "test")}
+MEASURES = {"width", "height", "size", "age", "x", "y", "depth", "channels", "area", "score",
+            "weight", "fold", "rotation", "angle", "confidence"}
+FEWEST_TO_COUNT = 3
 PIXEL = re.compile(r"(.*?)[ _.-]?(\d+)(x\d+)?")
 NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d+)?")
 
@@ -26,6 +38,7 @@ class Columns:
     """Names of columns; None or () where the table has none such.
 
     pixel_text: one cell holds all pixels, separated by spaces. one_hot: a column a class.
+    split: says of each row to which split it belongs.
     """
 
     path: str | None = None
@@ -34,6 +47,7 @@ class Columns:
     label: str | None = None
     label_name: str | None = None
     one_hot: tuple[str, ...] = ()
+    split: str | None = None
 
     @property
     def used(self) -> set[str | None]:
@@ -51,32 +65,81 @@ def columns_of(sample: Mapping[str, Sequence[str]],
 
     is_stem: whether there is a picture of that name, its ending not counted.
     """
-    plain = {re.sub(r"[ -]", "_", name.strip().lower()): name for name in sample}
+    found = _roles(sample, is_stem)
+    return found and replace(found, split=split_column(sample))
+
+
+def _roles(sample: Mapping[str, Sequence[str]], is_stem: IsStem | None) -> Columns | None:
+    plain = _plain(sample)
     pixels = _pixels(sample)
     if pixels:
-        label = _first(plain, LABELS, set(pixels))
-        others = [name for name in sample if name not in pixels]
-        if label is None and len(others) == 1:
-            label = others[0]
-        return Columns(pixels=pixels, label=label, label_name=_label_name(plain, label, sample))
+        label = label_column(sample, set(pixels))
+        one_hot = () if label else _one_hot(sample, set(pixels))
+        return Columns(pixels=pixels, label=label, one_hot=one_hot,
+                       label_name=_label_name(plain, label, sample))
     for name, cells in sample.items():
         if cells and all(_is_pixel_text(cell) for cell in cells):
-            return Columns(pixel_text=name, label=_first(plain, LABELS, {name}))
+            return Columns(pixel_text=name, label=label_column(sample, {name}))
     path = _path(plain, sample)
     if path is None and is_stem is not None:
         path = id_column(sample, is_stem)
     return None if path is None else _labelled(path, plain, sample)
 
 
+def _plain(names: Iterable[str]) -> dict[str, str]:
+    return {re.sub(r"[ -]", "_", name.strip().lower()): name for name in names}
+
+
 def _labelled(path: str, plain: Mapping[str, str], sample: Mapping[str, Sequence[str]]) -> Columns:
     label = _first(plain, LABELS, {path})
-    others = [name for key, name in plain.items() if name != path and key not in SPLITS]
-    if label is None and len(others) == 1:
-        label = others[0]
-    one_hot = [name for name in others if set(sample[name]) <= {"0", "1", "0.0", "1.0"}]
-    if label is None and len(one_hot) > 1:
-        return Columns(path=path, one_hot=tuple(one_hot))
+    one_hot = () if label else _one_hot(sample, {path})
+    if one_hot:
+        return Columns(path=path, one_hot=one_hot)
+    label = label or label_column(sample, {path})
     return Columns(path=path, label=label, label_name=_label_name(plain, label, sample))
+
+
+def _one_hot(sample: Mapping[str, Sequence[str]], taken: set[str]) -> tuple[str, ...]:
+    found = [name for name in _others(sample, taken)
+             if set(sample[name]) <= {"0", "1", "0.0", "1.0"}]
+    return tuple(found) if len(found) > 1 else ()
+
+
+def label_column(sample: Mapping[str, Sequence[str]], taken: set[str]) -> str | None:
+    """The column that is called a label, else the only other one, else the only one whose values
+    repeat as classes do."""
+    if known := _first(_plain(sample), LABELS, taken):
+        return known
+    others = _others(sample, taken)
+    if len(others) > 1:
+        others = [name for name in others if name.strip().lower() not in MEASURES
+                  and 1 < len(set(sample[name])) <= max(2, len(sample[name]) // 2)]
+    return others[0] if len(others) == 1 else None
+
+
+def is_called_label(name: str) -> bool:
+    """Whether a column's name says that it holds labels."""
+    return not _plain([name]).keys().isdisjoint(LABELS)
+
+
+def split_column(sample: Mapping[str, Sequence[str]]) -> str | None:
+    """The column that says of each row to which split it belongs."""
+    return next((name for key, name in _plain(sample).items() if key in SPLIT_FLAGS
+                 or (key in SPLITS and any(map(split_of, sample[name])))), None)
+
+
+def _others(sample: Mapping[str, Sequence[str]], taken: set[str]) -> list[str]:
+    """Columns that are neither taken nor of splits, nor merely count the rows."""
+    return [name for key, name in _plain(sample).items() if name not in taken
+            and key not in {*SPLITS, *SPLIT_FLAGS} and not _counts(name, sample[name])]
+
+
+def _counts(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column is the index that pandas writes first, without a name."""
+    numbers = [int(cell) for cell in cells if cell.isdigit() and cell.isascii() and len(cell) < 10]
+    return (name.strip().lower().startswith(("unnamed", "index", "__index_level"))
+            and len(numbers) == len(cells) >= FEWEST_TO_COUNT
+            and numbers == list(range(numbers[0], numbers[0] + len(numbers))))
 
 
 def _first(plain: Mapping[str, str], wanted: Sequence[str], taken: set[str]) -> str | None:
@@ -100,10 +163,10 @@ def _is_pixel_text(cell: str) -> bool:
 
 def _path(plain: Mapping[str, str], sample: Mapping[str, Sequence[str]]) -> str | None:
     by_cells = [name for name, cells in sample.items()
-                if cells and 2 * sum(map(is_picture, cells)) >= len(cells)]
+                if cells and 2 * sum(is_picture(path_in(cell)) for cell in cells) >= len(cells)]
     by_name = [plain[key] for key in PATHS if key in plain]
     for name in by_name:
-        if name in by_cells or any(map(is_picture, sample[name])):
+        if name in by_cells or any(is_picture(path_in(cell)) for cell in sample[name]):
             return name
     if by_cells:
         return by_cells[0]

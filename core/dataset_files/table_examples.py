@@ -9,12 +9,14 @@ import pandas as pd
 import pyarrow as pa
 
 from core.dataset_files.array_roles import split_of
+from core.dataset_files.class_dictionaries import named
 from core.dataset_files.class_labels import UNKNOWN, ClassLabels, class_labels, label_notes, text_of
 from core.dataset_files.file_sources import Source
 from core.dataset_files.image_arrays import array_images
 from core.dataset_files.image_files import is_picture, picture_files
-from core.dataset_files.picture_paths import OUTSIDE, Finder
-from core.dataset_files.table_columns import Columns
+from core.dataset_files.picture_paths import OUTSIDE, Finder, path_in
+from core.dataset_files.table_columns import Columns, is_called_label
+from core.dataset_files.table_splits import one_split
 from core.dataset_files.text_tables import HEAD, form_of, read_text_table
 from core.dataset_formats import DataSet
 from core.errors import UserError
@@ -35,32 +37,54 @@ def read_text(source: Source, name: str) -> DataSet:
 
 
 def examples(source: Source, name: str, table: pa.Table, columns: Columns,
-             notes: tuple[str, ...]) -> DataSet:
-    """A data set from a table with paths or pixels, by the roles of its columns."""
+             notes: tuple[str, ...], names: Sequence[str] | None = None) -> DataSet:
+    """A data set from a table with paths or pixels, by the roles of its columns; names: of
+    its classes, where the source has them."""
     if len(table) == 0:
         raise UserError(f"{name} has no rows, so it holds no images. Save it again.")
-    labels = labels_of(table, columns, name)
+    folder = name.rpartition("/")[0]
+    labels = labels_of(table, columns, name, names)
+    if labels and columns.label_name is None:
+        labels = named(labels, source, folder)
+    rows, split, said = one_split(table, columns.split, labels)
+    if rows is not None:
+        table, labels = table.take(pa.array(rows)), labels and labels.of(rows)
+    notes += (*said, *label_column_note(columns))
     metadata, left_out = metadata_of(table, columns)
     notes += left_out
     if columns.path:
-        said = [text_of(cell) for cell in table[columns.path].to_pylist()]
-        return of_paths(source, name, said, labels, metadata, notes)
-    values = _pixel_rows(table, columns, name)
-    image, how = array_images(values, name)
+        paths = [path_in(text_of(cell)) for cell in table[columns.path].to_pylist()]
+        found = of_paths(source, name, paths, labels, metadata, notes, split)
+    else:
+        found = _of_pixels(name, table, columns, labels, metadata, notes)
+    return replace(found, split=split or found.split)
+
+
+def label_column_note(columns: Columns) -> tuple[str, ...]:
+    """What to say of a column of labels that is not called so."""
+    if columns.label is None or is_called_label(columns.label):
+        return ()
+    return (f"Labels are from the column {shown(columns.label)!r}, the only one that looks like "
+            "labels; call it label if it holds them.",)
+
+
+def _of_pixels(name: str, table: pa.Table, columns: Columns, labels: ClassLabels | None,
+               metadata: pd.DataFrame, notes: tuple[str, ...]) -> DataSet:
+    images = array_images(_pixel_rows(table, columns, name), name)
     paths = pd.Series([f"{PurePosixPath(name).name}/{row:05d}" for row in range(len(table))])
     metadata = metadata.drop(columns="path", errors="ignore")
     metadata.insert(0, "path", paths)
-    return data_set(name, image, labels, metadata, (*notes, *how))
+    found = data_set(name, images.image, labels, metadata, (*notes, *images.notes))
+    return replace(found, flat=images.flat)
 
 
 def of_paths(source: Source, name: str, said: Sequence[str], labels: ClassLabels | None,
-             metadata: pd.DataFrame, notes: tuple[str, ...]) -> DataSet:
-    """A data set of the pictures whose paths are said, beside the table `name` or below it."""
-    folder = name.rpartition("/")[0]
-    below = f"{folder}/" if folder else ""
-    files = [path for path in source.names() if path.startswith(below) and is_picture(path)]
+             metadata: pd.DataFrame, notes: tuple[str, ...], split: str = "") -> DataSet:
+    """A data set of the pictures whose paths are said, beside the table `name` or below it, or else
+    below the folder that the table's own is in."""
+    below, files = _pictures_below(source, name)
     finder = Finder([path.removeprefix(below) for path in files],
-                    split_of(PurePosixPath(name).name))
+                    split or split_of(PurePosixPath(name).name))
     found = [finder.find(path) for path in said]
     missing = [(path, row) for path, row in zip(said, found, strict=True) if isinstance(row, str)]
     rows = np.array([i for i, row in enumerate(found) if not isinstance(row, str)], dtype=np.int64)
@@ -76,10 +100,21 @@ def of_paths(source: Source, name: str, said: Sequence[str], labels: ClassLabels
         lost = len(missing) - outside
         notes += (f"{len(missing):,} of {len(said):,} rows were skipped: {lost:,} pictures "
                   f"are missing, {outside:,} have a path that leads outside.",)
-    if labels:
-        labels = replace(labels, labels=labels.labels[rows])
-    data = data_set(name, pictures.image, labels, metadata, (*notes, *pictures.notes))
+    data = data_set(name, pictures.image, labels and labels.of(rows), metadata,
+                    (*notes, *pictures.notes))
     return replace(data, unreadable=(*missing, *pictures.unreadable))
+
+
+def _pictures_below(source: Source, name: str) -> tuple[str, list[str]]:
+    """The folder of a table, with '/', and the pictures below it; where there are none, the folder
+    above."""
+    folder = name.rpartition("/")[0]
+    for place in dict.fromkeys((folder, folder.rpartition("/")[0])):
+        below = f"{place}/" if place else ""
+        if files := [path for path in source.names()
+                     if path.startswith(below) and is_picture(path)]:
+            return below, files
+    return below, []
 
 
 def data_set(name: str, image: object, labels: ClassLabels | None, metadata: pd.DataFrame,

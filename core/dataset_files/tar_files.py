@@ -14,7 +14,9 @@ from typing import BinaryIO
 
 from core import store
 from core.dataset_files.file_sources import PICTURES_AN_ARCHIVE, is_kept
+from core.dataset_files.zip_checks import LINK
 from core.errors import UserError
+from core.files.cache_space import counts
 from core.files.limits import MB, current_limits
 from core.files.text_of_files import shown
 
@@ -36,13 +38,14 @@ class _Member(tarfile.TarInfo):
 
 
 class Tarred:
-    """The regular files of a tar, plain or packed by one of PACKED.
+    """The regular files of a tar, plain or packed by one of PACKED; `unreadable` lists the rest.
 
     A packed one is unpacked, as a whole, into a nameless file of the cache folder.
     """
 
     def __init__(self, path: Path) -> None:
-        self.title, self.skipped = path.name, 0
+        self.title = path.name
+        self.unreadable: list[tuple[str, str]] = []
         self._file = _plain_tar(path)
         self._length = os.fstat(self._file.fileno()).st_size
         self._reading = threading.Lock()
@@ -55,26 +58,31 @@ class Tarred:
         except (tarfile.TarError, OSError, ValueError, OverflowError, EOFError) as error:
             raise UserError(f"{self.title}: the tar is damaged or cut off ({shown(error, 100)}). "
                             "Copy or download it again.") from error
+        self._names = sorted(self._places)
+        self.skipped = sum(reason == LINK for _, reason in self.unreadable)
 
     def _add(self, member: tarfile.TarInfo) -> None:
-        name = member.name.removeprefix("./")
-        if name.startswith("/") or ".." in name.split("/") or "\\" in name or "\0" in name:
+        name = _plain_name(member.name)
+        if name.startswith("/") or ".." in name.split("/") or "\0" in name or name[1:2] == ":":
             raise UserError(f"{self.title}: the tar has a path that leads outside of it, "
                             f"{shown(name)}. Nothing was unpacked. Pack the data again.")
         if member.isdir() or not is_kept(name):
             return
+        if len(self._places) + len(self.unreadable) >= MOST_FILES:
+            raise UserError(f"{self.title} holds more than {MOST_FILES:,} files. Pack fewer.")
+        if member.islnk() and (place := self._places.get(_plain_name(member.linkname))):
+            self._places[name] = place  # another name of a file before it
+            return
         if not member.isreg() or member.sparse is not None:
-            self.skipped += 1
+            self.unreadable.append((name, "is a file with holes" if member.sparse else LINK))
             return
         if member.offset_data + member.size > self._length:
             raise UserError(f"{self.title}: the tar ends inside {shown(name)}; it is truncated. "
                             "Copy or download it again.")
         self._places[name] = (member.offset_data, member.size)
-        if len(self._places) > MOST_FILES:
-            raise UserError(f"{self.title} holds more than {MOST_FILES:,} files. Pack fewer.")
 
     def names(self) -> list[str]:
-        return sorted(self._places)
+        return list(self._names)
 
     def size(self, name: str) -> int:
         return self._places[name][1]
@@ -101,6 +109,10 @@ class Tarred:
         return memoryview(self.start(name, self.size(name)))
 
 
+def _plain_name(name: str) -> str:
+    return name.replace("\\", "/").removeprefix("./")
+
+
 def _plain_tar(path: Path) -> BinaryIO:
     """The tar itself, or what a packed one expands to; gone when nobody reads it any more."""
     try:
@@ -110,6 +122,7 @@ def _plain_tar(path: Path) -> BinaryIO:
             tar = tempfile.TemporaryFile(dir=store.scratch())  # noqa: SIM115 - it outlives this call
             for part in _unpacked(path):
                 tar.write(part)
+            counts(tar, tar.tell())
         tar.seek(0)
     except OSError as error:
         raise UserError(f"{path.name} could not be unpacked ({error.strerror}). It needs room in "

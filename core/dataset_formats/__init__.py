@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.dataset_files.file_sources import Source
+from core.dataset_files.flat_rows import FlatRows
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class DataSet:
     labels: int64 (N,), index into class_names, -1 where unknown; None where there are none.
     metadata: one row an example; `path` names it for people; other columns as the source has them.
     mask: row -> bool (H, W), true where the object is; None where the data has no masks.
-    unreadable: (path, reason) of what was skipped. notes: the loading report.
+    unreadable: (path, reason) of what was skipped. notes: the loading report. flat: of rows of
+    numbers whose shape no file says, so that it is only proposed.
     """
 
     title: str
@@ -30,9 +32,19 @@ class DataSet:
     mask: Callable[[int], np.ndarray] | None = None
     unreadable: tuple[tuple[str, str], ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    flat: FlatRows | None = None
 
     def __len__(self) -> int:
         return len(self.metadata)
+
+    def in_shape(self, shape: tuple[int, int, int]) -> "DataSet":
+        """The same pictures in a model's (channels, height, width), where their own shape is only
+        proposed and the numbers of a row are as many; else unchanged."""
+        if self.flat is None or not self.flat.fits(shape):
+            return self
+        image, said = self.flat.image_as(shape)
+        notes = tuple(said if note == self.flat.note else note for note in self.notes)
+        return replace(self, image=image, notes=notes, flat=replace(self.flat, note=said))
 
 
 def beside_others(data: DataSet, shown: str, others: Sequence[str]) -> DataSet:

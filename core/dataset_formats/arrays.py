@@ -14,6 +14,7 @@ from core.dataset_files.array_roles import Roles, roles, split_of
 from core.dataset_files.class_labels import ClassLabels, class_labels, label_notes
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_files.image_arrays import SMALLEST_TABLE, array_images
+from core.dataset_files.single_pictures import with_examples
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
 from core.files import content_ids
@@ -118,7 +119,8 @@ def _of_roles(archive: Archive, found: Roles, shapes: dict[str, tuple[int, ...]]
     if found.class_names:
         names = [str(name) for name in np.char.strip(member(found.class_names).astype(str))]
     if found.labels:
-        labels = class_labels(member(found.labels), f"{found.labels} of {archive.name}", names)
+        labels = class_labels(np.atleast_1d(member(found.labels)),
+                              f"{found.labels} of {archive.name}", names)
     notes = [f"Images from {found.images!r}"
              + (f", labels from {found.labels!r}." if found.labels else ".")]
     if found.others:
@@ -137,7 +139,8 @@ def _of_roles(archive: Archive, found: Roles, shapes: dict[str, tuple[int, ...]]
 def data_set(title: str, values: np.ndarray, labels: ClassLabels | None,
              columns: dict[str, np.ndarray], split: str, notes: tuple[str, ...]) -> DataSet:
     """A data set of images in one array; columns (N,) are its further metadata."""
-    image, said = array_images(values, title)
+    values, alone = with_examples(values, len(labels.labels) if labels else None)
+    found = array_images(values, title)
     if labels and len(labels.labels) != len(values):
         raise UserError(f"{title} has {len(values):,} images but {len(labels.labels):,} labels; "
                         "they must match. Save both anew, one label an image.")
@@ -150,8 +153,10 @@ def data_set(title: str, values: np.ndarray, labels: ClassLabels | None,
         metadata[key if key != "path" else "path in the file"] = native
     return DataSet(
         title=f"{title}, {split}" if split and split not in title else title,
-        image=image, labels=indices, class_names=names, metadata=metadata, split=split,
-        notes=(*notes, *said, *(labels.notes if labels else ()), *label_notes(indices, names)),
+        image=found.image, labels=indices, class_names=names, metadata=metadata, split=split,
+        flat=found.flat,
+        notes=(*notes, *alone, *found.notes, *(labels.notes if labels else ()),
+               *label_notes(indices, names)),
     )
 
 

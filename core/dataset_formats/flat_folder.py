@@ -8,54 +8,74 @@ from core.dataset_files.array_roles import SPLITS, split_of
 from core.dataset_files.class_labels import label_notes
 from core.dataset_files.file_sources import Folder, Source, is_litter, skipped_note
 from core.dataset_files.image_files import is_picture, picture_files
+from core.dataset_files.masks import is_of_masks, without_masks
 from core.dataset_formats import DataSet, Format, file_list, image_folder, text_table
 from core.errors import UserError
 from core.files import content_ids
 
-ENTRIES = 512  # looked at
+MOST, OF_A_SPLIT = 0.5, 0.05  # of the pictures, that a table names
 
 
 def matches(path: Path) -> bool:
-    """A folder of which most files are pictures, and no sub-folder holds any."""
+    """A folder of which most files are pictures and no sub-folder holds any, or of which the
+    sub-folders are parts of one set, or pictures and their masks."""
     if not path.is_dir() or image_folder.matches(path):
         return False
     entries = [entry for entry in image_folder.entries(path) if not is_litter(entry.name)]
+    folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    holding = any(image_folder.holds_pictures(Path(entry.path)) for entry in folders)
+    if image_folder.not_classes([entry.name for entry in folders]):
+        return holding
     files = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-    if 2 * sum(map(is_picture, files)) < max(1, len(files)):
-        return False
-    return not any(image_folder.holds_pictures(Path(entry.path)) for entry in entries
-                   if entry.is_dir(follow_symlinks=False))
+    return not holding and 2 * sum(map(is_picture, files)) >= max(1, len(files))
 
 
 def load(path: Path) -> DataSet:
     """The pictures, with the labels of a table in the folder where it has one. Raises UserError."""
     source = Folder(path)
-    found = described(source) or _plain(source)
+    found = described(source) or _of_split(source)
     return replace(found, notes=(*skipped_note(source), *found.notes))
 
 
 def inside(source: Source) -> DataSet | None:
     """An archive's pictures, where they lie in no class folders; of splits the last that it has."""
-    folders = {name.rpartition("/")[0] for name in source.names() if is_picture(name)}
-    leaves = {folder.rpartition("/")[2] for folder in folders}
-    if not folders or not all(leaf == "" or leaf.lower() in image_folder.NO_CLASS or split_of(leaf)
-                              for leaf in leaves):
+    files, _ = without_masks(list(filter(is_picture, source.names())))
+    leaves = {leaf for name in files if (leaf := name.rpartition("/")[0].rpartition("/")[2])}
+    if not files or not (image_folder.are_parts(sorted(leaves)) or all(
+            leaf.lower() in image_folder.NO_CLASS or split_of(leaf) for leaf in leaves)):
         return None
-    if found := described(source):
-        return found
-    chosen = min(sorted(folders), key=lambda folder: SPLITS.index(split_of(folder)))
-    others = ", ".join(sorted(folders - {chosen}))
-    found = _plain(source, f"{chosen}/" if chosen else "")
-    said = (f"{chosen} is shown; not shown: {others}.",) if others else ()
-    return replace(found, split=split_of(chosen), notes=(*said, *found.notes))
+    return described(source) or _of_split(source)
+
+
+def _of_split(source: Source) -> DataSet:
+    """The pictures of one split, where folders say which they are of."""
+    files, masks = without_masks(list(filter(is_picture, source.names())))
+    splits = {name: split for name in files if (split := _split(name))}
+    if not splits:
+        return _plain(source, files, masks, split_of(source.title))
+    chosen = min(set(splits.values()), key=SPLITS.index)
+    if len(splits) < len(files):
+        chosen = min(chosen, "", key=SPLITS.index)
+    kept = [name for name in files if splits.get(name, "") == chosen]
+    others = {name.rpartition("/")[0] for name in files if splits.get(name, "") != chosen}
+    said = (f"{chosen or 'What is of no split'} is shown; not shown: "
+            f"{', '.join(sorted(others))}.",) if others else ()
+    return _plain(source, kept, (*said, *masks), chosen)
+
+
+def _split(name: str) -> str:
+    """The split that one of a picture's folders names."""
+    return next(filter(None, map(split_of, name.split("/")[:-1])), "")
 
 
 def described(source: Source) -> DataSet | None:
-    """By the first table or list that names most of the pictures in the folders of its own."""
+    """By the first table or list that names most of the pictures in the folders of its own, or that
+    names those of one split with their labels."""
     names = source.names()
     if not any(map(_is_table, names)):
         return None
-    pictures = Counter(map(_top, filter(is_picture, names)))
+    files, masks = without_masks(list(filter(is_picture, names)))
+    pictures = Counter(map(_top, files))
     for form in (text_table, file_list):
         try:
             found = form.inside(source)
@@ -63,10 +83,11 @@ def described(source: Source) -> DataSet | None:
             continue
         if found is None or "path" not in found.metadata:
             continue
-        tops = set(map(_top, found.metadata["path"]))
-        if 2 * len(found) >= sum(pictures[top] for top in tops) > 0:
+        beside = sum(pictures[top] for top in set(map(_top, found.metadata["path"])))
+        part = OF_A_SPLIT if found.split and found.labels is not None else MOST
+        if beside and len(found) >= part * beside:
             return replace(found, title=source.title,
-                           notes=(f"Labels and columns from {found.title}.", *found.notes))
+                           notes=(f"Labels and columns from {found.title}.", *masks, *found.notes))
     return None
 
 
@@ -74,18 +95,32 @@ def _top(name: str) -> str:
     return name.partition("/")[0] if "/" in name else ""
 
 
-def _plain(source: Source, below: str = "") -> DataSet:
-    files = [name for name in source.names() if is_picture(name) and name.startswith(below)]
+def _plain(source: Source, files: list[str], notes: tuple[str, ...], split: str) -> DataSet:
     if not files:
         raise UserError(f"{source.title} holds no pictures. PNG, JPEG, WebP, BMP, GIF and TIFF "
                         "files are read.")
     found = picture_files(source, files)
     return DataSet(
         title=source.title, image=found.image, labels=None, class_names=(),
-        metadata=found.paths.to_frame(), split=split_of(source.title), unreadable=found.unreadable,
-        notes=(f"{len(found.kept):,} pictures, not in class folders.", *found.notes,
-               *label_notes(None, ())),
+        metadata=found.paths.to_frame(), split=split, unreadable=found.unreadable,
+        notes=(f"{len(found.kept):,} pictures, not in class folders.", *notes, *_unread(source),
+               *found.notes, *label_notes(None, ())),
     )
+
+
+def _unread(source: Source) -> tuple[str, ...]:
+    """What lies beside the pictures and may say their labels, but is not read."""
+    said = []
+    names = [name for name in source.names() if not is_picture(name) and not _is_table(name)]
+    if matlab := [name for name in names if name.lower().endswith(".mat")]:
+        said.append(f"{', '.join(matlab[:4])}: MATLAB files are not read. If the labels are in "
+                    "one, save them as a CSV with the columns path and label beside the pictures.")
+    outlines = [name for name in source.names() if not is_picture(name)
+                and any(map(is_of_masks, name.split("/")[:-1]))]
+    if outlines:
+        said.append(f"{len(outlines):,} files of annotations, boxes or outlines, are not read, "
+                    f"first {outlines[0]}.")
+    return tuple(said)
 
 
 def content_id(path: Path) -> str:

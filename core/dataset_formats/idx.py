@@ -91,8 +91,8 @@ def read(source: Source, name: str) -> DataSet:
     if values.ndim not in (3, 4):
         raise UserError(f"{name} has {values.ndim} dimensions; a file of images has 3 or 4. "
                         "Choose the file of images; labels are found beside it.")
-    image, notes = array_images(values, name)
-    labels, class_names = None, ()
+    images = array_images(values, name)
+    notes, labels, class_names = images.notes, None, ()
     if beside := _labels_beside(source, name):
         found = class_labels(values_of(source, beside), beside)
         labels, class_names = found.labels, found.class_names
@@ -102,7 +102,7 @@ def read(source: Source, name: str) -> DataSet:
                             f"{len(labels):,} labels; they must match. Use files of one set.")
     return DataSet(
         title=f"{source.title}, {split_of(name)}" if split_of(name) else PurePosixPath(name).name,
-        image=image,
+        image=images.image,
         labels=labels,
         class_names=class_names,
         metadata=pd.DataFrame({"path": pd.Series(_row_names(name, len(values)), dtype="str")}),

@@ -1,6 +1,7 @@
 """A folder with one sub-folder per class; the sub-folder's name is the class."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -8,16 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from core.dataset_files.array_roles import SPLITS, split_of
-from core.dataset_files.class_labels import in_order, label_notes
+from core.dataset_files.class_dictionaries import dictionaries, named_by_any
+from core.dataset_files.class_labels import ClassLabels, in_order, label_notes
 from core.dataset_files.file_sources import Folder, Source, is_litter, skipped_note
 from core.dataset_files.image_files import is_picture, picture_files
+from core.dataset_files.masks import PICTURES, are_pictures_and_masks, without_masks
 from core.dataset_formats import DataSet, Format, file_list, text_table
 from core.errors import UserError
 from core.files import content_ids
 
 ENTRIES, CLASSES = 512, 16  # looked at to tell whether a folder is of this kind
-NO_CLASS = {"images", "image", "imgs", "img", "pictures", "photos", "data", "jpg", "jpeg", "png",
-            "frames", "all"}
+NO_CLASS = PICTURES | {"all"}
+PART = re.compile(r"(.*(part|parts|images|image|imgs|batch|chunk|shard|subset|folder|train|test|"
+                  r"val)[ _.-]?)\d+", re.IGNORECASE)
 
 
 def matches(path: Path) -> bool:
@@ -29,9 +33,22 @@ def matches(path: Path) -> bool:
     if not folders or all(split_of(folder.name) for folder in folders) or (
             len(folders) == 1 and (folders[0].name.lower() in NO_CLASS or _tables(found))):
         return False
+    if not_classes([folder.name for folder in folders]):
+        return False
     some = folders[:: max(1, len(folders) // CLASSES)][:CLASSES]
     holding = sum(holds_pictures(folder) for folder in some)
     return 2 * holding >= len(some) or (len(some) > 1 and all(map(_holds_one_such, some)))
+
+
+def not_classes(folders: Sequence[str]) -> bool:
+    """Whether folders beside one another are parts of one set, or pictures and their masks."""
+    return are_parts(folders) or are_pictures_and_masks(folders)
+
+
+def are_parts(folders: Sequence[str]) -> bool:
+    """Whether folders are numbered parts of one set, as images_part_1 and images_part_2 are."""
+    found = [PART.fullmatch(name) for name in folders]
+    return len(folders) > 1 and all(found) and len({part[1] for part in found}) == 1
 
 
 def _tables(found: Sequence[os.DirEntry]) -> bool:
@@ -73,21 +90,22 @@ def _holds_one_such(folder: Path) -> bool:
 def load(path: Path) -> DataSet:
     """Pictures by class in the order of the classes' names; none is decoded yet."""
     source = Folder(path)
-    return _of_classes(source, _pictures(source), "", skipped_note(source))
+    files, masks = _pictures(source)
+    return _of_classes(source, files, "", (*skipped_note(source), *masks))
 
 
 def inside(source: Source) -> DataSet | None:
     """An archive's class folders; of train, val and test the last that it has."""
-    files = _pictures(source)
+    files, masks = _pictures(source)
     split, prefix, notes = _chosen_split(files)
     chosen = [name for name in files if name.startswith(prefix)]
     if not any("/" in name[len(prefix):] for name in chosen):
         return None
-    return _of_classes(source, chosen, prefix, notes, split)
+    return _of_classes(source, chosen, prefix, (*notes, *masks), split)
 
 
-def _pictures(source: Source) -> list[str]:
-    return list(filter(is_picture, source.names()))
+def _pictures(source: Source) -> tuple[list[str], tuple[str, ...]]:
+    return without_masks(list(filter(is_picture, source.names())))
 
 
 def _chosen_split(names: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
@@ -121,22 +139,26 @@ def _of_classes(source: Source, files: list[str], prefix: str, notes: tuple[str,
     position = {name: index for index, name in enumerate(class_names)}
     found = picture_files(source, files)
     labels = np.array([position[name] for name in classes], dtype=np.int64)[found.kept]
+    meant = named_by_any(ClassLabels(labels, class_names), source, prefix)
     if loose:
         notes += (f"{len(loose):,} pictures outside of class folders are left out.",)
     return DataSet(
         title=f"{source.title}, {split}" if split else source.title,
-        image=found.image, labels=labels, class_names=class_names,
+        image=found.image, labels=labels, class_names=meant.class_names,
         metadata=found.paths.to_frame(), split=split or split_of(source.title),
         unreadable=found.unreadable,
         notes=(f"{len(labels):,} pictures in {len(class_names)} sub-folders; the sub-folder's name "
-               "is the class.", *notes, *found.notes, *label_notes(labels, class_names)),
+               "is the class.", *notes, *meant.notes, *found.notes,
+               *label_notes(labels, class_names)),
     )
 
 
 def content_id(path: Path) -> str:
     """Changes with the pictures' names, sizes and times of change; no picture is read for it."""
     folder = Folder(path)
-    return content_ids.of_folder(folder, _pictures(folder))
+    names = (path / name for name in dictionaries(folder))
+    return content_ids.of_folder(folder, list(filter(is_picture, folder.names())),
+                                 content_ids.of_files(*names))
 
 
 FORMAT = Format("Folder with one sub-folder per class", matches, load, content_id, inside)

@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from core.dataset_files.class_labels import label_notes
+from core.dataset_files.deep_pictures import common_range
 from core.dataset_files.file_sources import Folder
 from core.dataset_formats import DataSet, Format
 from core.errors import UserError
 from core.files import content_ids
-from core.images import EXTENSIONS, LARGEST_FILE, PNG, decode, oddities, opened
+from core.images import EXTENSIONS, LARGEST_FILE, PNG, decode, is_deep, oddities, opened
 
 STARTS = (PNG, b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
 NOT_READ = {".heic", ".heif", ".avif"}  # answered with what to do
@@ -39,13 +40,15 @@ def load(path: Path) -> DataSet:
     kinds = KINDS.get(picture.format, {f".{str(picture.format).lower()}"})
     if path.suffix and path.suffix.lower() not in kinds:
         notes.append(f"It is called {path.suffix} but is {picture.format}; read as what it is.")
-    pixels = decode(content, path.name)
+    span, how = common_range([0] if is_deep(picture) else [], lambda _: content)
+    pixels = decode(content, path.name, span)
     pixels.setflags(write=False)
     return DataSet(
         title=path.name, image=lambda row: [pixels][row], labels=None, class_names=(),
         metadata=pd.DataFrame({"path": [path.name]}),
         notes=(f"{pixels.shape[1]:,} × {pixels.shape[0]:,} pixels, "
-               f"{'grey' if pixels.shape[2] == 1 else 'RGB'}.", *notes, *label_notes(None, ())),
+               f"{'grey' if pixels.shape[2] == 1 else 'RGB'}.", *notes, *how,
+               *label_notes(None, ())),
     )
 
 

@@ -15,23 +15,31 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from core.dataset_files.class_dictionaries import FILES, named
 from core.dataset_files.file_sources import Folder, Source
+from core.dataset_files.image_files import is_picture
 from core.dataset_files.joined_data import joined
-from core.dataset_files.parquet_images import KeptGroups, ParquetBytes
-from core.dataset_files.parquet_tables import opened_parquet, parquet_columns
-from core.dataset_files.table_columns import LABELS, Columns, columns_of
-from core.dataset_files.table_examples import data_set, examples, labels_of, metadata_of
+from core.dataset_files.parquet_images import KeptGroups, ParquetBytes, readable
+from core.dataset_files.parquet_tables import opened_parquet, parquet_columns, texts_in_records
+from core.dataset_files.table_columns import Columns, columns_of, label_column, split_column
+from core.dataset_files.table_examples import (
+    data_set,
+    examples,
+    label_column_note,
+    labels_of,
+    metadata_of,
+)
+from core.dataset_files.table_splits import one_split
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError
 from core.files import content_ids
 from core.files.json_depth import json_depth
 from core.files.limits import current_limits
 from core.files.text_of_files import shown
-from core.images import LARGEST_FILE, decode, oddities, opened
+from core.images import decode
 
 MAGIC = b"PAR1"
-LOOKED_AT = 1_000  # rows whose picture's header is read at once
-LOOKED_AT_BYTES = 64 << 20
+SAMPLED = 50  # rows by which columns are told
 SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})((?:-[0-9a-f]+)?\.parquet)", re.IGNORECASE)
 OF_LOGS = {"epoch", "step", "global_step", "loss", "tag", "prediction"}
 
@@ -76,7 +84,10 @@ def _shards(name: str, names: Sequence[str]) -> list[str]:
 
 
 def _content_id(path: Path) -> str:
-    return content_ids.of_files(*(path.with_name(n) for n in _shards(path.name, _beside(path))))
+    """Follows the files, names of classes beside them, and the pictures that they may name."""
+    folder, shards = Folder(path.parent), _shards(path.name, _beside(path))
+    table = content_ids.of_files(*(path.with_name(name) for name in (*shards, *FILES)))
+    return content_ids.of_folder(folder, list(filter(is_picture, folder.names())), table)
 
 
 def inside(source: Source) -> DataSet | None:
@@ -105,29 +116,60 @@ def read(source: Source, names: Sequence[str]) -> DataSet:
 def _read_one(source: Source, name: str, kept: KeptGroups) -> DataSet:
     file = opened_parquet(source, name)
     pictures = [field.name for field in file.schema_arrow if _is_picture_type(field.type)]
-    if pictures:
-        return _of_bytes(source, file, name, _named_first(pictures), kept)
-    few = next(file.iter_batches(50, columns=_plain(file.schema_arrow)), None)
-    sample = {} if few is None else {
-        column: ["" if cell is None else str(cell) for cell in few[column].to_pylist()]
-        for column in few.schema.names}
+    if pictures and (column := _named_first(pictures)) and not _only_paths(file, column):
+        return _of_bytes(source, file, name, column, kept)
+    sample = _sample(file)
+    paths = texts_in_records(source, name, column, "path") if pictures else None
+    if paths is not None:
+        first = [text or "" for text in paths.slice(0, SAMPLED).to_pylist()]
+        sample = {column: first} | sample
     columns = columns_of(sample)
     if columns is None:
         raise UserError(f"{name} has no column of images: "
                         f"{', '.join(map(shown, file.schema_arrow.names[:8]))}. An image column "
                         "with bytes, a column of paths, or columns of pixels are read.")
-    return examples(source, name, parquet_columns(source, name, list(sample)), columns, ())
+    table = parquet_columns(source, name, [key for key in sample if key not in pictures])
+    if paths is not None:
+        table = (table or pa.table({})).append_column(column, paths)
+    return examples(source, name, table, columns, (),
+                    _class_names(file, columns.label))
+
+
+def _sample(file: parquet.ParquetFile) -> dict[str, list[str]]:
+    """The first cells of the columns that are no records and no bytes, as text."""
+    few = next(file.iter_batches(SAMPLED, columns=_plain(file.schema_arrow)), None)
+    return {} if few is None else {
+        column: ["" if cell is None else str(cell) for cell in few[column].to_pylist()]
+        for column in few.schema.names}
+
+
+def _only_paths(file: parquet.ParquetFile, column: str) -> bool:
+    """Whether a column of records has paths and, in its first rows, no bytes."""
+    kind = file.schema_arrow.field(column).type
+    if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
+        return False
+    if kind.get_field_index("bytes") < 0:
+        return True
+    few = next(file.iter_batches(SAMPLED, columns=[f"{column}.bytes"]), None)
+    cells = few.column(0).field("bytes")
+    return cells.null_count == len(cells)
 
 
 def _is_picture_type(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        names = [kind.field(i).name for i in range(kind.num_fields)]
-        return "bytes" in names and _is_bytes(kind.field("bytes").type)
-    return _is_bytes(kind)
+    """Bytes, or a record of bytes and a path, of which either may be lacking."""
+    if not pa.types.is_struct(kind):
+        return _is_bytes(kind)
+    fields = {kind.field(i).name: kind.field(i).type for i in range(kind.num_fields)}
+    return _is_bytes(fields.get("bytes", pa.null())) or (
+        _is_text(fields.get("path", pa.null())) and fields.keys() <= {"bytes", "path"})
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _named_first(pictures: Sequence[str]) -> str:
@@ -144,47 +186,28 @@ def _plain(schema: pa.Schema) -> list[str]:
 def _of_bytes(source: Source, file: parquet.ParquetFile, name: str, column: str,
               kept: KeptGroups) -> DataSet:
     content = ParquetBytes(file, column, name, kept)
-    rows, unreadable, odd = _readable(content, file.metadata.num_rows, name)
-    plain = {key.strip().lower(): key for key in _plain(file.schema_arrow)}
-    label = next((plain[key] for key in LABELS if key in plain), None)
-    columns, table = Columns(label=label), parquet_columns(source, name, list(plain.values()))
-    metadata, labels, left_out = pd.DataFrame(index=range(len(rows))), None, ()
+    sample, plain = _sample(file), _plain(file.schema_arrow)
+    columns = Columns(label=label_column(sample, set()), split=split_column(sample))
+    table, labels, chosen = parquet_columns(source, name, plain), None, (None, "", ())
     if table is not None:
-        table = table.take(pa.array(rows))
-        labels = labels_of(table, columns, name, _class_names(file, label))
-        metadata, left_out = metadata_of(table, columns)
+        labels = labels_of(table, columns, name, _class_names(file, columns.label))
+        labels = labels and named(labels, source, name.rpartition("/")[0])
+        chosen = one_split(table, columns.split, labels)
+    rows, split, said = chosen
+    every = np.arange(file.metadata.num_rows) if rows is None else rows
+    found = readable(content, every, name)
+    rows = every[found.kept]
+    metadata, left_out = pd.DataFrame(index=range(len(rows))), ()
+    if table is not None:
+        metadata, left_out = metadata_of(table.take(pa.array(rows)), columns)
     paths = pd.Series([f"{name}/{row:05d}" for row in rows], dtype="str")
+    metadata = metadata.drop(columns="path", errors="ignore")
     metadata.insert(0, "path", paths)
-    data = data_set(name, lambda row: decode(content(int(rows[row])), paths[row]), labels, metadata,
-                    (*odd, *left_out))
-    return replace(data, unreadable=unreadable)
-
-
-def _readable(content: object, count: int, name: str) -> tuple[np.ndarray, tuple, tuple[str, ...]]:
-    """Rows that seem readable, what is not, and what to say; looks at the first rows' headers."""
-    bad: dict[int, str] = {}
-    odd: dict[str, int] = {}
-    left, looked = LOOKED_AT_BYTES, min(count, LOOKED_AT)
-    for row in range(looked):
-        try:
-            data = content(row)
-            left -= len(data)
-            if len(data) > LARGEST_FILE:
-                raise UserError(f"row {row} is larger than {LARGEST_FILE >> 20} MB.")
-            for words in oddities(opened(data, f"row {row}")):
-                odd[words] = odd.get(words, 0) + 1
-        except UserError as error:
-            bad[row] = str(error)
-        if left < 0:
-            break
-    if len(bad) == count:
-        raise UserError(f"{name}: none of its {count:,} images can be read: {bad[0]}")
-    notes = [f"At least {n:,} pictures {words}." for words, n in odd.items()]
-    if bad:
-        notes.append(f"{len(bad):,} of {count:,} pictures could not be read and were skipped: "
-                     f"{next(iter(bad.values()))}")
-    unreadable = tuple((f"{name}/{row:05d}", reason) for row, reason in bad.items())
-    return np.delete(np.arange(count), list(bad)), unreadable, tuple(notes)
+    data = data_set(
+        name, lambda row: decode(content(int(rows[row])), paths[row], found.span),
+        labels and labels.of(rows), metadata,
+        (*said, *label_column_note(columns), *found.notes, *left_out))
+    return replace(data, split=split or data.split, unreadable=found.unreadable)
 
 
 def _class_names(file: parquet.ParquetFile, label: str | None) -> list[str] | None:

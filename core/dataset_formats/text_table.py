@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from core.dataset_files.array_roles import SPLITS, split_of
+from core.dataset_files.class_dictionaries import FILES
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_files.image_files import is_picture
 from core.dataset_files.table_examples import read_text
@@ -42,8 +43,10 @@ def inside(source: Source) -> DataSet | None:
 
 
 def content_id(path: Path) -> str:
-    """Follows the table and, where it names pictures, those below its folder."""
-    form, table = _form(path), content_ids.of_files(path)
+    """Follows the table, names of classes beside it and, where it names pictures, those below its
+    folder."""
+    form = _form(path)
+    table = content_ids.of_files(path, *(path.with_name(name) for name in FILES))
     if form is None or not form.columns.path:
         return table
     folder = Folder(path.parent)

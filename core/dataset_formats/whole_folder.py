@@ -5,6 +5,7 @@ from pathlib import Path
 from core.dataset_files.array_roles import split_of
 from core.dataset_files.file_sources import Folder
 from core.dataset_files.image_files import is_picture
+from core.dataset_files.masks import LISTS, is_of_masks
 from core.dataset_formats import DataSet, Format, image_folder
 from core.dataset_formats.found_inside import data_inside
 from core.errors import UserError
@@ -33,14 +34,23 @@ def _forms() -> list[Format]:
 def _holds_one(path: Path, depth: int) -> bool:
     entries = image_folder.entries(path)
     folders = [Path(entry.path) for entry in entries if image_folder.is_folder(entry)]
+    alone = sum(not _lies_beside(folder) for folder in folders) == 1
     sets = [folder for folder in folders[:FOLDERS] if _is_known(folder) or (
-        depth and (len(folders) == 1 or split_of(folder.name)) and _holds_one(folder, depth - 1))]
+        depth and (alone or split_of(folder.name)) and _holds_one(folder, depth - 1))]
     others = [folder for folder in sets if not split_of(folder.name)]
     files = [path / entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     forms = [form for form in _forms() if form.inside]
     if any(form.matches(file) for file in files[:LOOKED_AT] for form in forms):
         return len(others) < 2
-    return bool(sets) and (not others or len(folders) == 1)
+    if not others:
+        return bool(sets)
+    return len(others) == 1 and (len(folders) == 1 or all(
+        folder in sets or _lies_beside(folder) for folder in folders))
+
+
+def _lies_beside(folder: Path) -> bool:
+    """Whether a folder's name says that it only describes the pictures of another."""
+    return folder.name.lower() in LISTS or is_of_masks(folder.name)
 
 
 def load(path: Path) -> DataSet:

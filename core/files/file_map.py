@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core import store
 from core.errors import UserError
+from core.files.cache_space import counts
 
 
 class FileMap:
@@ -27,6 +28,7 @@ class FileMap:
                 f"{path.name} could not be read ({error.strerror}). Opening it needs as much "
                 "room on disk as the file has; NETLENS_CACHE says where."
             ) from error
+        counts(self._map, len(self._map))
         self._bytes = memoryview(self._map)
 
     def __len__(self) -> int:

@@ -11,6 +11,9 @@ SIGNATURES = (
     (b"\xfd7zXZ", "is compressed with xz", "Unpack it and open what is inside."),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "Unpack it and open what is inside."),
     (b"GGUF", "holds language model weights in GGUF", "Open the weights as safetensors instead."),
+    (b"MATLAB ", "is a MATLAB file, which is not read",
+     "Save its arrays as .npz: numpy.savez('set.npz', images=x, labels=y), x of the shape "
+     "(examples, height, width, channels)."),
     (b"%PDF", "is a PDF document", "Choose the file itself instead."),
     (b"\x89PNG", "is a PNG picture", "Open the folder that holds it as a data set."),
     (b"\xff\xd8\xff", "is a JPEG picture", "Open the folder that holds it as a data set."),
