@@ -1,13 +1,13 @@
 """Results on disk: folders of plain arrays, named by their content, whole or absent, bounded.
 
-NETLENS_CACHE says where (else the user's cache folder), NETLENS_CACHE_GB how much (else 5).
+NETLENS_CACHE says where (else the user's cache folder), NETLENS_CACHE_GB how much (else 5); what
+is uploaded, downloaded, unfinished or unpacked counts with the results.
 """
 
 import hashlib
 import json
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
+from core.files.cache_space import locked, make_room
 
 VERSION = 1  # raise when what a key stands for is computed differently
-ABANDONED = 24 * 3600  # seconds after which an unfinished folder belongs to a process that died
 LARGEST_COPY = 4096  # bytes; smaller arrays are read, since an empty one cannot be mapped
 READERS = ("torch", "torchvision", "timm", "keras")
 INDEX = "index.json"  # written last: array name -> file and its size
@@ -148,7 +148,8 @@ def writing(key: str) -> Iterator[Writer]:
     try:
         place.mkdir(parents=True)
         writer = Writer(place)
-        yield writer
+        with locked(place):
+            yield writer
         index = {}
         for number, (name, array) in enumerate(writer.arrays.items()):
             if isinstance(array, np.memmap):
@@ -169,22 +170,7 @@ def writing(key: str) -> Iterator[Writer]:
 
 def trim() -> None:
     """Deletes what was used longest ago until all fits the limit, and what dead processes left."""
-    results = []
-    for place in [*folder().iterdir(), *(uploads().iterdir() if uploads().is_dir() else ())]:
-        try:
-            files = [entry.stat() for entry in place.iterdir()] if place.is_dir() else []
-            newest = max([place.stat().st_mtime, *(file.st_mtime for file in files)])
-            used = place.stat().st_mtime
-        except OSError:
-            continue  # another process deleted it meanwhile
-        if place.name.startswith("."):
-            if time.time() - newest > ABANDONED:
-                shutil.rmtree(place, ignore_errors=True)
-        elif (place / INDEX).exists() or place.parent == uploads():
-            results.append((used, sum(file.st_size for file in files), place))
-    total = sum(size for _, size, _ in results)
-    for _, size, place in sorted(results)[:-1]:
-        if total <= limit():
-            break
-        shutil.rmtree(place, ignore_errors=True)
-        total -= size
+    if not folder().is_dir():
+        return
+    own = [place for place in folder().iterdir() if place != uploads()]
+    make_room([*own, *(uploads().iterdir() if uploads().is_dir() else ())], limit())

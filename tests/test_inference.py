@@ -179,7 +179,7 @@ class Forgetful(torch.nn.Module):
 
 
 class Pictures:
-    def take(self, start, size):
+    def take(self, start, size, ahead):
         return (
             torch.arange(start, start + size, dtype=torch.float32)
             .view(-1, 1, 1, 1)
@@ -365,7 +365,7 @@ class ChannelsLast(torch.nn.Module):
 
 def test_maps_whose_channels_are_last_are_pooled_over_places():
     inputs = torch.rand(2, 5, 4, 4)
-    ready = SimpleNamespace(take=lambda start, size: inputs, inputs=lambda part: part)
+    ready = SimpleNamespace(take=lambda start, size, ahead: inputs, inputs=lambda part: part)
     pools = {"inner": POOLINGS["mean"]}
     [(_, found)] = forward_pass.batches(ChannelsLast(), ready, 2, pools, lambda done, total: None)
     assert np.allclose(found["inner"], inputs.mean((2, 3)).numpy(), atol=1e-6)

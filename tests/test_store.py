@@ -1,22 +1,32 @@
 """Results on disk are whole or absent, bounded, and survive a killed process."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
 
-from core import store
+from core import library, store
+from core.dataset_files.tar_files import Tarred
+from core.files import cache_space
+from core.files.file_map import FileMap
 from tests.conftest import ROOT
+
+A, B, C, D = (letter * 32 for letter in "abcd")
+DEAD = f".{A}.{B}"  # as a result is called while it is written
 
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("NETLENS_CACHE", str(tmp_path))
+    monkeypatch.setattr(cache_space, "_nameless", WeakKeyDictionary())  # what others hold open
     return tmp_path
 
 
@@ -58,33 +68,132 @@ def test_a_damaged_result_is_dropped_and_can_be_written_again(own_folder, damage
     assert store.read("a")["values"].sum() == 3
 
 
-def test_the_oldest_go_first_when_the_limit_is_reached(own_folder, monkeypatch):
+@pytest.fixture
+def room_for_two(monkeypatch):
     monkeypatch.setenv("NETLENS_CACHE_GB", str(250_000 / 1e9))
-    for age, key in enumerate("abc"):
-        put(key, values=np.zeros(25_000, "float32"))  # 100 kB
-        os.utime(own_folder / key, (time.time() - 1000 + age, time.time() - 1000 + age))
-    put("d", values=np.zeros(25_000, "float32"))
-    assert [key for key in "abcd" if store.read(key) is not None] == ["c", "d"]
+
+
+def aged(place, seconds):
+    for file in [*(place.iterdir() if place.is_dir() else ()), place]:
+        os.utime(file, (time.time() - seconds, time.time() - seconds))
+
+
+def large(key):
+    put(key, values=np.zeros(25_000, "float32"))  # 100 kB
+
+
+def test_the_oldest_go_first_when_the_limit_is_reached(own_folder, room_for_two):
+    for age, key in enumerate((A, B, C)):
+        large(key)
+        aged(own_folder / key, 1000 - age)
+    large(D)
+    assert [key for key in (A, B, C, D) if store.read(key) is not None] == [C, D]
 
 
 def test_what_was_read_last_counts_as_young(own_folder, monkeypatch):
-    for age, key in enumerate("ab"):
-        put(key, values=np.zeros(25_000, "float32"))
-        os.utime(own_folder / key, (time.time() - 1000 + age, time.time() - 1000 + age))
-    store.read("a")
+    for age, key in enumerate((A, B)):
+        large(key)
+        aged(own_folder / key, 1000 - age)
+    store.read(A)
     monkeypatch.setenv("NETLENS_CACHE_GB", str(250_000 / 1e9))
-    put("c", values=np.zeros(25_000, "float32"))
-    assert [key for key in "abc" if store.read(key) is not None] == ["a", "c"]
+    large(C)
+    assert [key for key in (A, B, C) if store.read(key) is not None] == [A, C]
+
+
+def uploaded(key, size=100_000):
+    place = store.uploads() / key
+    place.mkdir(parents=True)
+    (place / "set.npz").write_bytes(bytes(size))
+    return place / "set.npz"
+
+
+def test_uploads_count_and_go_with_what_was_left_of_them(own_folder, room_for_two):
+    old, unfinished = uploaded(A), uploaded(B)
+    unfinished.rename(unfinished.with_name(".set.npz"))  # the process was killed while it came in
+    aged(old.parent, 900)
+    aged(unfinished.parent, 1000)
+    large(C)
+    assert [place.name for place in store.uploads().iterdir()] == [A]
+    large(D)
+    assert not list(store.uploads().iterdir())
+    assert store.read(C) is not None
+    assert store.read(D) is not None
+
+
+def test_an_upload_that_is_in_use_outlives_older_results(own_folder, samples, room_for_two):
+    file = uploaded(A)
+    large(B)
+    aged(own_folder / B, 500)
+    aged(file.parent, 1000)
+    library.logs_id(file)  # as each run of a page asks
+    large(C)
+    assert file.exists()
+    assert store.read(B) is None
+
+
+def test_a_result_whose_deletion_was_cut_short_counts_and_goes(own_folder, room_for_two):
+    large(A)
+    (own_folder / A / store.INDEX).unlink()
+    aged(own_folder / A, 1000)
+    large(B)
+    large(C)
+    assert not (own_folder / A).exists()
+
+
+def test_what_bears_no_name_of_ours_is_left_alone(own_folder, room_for_two):
+    for name in (".config", "documents", "uploads/letters", ".x.1"):
+        (own_folder / name).mkdir(parents=True)
+        (own_folder / name / "file").write_bytes(bytes(400_000))
+        aged(own_folder / name, 10 * cache_space.ABANDONED)
+    (own_folder / "note.txt").write_text("mine")
+    large(A)
+    large(B)
+    assert len(list(own_folder.rglob("file"))) == 4
+    assert (own_folder / "note.txt").exists()
+    assert store.read(A) is None, "there was no room for it"
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "map"])
+def test_what_has_no_name_on_disk_counts_while_it_is_open(own_folder, tmp_path_factory, kind,
+                                                          room_for_two):
+    source = tmp_path_factory.mktemp("source")
+    (source / "a.png").write_bytes(bytes(200_000))
+    with tarfile.open(source / "a.tar.gz", "w:gz") as tar:
+        tar.add(source / "a.png", "a.png")
+    held = Tarred(source / "a.tar.gz") if kind == "tar.gz" else FileMap(source / "a.png")
+    assert list(own_folder.iterdir()) == []
+    large(A)
+    aged(own_folder / A, 1000)
+    large(B)
+    assert store.read(A) is None
+    del held
+    gc.collect()
+    large(A)
+    assert store.read(B) is not None
 
 
 def test_leftovers_of_dead_processes_are_removed_and_living_ones_kept(own_folder):
-    old, young = own_folder / ".x.1", own_folder / ".y.2"
+    old, young = own_folder / DEAD, own_folder / f".{C}.{D}"
     for place in (old, young):
         place.mkdir()
-    os.utime(old, (0, 0))
+    aged(old, cache_space.ABANDONED + 100)
     store.trim()
     assert not old.exists()
     assert young.exists()
+
+
+def test_what_is_being_written_counts_and_stays_however_long_it_takes(own_folder, room_for_two):
+    large(A)
+    aged(own_folder / A, 1000)
+    with store.writing(B) as writer:
+        writer.array("values", (50_000,), "float32")
+        unfinished = next(own_folder.glob(f".{B}.*"))
+        aged(unfinished, cache_space.ABANDONED / 2)
+        large(C)
+        assert unfinished.exists()
+        assert store.read(A) is None, "200 kB of the 250 are being written"
+        large(A)
+    assert store.read(B) is not None
 
 
 def test_a_process_killed_while_writing_leaves_no_result(own_folder):
@@ -104,6 +213,10 @@ def test_a_process_killed_while_writing_leaves_no_result(own_folder):
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert store.read("a") is None
+    unfinished = next(own_folder.glob(".a.*"))
+    aged(unfinished, 2 * cache_space.STARTING)
+    store.trim()
+    assert not unfinished.exists(), "nobody holds its lock"
     put("a", values=np.ones(4, "float32"))
     assert store.read("a")["values"].sum() == 4
 

@@ -1,7 +1,7 @@
 """Decodes pictures ahead of the network that will see them."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -11,17 +11,17 @@ from core.dataset_formats import DataSet
 from core.errors import UserError
 from core.preprocess import resized, scaled
 
-DECODERS = 4
+DECODERS = min(16, max(4, os.cpu_count() or 1))  # more would wait for the interpreter
 
 
 class Decoder:
-    """Decodes ahead while the network computes; remembers what was unreadable."""
+    """Decodes ahead while the network computes, so far and no farther that memory stays bounded;
+    remembers what was unreadable."""
 
     def __init__(self, data: DataSet, spec: InputSpec) -> None:
         self.data, self.spec = data, spec
         self.bad: dict[int, str] = {}
-        self.ahead: dict[int, object] = {}
-        self.lock = threading.Lock()
+        self.ahead: dict[int, Future[np.ndarray]] = {}
 
     def __enter__(self) -> "Decoder":
         self.pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="netlens-decode")
@@ -30,18 +30,18 @@ class Decoder:
     def __exit__(self, *error: object) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
-    def take(self, start: int, size: int) -> list[np.ndarray]:
-        """The pictures of rows start … start + size, resized; those after them are begun."""
-        rows = range(start, start + size)
-        futures = [
-            self.ahead.pop(row, None) or self.pool.submit(self._picture, row) for row in rows
-        ]
-        following = range(start + size, min(start + 3 * size, len(self.data)))
+    def take(self, start: int, size: int, ahead: int) -> list[np.ndarray]:
+        """The pictures of rows start … start + size, resized; `ahead` rows after them are begun."""
+        end = start + size
+        futures = [self.ahead.pop(row, None) or self._begun(row) for row in range(start, end)]
         pictures = [future.result() for future in futures]
-        for row in following:
+        for row in range(end, min(end + ahead, len(self.data))):
             if row not in self.ahead:
-                self.ahead[row] = self.pool.submit(self._picture, row)
+                self.ahead[row] = self._begun(row)
         return pictures
+
+    def _begun(self, row: int) -> "Future[np.ndarray]":
+        return self.pool.submit(self._picture, row)
 
     def inputs(self, pictures: list[np.ndarray]) -> torch.Tensor:
         """What the network gets for these pictures, float32 (N, C, H, W)."""

@@ -23,6 +23,8 @@ from core.one_pass.batches import BatchPlan
 from core.one_pass.decoder import Decoder
 from core.one_pass.workers import Workers, workers
 
+BATCHES_AHEAD = 2  # decoded while the network computes, or as many as it runs at once
+
 
 @shared_resource(entries=2)
 def model_on_device(model_id: str) -> nn.Module:
@@ -81,7 +83,8 @@ def batches(
             end = min(start + plan.size * team.count, examples)
             rows = [range(first, min(first + plan.size, end))
                     for first in range(start, end, plan.size)]
-            parts = [decoder.take(part.start, len(part)) for part in rows]
+            ahead = plan.size * max(BATCHES_AHEAD, team.count)
+            parts = [decoder.take(part.start, len(part), ahead) for part in rows]
             try:
                 with plan.timed(end - start):
                     found = _forward(model, decoder, parts, plan, pools, team)

@@ -93,7 +93,7 @@ class Scores:
     def _told(self, done: int, total: int) -> None:
         self.progress(self.ended + done, self.total)
 
-    def take(self, start: int, size: int) -> list[tuple[int, int]]:
+    def take(self, start: int, size: int, _ahead: int = 0) -> list[tuple[int, int]]:
         """The next of what is planned."""
         return self.plan[start : start + size]
 

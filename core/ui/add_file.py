@@ -111,6 +111,7 @@ def _kept(name: str, content: bytes) -> Path:
         unfinished = path.with_name(f".{harmless}")
         unfinished.write_bytes(content)
         unfinished.replace(path)
+        store.trim()
     return path
 
 

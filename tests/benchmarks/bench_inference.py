@@ -43,7 +43,7 @@ class Ready:
     def __init__(self, inputs: torch.Tensor) -> None:
         self.every = inputs
 
-    def take(self, start: int, size: int) -> torch.Tensor:
+    def take(self, start: int, size: int, ahead: int) -> torch.Tensor:
         return self.every[start : start + size]
 
     def inputs(self, part: torch.Tensor) -> torch.Tensor:
