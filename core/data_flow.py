@@ -2,15 +2,17 @@
 
 from torch import nn
 
-from core.cache import shared_resource
+from core.cache import cached_result, shared_resource
 from core.errors import UserError
 from core.flow.operations import Call, Flow, Operation, Shape
 from core.flow.recorder import MOST_OPERATIONS
-from core.flow.run import recorded
+from core.flow.run import caught, recorded
 from core.flow.tidy import rearranged_at_once, without_unused
 from core.input_shape import input_shape
 from core.layers import layer_type
 from core.library import open_model
+from core.measures.outputs import Output, example_input, run_of, shown
+from core.one_pass.forward_pass import model_on_device
 from core.weight_files.weights_only import WeightsOnly
 
 UNKNOWN_SIZE = "The size of the input is not known. Give height and width in the sidebar."
@@ -43,6 +45,22 @@ def flow_of(model: nn.Module, input_shape: Shape | None) -> Flow:
     operations, edges = rearranged_at_once(operations, edges)
     notes = (f"Operations left out, as nothing uses their results: {unused:,}.",) if unused else ()
     return Flow(tuple(operations), tuple(edges), parameters, types, notes)
+
+
+@cached_result
+def operation_output(model_id: str, dataset_id: str, example: int, position: int) -> Output:
+    """What one operation of the flow gives for one example; its first tensor where it gives
+    several. Raises UserError."""
+    model = model_on_device(model_id)
+    operation = data_flow(model_id, dataset_id).operations[position]
+    image = example_input(model, model_id, dataset_id, example)[:1]
+    with run_of(model, image):
+        found = caught(model, image, operation)
+    if found is None:
+        raise UserError(f"For example {example} the network runs other operations than those "
+                        "drawn, so this one cannot be shown. Choose another example, or click a "
+                        "layer.")
+    return shown(found, tuple(image.shape[2:]))
 
 
 def _layers_alone(model: nn.Module) -> tuple[Operation, ...]:

@@ -11,14 +11,9 @@ from core.errors import UserError
 from core.explain import model_input
 from core.library import dataset_id, model_id, open_dataset, open_model
 from core.measures import gradient_norms, number_counts
-from core.measures.activations import (
-    SAMPLE,
-    activation_statistics,
-    measured_statistics,
-    output_of,
-    output_ranges,
-)
+from core.measures.activations import SAMPLE, activation_statistics, measured_statistics
 from core.measures.gradient_norms import loss_sum, marks
+from core.measures.outputs import of_one, output_of, output_ranges
 from core.measures.unit_statistics import UnitStatistics, ends_of
 from core.one_pass.forward_pass import model_on_device
 from core.one_pass.sampled_inputs import sampled
@@ -51,7 +46,8 @@ def hooked(model, images):
 def test_what_layers_give_is_what_eager_hooks_see(samples, shapes, file):
     model = model_id(samples / file)
     outputs = hooked(model_on_device(model), model_input(model, shapes, 3))
-    ranges = output_ranges(model, shapes, 3).set_index("layer")
+    ranges = output_ranges(model, shapes, 3).drop_duplicates("layer", keep="last")
+    ranges = ranges.set_index("layer")
     assert set(ranges.index) == set(outputs)
     for layer in list(outputs)[::3]:
         found = output_of(model, shapes, 3, layer)
@@ -239,3 +235,10 @@ def test_unreadable_pictures_are_left_out(tmp_path, samples, one_thread):
     data = dataset_id(Path(folder))
     table = activation_statistics(model_id(samples / MODELS[0]), data)
     assert table.attrs["examples"] == 6
+
+
+def test_of_a_batch_of_one_example_only_its_part_is_shown():
+    batch = torch.arange(24.0).reshape(12, 2)
+    assert torch.equal(of_one(batch, 4), batch[:3])  # three windows of each example
+    assert torch.equal(of_one(batch[:1], 4), batch[:1])  # what does not depend on the example
+    assert of_one(torch.tensor(2.0), 4) == 2

@@ -261,6 +261,21 @@ def test_without_a_flow_the_layers_are_there_and_the_reason():
     assert "cannot be traced back" in flow_of(Constant(), (1, 4)).missing
 
 
+def test_names_with_slashes_are_a_tree_as_those_with_dots():
+    tensors = {"body/first/kernel:0": torch.ones(2, 3), "body/first/bias:0": torch.ones(2),
+               "body/second/kernel:0": torch.ones(4), "/head/kernel": torch.ones(3),
+               "head.kernel": torch.zeros(3)}
+    weights = WeightsOnly(tensors, "a.npz")
+    assert list(weights.state_dict()) == ["body.first.kernel:0", "body.first.bias:0",
+                                          "body.second.kernel:0", "head.kernel", "head.kernel_"]
+    flow = flow_of(weights, None)
+    drawn = drawing_of(flow)
+    assert [(item[3], item[1], item[8][0]) for item in drawn.graph["items"]] == [
+        ("body", -1, 12), ("first", 0, 8), ("second", 0, 4), ("head", -1, 6)]
+    assert drawn.layers[drawn.ids["body.first"]] == "body.first"
+    assert "a.npz holds weights only" in flow.missing
+
+
 def test_the_network_is_left_as_it_was():
     model = network("resnet18").to_empty(device="cpu")
     tensors = {name: (id(t), t.device, t._version) for name, t in model.named_parameters()}
@@ -316,9 +331,9 @@ def test_the_view_draws_a_flow_or_says_why_there_is_none(samples, tmp_path, file
         import streamlit as st
 
         from core.library import model_id
-        from core.ui.flow import graph_view
+        from core.ui.flow import clicked_box
 
-        st.text(f"chosen {graph_view(model_id(Path(path)), None, 'blocks.0.norm1')}")
+        st.text(f"chosen {clicked_box(model_id(Path(path)), None, 'blocks.0.norm1')}")
 
     path = samples / file if not told else tmp_path / file
     app = AppTest.from_function(script, args=(str(path),), default_timeout=60).run()

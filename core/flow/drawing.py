@@ -30,17 +30,30 @@ class _Group:
 
 
 @dataclass(frozen=True)
+class Box:
+    """What an item stands for: run `run` (from 1) of a layer; or, where `position` is that of an
+    operation of the flow and `is_layer` is false, that operation inside that run, "" for the
+    network itself."""
+
+    layer: str
+    run: int
+    is_layer: bool
+    position: int | None
+
+
+@dataclass(frozen=True)
 class Drawing:
     """graph: what the component takes. items, parents first: [id, parent (position, or -1), 1 for a
     group, name, which run of its layer (from 0), operator or type, layer, shape, (parameters,
     multiply-adds, bytes)]; edges: pairs of positions; operators and how many, without those that
     only rearrange; revision: a digest of it all.
-    layers: of each item's id, the layer that it is or lies in. ids: of each layer, the item that
-    shows its first run, or else reads its weights.
+    layers: of each item's id, the layer that it is or lies in; boxes: and all that it stands for.
+    ids: of each layer, the item that shows its first run, or else reads its weights.
     """
 
     graph: dict[str, Any]
     layers: dict[str, str]
+    boxes: dict[str, Box]
     ids: dict[str, str]
 
 
@@ -63,7 +76,7 @@ def drawing_of(flow: Flow) -> Drawing:
     }
     digest = hashlib.sha256(json.dumps(graph).encode()).hexdigest()[:16]
     layers = {item[0]: item[6] for item in drawn.items}
-    return Drawing(graph | {"revision": digest}, layers, drawn.ids)
+    return Drawing(graph | {"revision": digest}, layers, drawn.boxes, drawn.ids)
 
 
 def _nested(flow: Flow) -> _Group:
@@ -89,6 +102,7 @@ class _Items:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self.items: list[list[Any]] = []
+        self.boxes: dict[str, Box] = {}
         self.ids: dict[str, str] = {}
         self.places: dict[int, int] = {}
         self._add_parts(_nested(flow), -1)
@@ -117,6 +131,8 @@ class _Items:
         kind = self.flow.types.get(call.layer, "") if group else held[0].operator
         self.items.append([key, parent, int(group), name, call.number if calls else 0, kind,
                            call.layer, _shape(held[-1]), _values(held, self.flow)])
+        position = None if isinstance(part, _Group) else part
+        self.boxes[key] = Box(call.layer, call.number + 1, bool(calls), position)
         for shown in calls:
             self.ids.setdefault(shown.layer, key)
         if isinstance(part, _Group):

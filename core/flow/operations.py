@@ -31,7 +31,8 @@ class Operation:
 
     shapes: of the tensors it gives. weights: names of the parameters and buffers that it reads,
     through constants too. memory: bytes of the tensors it makes room for, 0 for views. window:
-    what it looks at; order: how it moves sides (see core.flow.windows).
+    what it looks at; order: how it moves sides (see core.flow.windows). number: its place in the
+    run, from 0, those that are not drawn counted.
     """
 
     operator: str
@@ -42,6 +43,7 @@ class Operation:
     memory: int = 0
     window: Window | None = None
     order: tuple[int, ...] | None = None
+    number: int = 0
 
     @property
     def layer(self) -> str:

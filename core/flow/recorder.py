@@ -1,6 +1,6 @@
 """Watches a run operator by operator: which tensor comes from which operation, in which layer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,20 +58,17 @@ class Recorder(TorchFunctionMode):
 
     def _add(self, seen: Operation, given: list[torch.Tensor], made: list[torch.Tensor],
              written: list[torch.Tensor]) -> None:
-        origin: int | _Constant
         weights, cost = self._weights_of(given), seen.multiply_adds + self._carried(given)
         if seen.operator in SHAPE_ONLY or not any(map(self.position, given)):
-            origin = _Constant(weights, cost)
+            for tensor in (*written, *made):
+                self.origins[tensor] = _Constant(weights, cost)
         else:
-            shapes = tuple(tuple(tensor.shape) for tensor in (*written, *made))
-            operation = replace(seen, calls=tuple(self.calls), shapes=shapes, weights=weights,
-                                multiply_adds=cost, memory=_new_bytes(made, given))
-            origin = self.keep(operation, given)
-        for tensor in (*written, *made):
-            self.origins[tensor] = origin
+            operation = replace(seen, calls=tuple(self.calls), weights=weights, multiply_adds=cost,
+                                memory=_new_bytes(made, given))
+            self.keep(operation, given, (*written, *made))
         for tensor in written:  # what is written to a part is in the whole
             if tensor._is_view() and tensor._base is not None:
-                self.origins[tensor._base] = origin
+                self.origins[tensor._base] = self.origins[tensor]
 
     def _weights_of(self, given: list[torch.Tensor]) -> frozenset[str]:
         """Weights that these tensors are, or were made of without the input."""
@@ -91,16 +88,20 @@ class Recorder(TorchFunctionMode):
                  if isinstance(origin := self.origins.get(tensor), _Constant)}
         return list(found.values())
 
-    def keep(self, operation: Operation, given: Iterable[torch.Tensor]) -> int:
-        """Adds an operation that reads these tensors; gives its position, from 1."""
+    def keep(self, operation: Operation, given: Iterable[torch.Tensor],
+             made: Sequence[torch.Tensor]) -> None:
+        """Adds an operation that reads some tensors and makes, or writes to, others."""
         if len(self.operations) >= MOST_OPERATIONS:
             raise UserError(f"The network runs more than {MOST_OPERATIONS:,} operations for one "
                             "input, too many to draw.")
-        self.operations.append(operation)
+        number = len(self.operations)
+        shapes = tuple(tuple(tensor.shape) for tensor in made)
+        self.operations.append(replace(operation, shapes=shapes, number=number))
         for tensor in given:
             if source := self.position(tensor):
-                self.edges[Edge(source - 1, len(self.operations) - 1, tuple(tensor.shape))] = None
-        return len(self.operations)
+                self.edges[Edge(source - 1, number, tuple(tensor.shape))] = None
+        for tensor in made:
+            self.origins[tensor] = number + 1
 
     def position(self, tensor: torch.Tensor) -> int:
         """From 1, of the operation that made a tensor; 0 where the input has no part in it."""
@@ -116,12 +117,9 @@ class Recorder(TorchFunctionMode):
         given, made = tensors_in(inputs), tensors_in(output)
         hidden = not any(map(self.position, made)) and not self._weights_of(made)
         if made and hidden and any(map(self.position, given)):
-            shapes = tuple(tuple(tensor.shape) for tensor in made)
-            operation = Operation(layer_type(module), tuple(self.calls), shapes,
+            operation = Operation(layer_type(module), tuple(self.calls),
                                   memory=_new_bytes(made, given))
-            position = self.keep(operation, given)
-            for tensor in made:
-                self.origins[tensor] = position
+            self.keep(operation, given, made)
         self.calls.pop()
 
 

@@ -1,5 +1,7 @@
 """One run of a network for its data flow, without memory for numbers where it is large."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import nn
 from torch.func import functional_call
@@ -42,18 +44,57 @@ def _recorded(model: nn.Module, input_shape: Shape, place: torch.device | str) -
         tensors = named_tensors(model)
         if place == "meta":
             tensors = on_meta(tensors)
-        names: dict[int, str] = {}
-        for name, tensor in tensors.items():
-            names.setdefault(id(tensor), name)
         image = torch.zeros(input_shape, dtype=float_type(model), device=place)
         cost = MultiplyAdds()
-        recorder = Recorder(names, cost)
-        recorder.origins[image] = recorder.keep(Operation(INPUT, shapes=(input_shape,)), ())
-        with watched(model, layer_names(model), recorder.leave, recorder.enter), cost, recorder:
-            output = functional_call(model, tensors, (image,), tie_weights=False)
+        recorder = Recorder(_names(tensors), cost)
+        with cost:
+            _watch(recorder, model, tensors, image)
+    return recorder.operations, list(recorder.edges)
+
+
+def _names(tensors: dict[str, torch.Tensor]) -> dict[int, str]:
+    """The first name of each tensor, by its id."""
+    names: dict[int, str] = {}
+    for name, tensor in tensors.items():
+        names.setdefault(id(tensor), name)
+    return names
+
+
+def _watch(recorder: Recorder, model: nn.Module, tensors: dict[str, torch.Tensor],
+           image: torch.Tensor) -> None:
+    recorder.keep(Operation(INPUT), (), (image,))
+    with watched(model, layer_names(model), recorder.leave, recorder.enter), recorder:
+        output = functional_call(model, tensors, (image,), tie_weights=False)
     results = tensors_in(output)
     if not any(map(recorder.position, results)):
         raise UserError("What leaves this network cannot be traced back to its input.")
-    shapes = tuple(tuple(tensor.shape) for tensor in results)
-    recorder.keep(Operation(OUTPUT, shapes=shapes), results)
-    return recorder.operations, list(recorder.edges)
+    recorder.keep(Operation(OUTPUT), results, results)
+
+
+class _Catcher(Recorder):
+    """Keeps what the operation with a number gives, before the next one may write into it."""
+
+    def __init__(self, weights: dict[int, str], wanted: int) -> None:
+        super().__init__(weights, MultiplyAdds())  # never entered: nothing is counted
+        self.wanted = wanted
+        self.caught: torch.Tensor | None = None
+
+    def keep(self, operation: Operation, given: Iterable[torch.Tensor],
+             made: Sequence[torch.Tensor]) -> None:
+        super().keep(operation, given, made)
+        if len(self.operations) == self.wanted + 1:
+            self.caught = made[0].detach().float().cpu().clone()
+
+
+def caught(model: nn.Module, image: torch.Tensor, operation: Operation) -> torch.Tensor | None:
+    """What an operation of a recorded run gives for an image (1, C, H, W), on the CPU; its first
+    tensor where there are several. None where the network runs otherwise for this image."""
+    with locked(model), torch.no_grad():
+        tensors = named_tensors(model)
+        catcher = _Catcher(_names(tensors), operation.number)
+        _watch(catcher, model, tensors, image)
+    for seen in catcher.operations[operation.number : operation.number + 1]:
+        if (seen.operator in operation.operator.split(", ") and seen.calls == operation.calls
+                and seen.shapes == operation.shapes):
+            return catcher.caught
+    return None

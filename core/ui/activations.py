@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.images import encoded
 from core.library import open_dataset
-from core.measures.activations import (
+from core.measures.outputs import (
     MAPS,
     TOKENS,
     Output,
@@ -38,11 +38,17 @@ def one_example(chosen: Chosen) -> None:
     if ranges.empty:
         st.write("No layer of this network gives numbers.")
         return
-    layer = st.selectbox(
-        "Layer", list(ranges["layer"]), key="activation_layer", bind="query-params",
+    runs = {_run_name(row.layer, row.run): (row.layer, row.run) for row in ranges.itertuples()}
+    said = st.selectbox(
+        "Layer", list(runs), key="activation_layer", bind="query-params",
         help="In the order in which they run.",
     )
-    layer_activations(chosen, example, layer, "activations")
+    layer, run = runs[said]
+    layer_activations(chosen, example, layer, "activations", run)
+
+
+def _run_name(layer: str, run: int) -> str:
+    return layer if run == 1 else f"{layer} · run {run}"
 
 
 def _example(chosen: Chosen) -> int:
@@ -61,14 +67,19 @@ def _example(chosen: Chosen) -> int:
     return offered[0]
 
 
-def layer_activations(chosen: Chosen, example: int, layer: str, key: str) -> None:
-    """One layer's output for one example as a picture."""
-    found = output_of(chosen.model_id, chosen.dataset_id, example, layer)
-    st.caption(f"{md_escape(layer)}: {_described(found)}")
+def layer_activations(chosen: Chosen, example: int, layer: str, key: str, run: int = 0) -> None:
+    """One layer's output for one example as a picture; run: from 1, 0 for its last."""
+    found = output_of(chosen.model_id, chosen.dataset_id, example, layer, run)
+    output_picture(chosen, example, found, layer, f"{key}-{layer}-{run}")
+
+
+def output_picture(chosen: Chosen, example: int, found: Output, name: str, key: str) -> None:
+    """What a layer or operation gives, as tiles, bars or a strip of colours."""
+    st.caption(f"{md_escape(name)}: {_described(found)}")
     for note in _notes(found):
         st.caption(note)
     if found.kind == MAPS:
-        _maps(chosen, example, found, f"{key}-{layer}")
+        _maps(chosen, example, found, key)
     elif found.kind == TOKENS or found.values.size > MOST_BARS:
         _strip(found)
     else:
@@ -87,7 +98,7 @@ def _described(found: Output) -> str:
 def _notes(found: Output) -> list[str]:
     said = [found.note] if found.note else []
     if found.runs > 1:
-        said.append(f"The layer runs {found.runs} times; this is its last run.")
+        said.append(f"The layer runs {found.runs} times; this is run {found.run}.")
     if lost := int((~np.isfinite(found.values)).sum()):
         said.append(f"{count(lost)} numbers are NaN or infinite, drawn grey.")
     return said

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data_flow import data_flow
-from core.flow.drawing import Drawing, drawing
+from core.flow.drawing import Box, Drawing, drawing
 from core.measures.activations import measured_statistics
 from core.ui.components.graph import graph
 from core.ui.text import md_escape
@@ -12,8 +12,8 @@ from core.ui.text import md_escape
 TOLD = "_graph_told"  # model, layer last known to be selected, and what the graph was told
 
 
-def graph_view(model_id: str, dataset_id: str | None, selected: str | None = None) -> str | None:
-    """Draws the flow of a network; gives the layer that is selected in it.
+def clicked_box(model_id: str, dataset_id: str | None, selected: str | None = None) -> Box | None:
+    """Draws the flow of a network; gives what is selected in it.
 
     selected: a layer chosen elsewhere on the page, brought into view when it changes.
     """
@@ -28,15 +28,14 @@ def graph_view(model_id: str, dataset_id: str | None, selected: str | None = Non
         known, told = selected, (drawn.ids[selected], told[1] + 1)
     measured = measured_statistics(model_id, dataset_id)
     dead = dead_shares(drawn, measured)
-    clicked = graph(drawn.graph, model_id, told, key="data_flow", dead=dead)
+    box = drawn.boxes.get(graph(drawn.graph, model_id, told, key="data_flow", dead=dead) or "")
     if dataset_id and measured is None and not flow.missing:
         st.caption("Once Activations, Over the data, has measured dead units, they can be a colour "
                    "here.")
-    layer = drawn.layers.get(clicked) or None
-    st.session_state[TOLD] = (model_id, layer or known, told)
+    st.session_state[TOLD] = (model_id, (box.layer if box else "") or known, told)
     for note in flow.notes:
         st.caption(md_escape(note))
-    return layer
+    return box
 
 
 def dead_shares(drawn: Drawing, measured: pd.DataFrame | None) -> dict[str, float]:

@@ -7,19 +7,15 @@ means that shapes, parameters and settings of every layer cost nothing beyond co
 the page waits for before its table, which should be under 2 s.
 """
 
-import time
-from collections.abc import Callable
-
 import torch
-import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.architecture import architecture_of
 from core.measures.receptive_field import fields_of
+from tests.benchmarks.networks import SHAPE, on_meta, seconds
 
 NETWORKS = ("resnet18", "resnet152", "vit_l_16", "swin_b", "efficientnet_v2_l")
-SHAPE = (1, 3, 224, 224)
 ROUNDS = 5
 
 
@@ -30,19 +26,12 @@ def counted(model: nn.Module) -> int:
     return counter.get_total_flops() // 2
 
 
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
 def main() -> None:
     torch.set_num_threads(1)
     print(f"{'network':<20}{'layers':>8}{'table, s':>10}{'counter, s':>12}{'ratio':>8}{'fields, s':>11}"
           f"{'all, s':>8}")
     for name in NETWORKS:
-        with torch.device("meta"):
-            model = torchvision.models.get_model(name).eval().requires_grad_(False)
+        model = on_meta(name)
         layers = len(architecture_of(model, SHAPE).table)  # the first run pays for imports
         times = [(seconds(lambda m=model: architecture_of(m, SHAPE)),
                   seconds(lambda m=model: counted(m)),

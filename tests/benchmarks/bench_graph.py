@@ -8,8 +8,6 @@ ratio of medians and that of minima are printed; the goal is at most 1.10.
 
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,6 +15,7 @@ import torchvision
 
 from core.card import Card
 from core.model_formats.pt2 import FORMAT
+from tests.benchmarks.networks import seconds
 
 ROUNDS, WARM_UP = 40, 5
 SHAPE = (8, 3, 64, 64)
@@ -28,12 +27,6 @@ def exported(net: torch.nn.Module, folder: Path) -> torch.nn.Module:
     path = folder / "net.pt2"
     torch.export.save(torch.export.export(net, (torch.randn(SHAPE),), dynamic_shapes=shapes), path)
     return FORMAT.load(path, Card()).module
-
-
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """How fast the data flow is found, and drawn with everything unfolded in Chromium.
 
-    python -m tests.benchmarks.bench_graph_view
+    python -m tests.benchmarks.bench_graph_view [NETWORK ...]
 
 flow: seconds for one watched run, beside one plain run of the network on the meta device. layout:
 milliseconds for all operations, first and best of five. pan, zoom: frames a second while the view
@@ -8,20 +8,18 @@ moves at each frame; 60 is the most that a browser shows.
 """
 
 import shutil
-import time
-from collections.abc import Callable
+import sys
 
 import torch
-import torchvision
 from playwright.sync_api import sync_playwright
 
 from core.data_flow import flow_of
 from core.flow.drawing import drawing_of
+from tests.benchmarks.networks import SHAPE, fastest, on_meta
 from tests.browser.conftest import QUIET
 from tests.browser.test_graph import show
 
 NETWORKS = ("resnet50", "maxvit_t", "densenet201", "efficientnet_v2_l")
-SHAPE = (1, 3, 224, 224)
 LAYOUT = """() => {
   const view = window.shown, times = [];
   for (let i = 0; i < 5; i += 1) {
@@ -48,12 +46,6 @@ FRAMES = """move => new Promise((done) => {
 })"""
 
 
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
 def main() -> None:
     torch.set_num_threads(1)
     print(f"{'network':<20}{'boxes':>7}{'flow, s':>9}{'plain, s':>9}{'layout, ms':>16}"
@@ -62,13 +54,11 @@ def main() -> None:
         chrome = playwright.chromium.launch(
             executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=QUIET)
         page = chrome.new_page(viewport={"width": 1280, "height": 900})
-        for name in NETWORKS:
-            with torch.device("meta"):
-                model = torchvision.models.get_model(name).eval().requires_grad_(False)
-            image = torch.empty(SHAPE, device="meta")
+        for name in sys.argv[1:] or NETWORKS:
+            model, image = on_meta(name), torch.empty(SHAPE, device="meta")
             model(image)  # the first run pays for imports
-            plain = min(seconds(lambda m=model, x=image: m(x)) for _ in range(3))
-            watched = min(seconds(lambda m=model: flow_of(m, SHAPE)) for _ in range(3))
+            plain = fastest(lambda m=model, x=image: m(x), 3)
+            watched = fastest(lambda m=model: flow_of(m, SHAPE), 3)
             show(page, drawing_of(flow_of(model, SHAPE)).graph)
             first, best = page.evaluate(LAYOUT)
             boxes = page.evaluate("window.shown.scene.closed.length")

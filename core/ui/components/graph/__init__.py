@@ -7,8 +7,8 @@ import streamlit as st
 
 HERE = Path(__file__).parent
 # Joined into one module, in this order: a component of Streamlit has one script.
-PARTS = ("tree", "layered", "place", "layout", "scene", "words", "export", "map", "hands", "view",
-         "graph")
+PARTS = ("tree", "ranks", "crossings", "layered", "place", "layout", "palette", "scene",
+         "words", "export", "map", "finding", "hands", "view", "graph")
 _graph = st.components.v2.component(
     "netlens_graph",
     html=(HERE / "graph.html").read_text(encoding="utf-8"),

@@ -33,9 +33,9 @@ function listenToBar(view, on) {
     },
   };
   on(view.part(".bar"), "click", (event) => acts[event.target.dataset.do]?.());
-  on(search, "input", () => view.find(search.value, 0));
+  on(search, "input", () => find(view, search.value, 0));
   on(search, "keydown", (event) => {
-    if (event.key === "Enter") view.find(search.value, event.shiftKey ? -1 : 1);
+    if (event.key === "Enter") find(view, search.value, event.shiftKey ? -1 : 1);
   });
   on(view.part("select"), "change", (event) => {
     view.colouring = event.target.value;
@@ -83,7 +83,7 @@ function listenToPointers(view, on) {
   });
   on(view.canvas, "pointerleave", () => (view.part(".tip").style.display = "none"));
   on(view.canvas, "dblclick", (event) => {
-    const { box, onSign } = view.boxAt(event.offsetX, event.offsetY);
+    const { box, onSign } = boxAt(view, event.offsetX, event.offsetY);
     if (box?.item.group && !onSign) view.toggle(box.item);
   });
 }
@@ -101,15 +101,24 @@ function drag(view, pointers, before, x, y) {
   }
 }
 
+// The box under a point of the screen, and whether that is on its sign for folding.
+function boxAt(view, x, y) {
+  const [a, b] = [(x - view.at.x) / view.at.zoom, (y - view.at.y) / view.at.zoom];
+  const under = (box) => a >= box.X && a <= box.X + box.w && b >= box.Y && b <= box.Y + box.h;
+  const box = view.scene.closed.find(under) ?? view.scene.opened.findLast(under);
+  const onSign = box?.item.group && a < box.X + 24 && b < box.Y + (box.open ? HEAD : box.h);
+  return { box, onSign };
+}
+
 function click(view, x, y) {
-  const { box, onSign } = view.boxAt(x, y);
+  const { box, onSign } = boxAt(view, x, y);
   if (onSign) view.toggle(box.item);
   else view.select(box?.item);
 }
 
 function showTip(view, x, y) {
   const tip = view.part(".tip");
-  const { box } = isOnMap(view, x, y) ? {} : view.boxAt(x, y);
+  const { box } = isOnMap(view, x, y) ? {} : boxAt(view, x, y);
   tip.style.display = box ? "block" : "none";
   view.canvas.style.cursor = box ? "pointer" : "grab";
   if (!box) return;
@@ -123,8 +132,8 @@ function listenToKeys(view, on) {
     "+": () => view.zoom(1.25),
     "-": () => view.zoom(0.8),
     0: () => view.fit(),
-    n: () => view.step(1),
-    p: () => view.step(-1),
+    n: () => step(view, 1),
+    p: () => step(view, -1),
     Enter: () => view.selected?.group && view.toggle(view.selected),
     ArrowLeft: () => view.pan(60, 0),
     ArrowRight: () => view.pan(-60, 0),

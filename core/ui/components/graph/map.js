@@ -28,7 +28,9 @@ function drawMap(view) {
   pen.lineWidth = 1.5;
   pen.strokeStyle = scene.palette.accent;
   pen.strokeRect(x + left, y + top, Math.max(3, right - left), Math.max(3, bottom - top));
-  const chosen = view.boxOf(view.selected);
+  if (!view.selected) return;
+  const { boxes, shownIn } = view.view;
+  const chosen = boxes.get(view.selected.id) ?? shownIn.get(view.selected); // itself, or folded
   if (!chosen) return;
   pen.fillStyle = scene.palette.accent;
   pen.fillRect(x, y + chosen.Y * along, width, 2);

@@ -13,7 +13,7 @@ function placed(parts, rows, places, gap) {
   const narrowest = drawings.reduce((a, b) => (b.high - b.low < a.high - a.low ? b : a));
   for (const drawing of drawings) {
     const shift = drawing.right ? narrowest.low - drawing.low : narrowest.high - drawing.high;
-    drawing.x = drawing.x.map((value) => value + shift);
+    for (let i = 0; i < parts.length; i += 1) drawing.x[i] += shift;
   }
   return parts.map((_, index) => {
     const four = drawings.map((drawing) => drawing.x[index]).sort((a, b) => a - b);
@@ -25,21 +25,25 @@ function placed(parts, rows, places, gap) {
 function crossedByLongLines(parts, rows, places) {
   const crossed = new Map(); // part above -> parts below
   for (const row of rows.slice(0, -1)) {
-    const [long, short] = [[], []];
-    for (const a of row) {
-      for (const [b] of parts[a].below) (parts[a].bend && parts[b].bend ? long : short).push([a, b]);
-    }
-    if (!long.length) continue;
+    const isLong = (a, line) => parts[a].bend && parts[line[0]].bend;
+    if (!row.some((a) => parts[a].below.some((line) => isLong(a, line)))) continue;
     const rightmost = new Array(row.length + 1).fill(-Infinity); // end of long lines from the left
     const leftmost = new Array(row.length + 1).fill(Infinity); // and of those from the right
-    for (const [a, b] of long) rightmost[places[a] + 1] = leftmost[places[a]] = places[b];
+    for (const a of row) {
+      for (const line of parts[a].below) {
+        if (isLong(a, line)) rightmost[places[a] + 1] = leftmost[places[a]] = places[line[0]];
+      }
+    }
     for (let i = 1; i <= row.length; i += 1) rightmost[i] = Math.max(rightmost[i], rightmost[i - 1]);
     for (let i = row.length; i > 0; i -= 1) leftmost[i - 1] = Math.min(leftmost[i], leftmost[i - 1]);
-    for (const [a, b] of short) {
-      const place = places[a];
-      if (rightmost[place] <= places[b] && leftmost[place + 1] >= places[b]) continue;
-      if (!crossed.has(a)) crossed.set(a, new Set());
-      crossed.get(a).add(b);
+    for (const a of row) {
+      for (const line of parts[a].below) {
+        const end = places[line[0]];
+        if (isLong(a, line)) continue;
+        if (rightmost[places[a]] <= end && leftmost[places[a] + 1] >= end) continue;
+        if (!crossed.has(a)) crossed.set(a, new Set());
+        crossed.get(a).add(line[0]);
+      }
     }
   }
   return crossed;
@@ -47,29 +51,27 @@ function crossedByLongLines(parts, rows, places) {
 
 function corner(parts, rows, crossed, gap, down, right) {
   const ordered = (down ? rows : [...rows].reverse()).map((row) => (right ? row : [...row].reverse()));
-  const { root, shift } = aligned(parts, ordered, crossed, down, right);
-  const blocks = spaced(parts, ordered, root, shift, gap);
-  compacted(blocks);
+  const lines = aligned(parts, ordered, crossed, down, right);
+  const blocks = compacted(parts, ordered, lines, gap);
   const sign = right ? 1 : -1;
-  const x = parts.map((_, index) => sign * (blocks[root[index]].x + shift[index]));
+  const x = parts.map((_, index) => sign * (blocks[lines.root[index]] + lines.shift[index]));
   const [low, high] = extent(parts, x);
   return { x, low, high, right };
 }
 
-// Parts that shall lie on one straight line get one root; shift: from the root's middle.
+// Parts that shall lie on one straight line are a block and get one root; next: the part below, of
+// the last the first; shift: from the root's middle.
 function aligned(parts, ordered, crossed, down, right) {
   const sign = right ? 1 : -1;
-  const root = parts.map((_, index) => index);
-  const next = parts.map((_, index) => index);
-  const shift = new Array(parts.length).fill(0);
+  const root = Int32Array.from(parts.keys());
+  const next = Int32Array.from(root);
+  const shift = new Float64Array(parts.length);
   const places = placesIn(ordered, parts.length);
   for (const row of ordered) {
     let last = -1;
     for (const part of row) {
-      let near = down ? parts[part].above : parts[part].below;
-      if (near.length > 1) {
-        near = [...near].sort((a, b) => places[a[0]] - places[b[0]] || sign * (a[2] - b[2]));
-      }
+      const near = down ? parts[part].above : parts[part].below;
+      if (near.length > 1) near.sort((a, b) => places[a[0]] - places[b[0]] || sign * (a[2] - b[2]));
       const middle = (near.length - 1) / 2;
       for (let median = Math.floor(middle); near.length && median <= middle + 0.5; median += 1) {
         if (next[part] !== part) break;
@@ -85,43 +87,73 @@ function aligned(parts, ordered, crossed, down, right) {
       }
     }
   }
-  return { root, shift };
+  return { root, next, shift };
 }
 
-// Blocks of aligned parts by their root, and how far apart neighbouring ones must at least be.
-function spaced(parts, ordered, root, shift, gap) {
-  const blocks = parts.map((_, part) => (root[part] === part ? { right: [], left: [], x: 0 } : null));
-  for (const row of ordered) {
-    for (let i = 1; i < row.length; i += 1) {
-      const [a, b] = [row[i - 1], row[i]];
-      const bends = Number(parts[a].bend) + Number(parts[b].bend);
-      const between = (parts[a].width + parts[b].width) / 2 + gap * (1 - 0.15 * bends);
-      const distance = between + shift[a] - shift[b];
-      blocks[root[a]].right.push([blocks[root[b]], distance]);
-      blocks[root[b]].left.push([blocks[root[a]], distance]);
-    }
-  }
-  return blocks;
-}
-
-// Each block as far left as those before it allow, then as far right as those after it do.
-function compacted(blocks) {
-  const all = blocks.filter((block) => block);
-  for (const block of all) block.waiting = block.left.length;
-  const order = all.filter((block) => !block.waiting);
-  for (let i = 0; i < order.length; i += 1) {
-    for (const [block] of order[i].right) {
-      block.waiting -= 1;
-      if (!block.waiting) order.push(block);
-    }
-  }
+// x of each block by its root: as far left as those before it allow, then as far right as those
+// after it do.
+function compacted(parts, ordered, { root, next, shift }, gap) {
+  const { before, after, apart, waiting } = neighbours(parts, ordered, root, shift, gap);
+  const order = fromLeft(root, next, after, waiting);
+  const x = new Float64Array(parts.length);
   for (const block of order) {
-    if (block.left.length) block.x = -Infinity;
-    for (const [other, distance] of block.left) block.x = Math.max(block.x, other.x + distance);
+    let [least, part] = [-Infinity, block];
+    do {
+      const a = before[part];
+      if (a >= 0) least = Math.max(least, x[root[a]] + apart[a]);
+      part = next[part];
+    } while (part !== block);
+    if (least > -Infinity) x[block] = least;
   }
   for (const block of order.reverse()) {
-    let most = Infinity;
-    for (const [other, distance] of block.right) most = Math.min(most, other.x - distance);
-    if (block.right.length) block.x = Math.max(block.x, most);
+    let [most, part] = [Infinity, block];
+    do {
+      const b = after[part];
+      if (b >= 0) most = Math.min(most, x[root[b]] - apart[part]);
+      part = next[part];
+    } while (part !== block);
+    if (most < Infinity) x[block] = Math.max(x[block], most);
   }
+  return x;
+}
+
+// What lies beside each part, -1 for nothing; how far apart its block and that of the next one must
+// be; and how many parts lie right before those of each block.
+function neighbours(parts, ordered, root, shift, gap) {
+  const [before, after] = [new Int32Array(parts.length).fill(-1), new Int32Array(parts.length).fill(-1)];
+  const apart = new Float64Array(parts.length);
+  const waiting = new Int32Array(parts.length);
+  for (const row of ordered) {
+    for (let i = 1; i < row.length; i += 1) {
+      const a = row[i - 1];
+      const b = row[i];
+      const bends = Number(parts[a].bend) + Number(parts[b].bend);
+      const between = (parts[a].width + parts[b].width) / 2 + gap * (1 - 0.15 * bends);
+      after[a] = b;
+      before[b] = a;
+      apart[a] = between + shift[a] - shift[b];
+      waiting[root[b]] += 1;
+    }
+  }
+  return { before, after, apart, waiting };
+}
+
+// The roots of blocks, each after those that lie before its parts.
+function fromLeft(root, next, after, waiting) {
+  const order = [];
+  for (let part = 0; part < root.length; part += 1) {
+    if (root[part] === part && !waiting[part]) order.push(part);
+  }
+  for (let i = 0; i < order.length; i += 1) {
+    let part = order[i];
+    do {
+      if (after[part] >= 0) {
+        const block = root[after[part]];
+        waiting[block] -= 1;
+        if (!waiting[block]) order.push(block);
+      }
+      part = next[part];
+    } while (part !== order[i]);
+  }
+  return order;
 }

@@ -20,7 +20,8 @@ const LONGEST = 48; // letters of a name in a box; all of it is in the facts
 function label(item) {
   const named = shortened(item.name);
   const name = item.run ? `${named} (run ${item.run + 1})` : named;
-  if (item.group || item.name === item.operator) return name;
+  if (item.group && !/(^|\.)\d+$/.test(item.name)) return name; // a number alone says too little
+  if (item.name === item.operator || !item.operator) return name;
   return name ? `${name} · ${shortened(item.operator)}` : shortened(item.operator);
 }
 
@@ -30,20 +31,31 @@ function shortened(text) {
   return text.length > LONGEST ? `${text.slice(0, half)}…${text.slice(-half)}` : text;
 }
 
-// Opened at first: whatever holds most of the network, so that one box is never all there is.
+const FEW = 12; // boxes at first: fewer are unfolded a level further
+const MANY = 30; // unless that gave more than these
+const FEWEST = 8; // fewer say nothing: the largest group is unfolded whatever it holds
+
+// Opened at first: whatever holds most of the network, so that one box is never all there is; then
+// whole levels, so that alike groups are alike.
 function openAtFirst(tree) {
   const open = new Set();
-  let children = tree.root.children;
+  let shown = tree.root.children;
   for (;;) {
-    const most = children.find((item) => item.group && item.size > 0.6 * tree.root.size);
-    if (!most) return open;
-    open.add(most.id);
-    children = most.children;
+    const groups = shown.filter((item) => item.group);
+    const share = shown.length < FEWEST ? 0.6 : 0.9;
+    const most = groups.find((item) => item.size > share * tree.root.size);
+    const more = groups.reduce((sum, item) => sum + item.children.length - 1, 0);
+    const enough = shown.length >= FEW || shown.length + more > MANY;
+    if (!groups.length || (!most && enough)) return open;
+    const opened = most ? [most] : groups;
+    for (const item of opened) open.add(item.id);
+    shown = shown.flatMap((item) => (opened.includes(item) ? item.children : [item]));
   }
 }
 
 function makeBox(item, outer) {
-  return { item, outer, open: false, children: [], ports: [], segments: new Map(), pieces: [] };
+  const depth = outer ? outer.depth + 1 : 0;
+  return { item, outer, depth, open: false, children: [], ports: [], segments: new Map(), pieces: [] };
 }
 
 // Boxes for the open set of ids. A link is a pair of boxes and stands for all tensors between them.
@@ -84,19 +96,25 @@ function links(tree, shownIn) {
   return [...found.values()].flatMap((targets) => [...targets.values()]);
 }
 
-function outerBoxes(box) {
-  const found = [];
-  for (let outer = box.outer; outer; outer = outer.outer) found.push(outer);
-  return found;
+// Open boxes that a line leaves, from inside, and then enters, from outside.
+function crossedBorders(source, target) {
+  const [leaves, enters] = [[], []];
+  let [from, to] = [source.outer, target.outer];
+  while (from !== to) {
+    if (from.depth >= to.depth) {
+      leaves.push(from);
+      from = from.outer;
+    } else {
+      enters.push(to);
+      to = to.outer;
+    }
+  }
+  return { leaves, enters: enters.reverse() };
 }
 
 // Each link becomes segments, one a level, that meet in ports on the borders of open boxes.
 function cutAtBorders(view) {
-  for (const link of view.links) {
-    const [around, about] = [outerBoxes(link.source), outerBoxes(link.target)];
-    link.leaves = around.filter((box) => !about.includes(box));
-    link.enters = about.filter((box) => !around.includes(box)).reverse();
-  }
+  for (const link of view.links) Object.assign(link, crossedBorders(link.source, link.target));
   const entrances = sharedEntrances(view.links);
   const exits = new Map();
   for (const link of view.links) {
@@ -124,7 +142,8 @@ function sharedEntrances(allLinks) {
     for (const box of link.enters) {
       if (!readers.has(box)) readers.set(box, new Map());
       const sources = readers.get(box);
-      sources.set(link.source, [...(sources.get(link.source) ?? []), link.target.item.id]);
+      if (!sources.has(link.source)) sources.set(link.source, []);
+      sources.get(link.source).push(link.target.item.id);
     }
   }
   const entrances = new Map();

@@ -1,5 +1,6 @@
 // The drawing in its place on the page: zoom, folds, selection, colours, and what they look like.
 
+const SMALL = 0.7; // zoom below which words are hard to read
 const SAVED = new Map(); // of each network: folds, zoom, selection; lives as long as the page
 
 class View {
@@ -24,7 +25,7 @@ class View {
     this.showDead(data.dead);
     if (data.select[1] && data.select[1] !== this.asked) {
       this.asked = data.select[1];
-      this.reveal(this.tree.byId.get(data.select[0]));
+      reveal(this, this.tree.byId.get(data.select[0]));
     }
     this.resize();
     this.repaint();
@@ -118,7 +119,7 @@ class View {
     if (!this.width) return;
     const { w, h } = this.view.root;
     const [across, along] = [this.width / (w + 30), this.height / (h + 30)];
-    const tall = Math.min(across, along) < 0.4; // then its width: all of it would be unreadable
+    const tall = Math.min(across, along) < SMALL; // then its width: all of it would be unreadable
     const zoom = tall ? Math.min(1, across) : Math.min(across, along, 1.3);
     this.at = { zoom, x: (this.width - w * zoom) / 2, y: tall ? 10 : (this.height - h * zoom) / 2 };
     this.repaint();
@@ -165,68 +166,9 @@ class View {
     this.repaint();
   }
 
-  // Selects an item, unfolds what it lies in and brings it to the middle.
-  reveal(item) {
-    if (!item) return;
-    let folded = false;
-    for (let outer = item.parent; outer.parent; outer = outer.parent) {
-      folded ||= !this.unfolded.has(outer.id);
-      this.unfolded.add(outer.id);
-    }
-    this.fitted = false;
-    if (folded) this.arrange();
-    this.select(item);
-    const box = this.view.boxes.get(item.id);
-    const zoom = this.at.zoom < 0.6 ? 0.9 : this.at.zoom;
-    const middle = box.Y + Math.min(box.h, (this.height ?? 0) / zoom) / 2;
-    const [x, y] = [(this.width ?? 0) / 2, (this.height ?? 0) / 2];
-    this.at = { zoom, x: x - (box.X + box.w / 2) * zoom, y: y - middle * zoom };
-    this.repaint();
-  }
-
-  // step: 0 marks all that match, 1 and -1 go to the next and the one before.
-  find(text, step) {
-    const wanted = text.trim().toLowerCase();
-    const about = (item) => [item.layer, item.name, item.operator, item.shape].join(" ");
-    const matches = (item) => about(item).toLowerCase().includes(wanted);
-    const found = wanted ? this.tree.items.filter(matches) : [];
-    this.found = new Set(found);
-    this.scene.found = this.found;
-    if (step && found.length) {
-      const current = found.indexOf(this.selected);
-      const next = current < 0 && step < 0 ? -1 : (current + step) % found.length;
-      this.reveal(found.at(next));
-    }
-    const place = found.indexOf(this.selected) + 1;
-    const words = place ? `${place} of ${found.length}` : `${found.length} found`;
-    this.part(".hits").textContent = wanted ? words : "";
-    this.repaint();
-  }
-
-  // To the next or previous box in the order of running.
-  step(by) {
-    const boxes = this.tree.items.filter((item) => this.view.boxes.has(item.id));
-    const current = boxes.indexOf(this.selected);
-    this.reveal(boxes[(current + by + boxes.length) % boxes.length]);
-  }
-
   showFacts() {
     const said = this.selected ? factsOf(this.selected) : ["Click a box for its facts, ⊞ to unfold it."];
     this.part(".facts").textContent = said.join(" · ");
-  }
-
-  // The box that shows an item, itself or folded.
-  boxOf(item) {
-    return item && (this.view.boxes.get(item.id) ?? this.view.shownIn.get(item));
-  }
-
-  // The box under a point of the screen.
-  boxAt(x, y) {
-    const [a, b] = [(x - this.at.x) / this.at.zoom, (y - this.at.y) / this.at.zoom];
-    const under = (box) => a >= box.X && a <= box.X + box.w && b >= box.Y && b <= box.Y + box.h;
-    const box = this.scene.closed.find(under) ?? this.scene.opened.findLast(under);
-    const onSign = box?.item.group && a < box.X + 24 && b < box.Y + (box.open ? HEAD : box.h);
-    return { box, onSign };
   }
 
   repaint() {
