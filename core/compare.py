@@ -13,11 +13,12 @@ from core import store
 from core.cache import cached_result
 from core.jobs import Progress, demand
 from core.library import open_model, path_of
+from core.measures.pairings import paired
 from core.measures.tensor_statistics import blocks
 from core.weights import tensors_of
 
 COLUMNS = ["name", "change", "shape", "other_name", "other_shape", "relative_change", "cosine",
-           "parameters"]
+           "parameters", "sure"]
 Tensors = dict[str, torch.Tensor]
 
 
@@ -25,11 +26,12 @@ Tensors = dict[str, torch.Tensor]
 def compared(model_id: str, other_id: str) -> pd.DataFrame:
     """One row a tensor of the model or of the other. May raise Working.
 
-    change: equal, changed, renamed (the same place under another name), reshaped, removed (only in
-    the model) or added (only in the other). shape, other_name, other_shape: None where there is
-    none. relative_change: ||other - model|| / ||model||, 0 where they are equal; cosine, -1 to 1:
-    of the two as vectors; both missing where shapes differ, or a number is not finite.
-    parameters: numbers in the model's tensor, else in the other's.
+    change: equal, changed, renamed (the same place under another name, whatever its numbers),
+    reshaped, removed (only in the model) or added (only in the other). shape, other_name,
+    other_shape: None where there is none. relative_change: ||other - model|| / ||model||, 0 where
+    they are equal; cosine, -1 to 1: of the two as vectors; both missing where shapes differ, or a
+    number is not finite. parameters: numbers in the model's tensor, else in the other's. sure: what
+    speaks for a pair, see core.measures.pairings; empty where there is none.
     """
     key = store.key(compared=[model_id, other_id], code=store.code())
     title = f"Comparing {path_of(model_id).name} with {path_of(other_id).name}"
@@ -53,14 +55,14 @@ def _keep(key: str, model_id: str, other_id: str, progress: Progress) -> None:
 
 def comparison(mine: Tensors, others: Tensors) -> Iterator[dict[str, Any]]:
     """The rows of `compared`, the model's tensors in their order, then what was added."""
-    places = _places(mine, others)
+    found = paired(mine, others)
     for name, tensor in mine.items():
-        other = places.get(name)
-        yield _row(name, tensor, other, others.get(other) if other is not None else None)
-    taken = set(places.values())
+        other = found.others.get(name)
+        row = _row(name, tensor, other, others.get(other) if other is not None else None)
+        yield row | {"sure": found.sure.get(name, "")}
     for name, tensor in others.items():
-        if name not in taken:
-            yield _row(name, None, name, tensor)
+        if name not in found.taken:
+            yield _row(name, None, name, tensor) | {"sure": ""}
 
 
 def _row(
@@ -86,21 +88,6 @@ def _row(
         "cosine": cosine,
         "parameters": (other if tensor is None else tensor).numel(),
     }
-
-
-def _places(mine: Tensors, others: Tensors) -> dict[str, str]:
-    """The other's name for each of the model's tensors.
-
-    Where what is left on both sides has the same last names and shapes in the same order, the
-    modules around it were renamed.
-    """
-    same = {name: name for name in mine if name in others}
-    left, right = ([n for n in side if n not in same] for side in (mine, others))
-    kinds = [
-        [(name.rpartition(".")[2], side[name].shape) for name in names]
-        for names, side in ((left, mine), (right, others))
-    ]
-    return same | (dict(zip(left, right, strict=True)) if kinds[0] == kinds[1] else {})
 
 
 def _moved(tensor: torch.Tensor, other: torch.Tensor) -> tuple[float | None, float | None]:

@@ -17,6 +17,7 @@ from core.device import locked
 from core.errors import UserError
 from core.jobs import Progress, demand
 from core.library import open_model, path_of
+from core.measures.attention_parts import Part, attention_parts, attention_words
 from core.measures.tensor_statistics import (
     Distribution,
     distribution_of,
@@ -28,7 +29,6 @@ AT_ONCE = 1 << 23  # elements whose statistics are made while the page waits
 LARGEST_SIDE = 15  # of a filter
 LARGEST_PATCH = 64  # of one over a picture, as the first layer of a vision transformer has
 COLOURS = 4  # channels that a picture may have
-QUERY_KEY_VALUE = ("in_proj_weight", "in_proj_bias", "qkv")  # in names of what holds all three
 OF_A_TENSOR = 1 << 13  # elements that take as long as it takes to begin a tensor
 COLUMNS = ["name", "shape", "dtype", "parameters", "bytes", "min", "max", "mean", "std", "zeros",
            "norm", "nan", "infinite", "same_as"]
@@ -36,13 +36,13 @@ COLUMNS = ["name", "shape", "dtype", "parameters", "bytes", "min", "max", "mean"
 
 def tensors_of(model: nn.Module, below: str = "") -> dict[str, torch.Tensor]:
     """Parameters and buffers by name, module after module; with `below`, those of that module and
-    of the modules inside it. A tensor with several names is there under each."""
+    of the modules inside it, or that tensor. A tensor with several names is there under each."""
     with locked(model):  # a dry run lends the model other tensors for a while
         return {
             name: tensor.detach()
             for place, module in model.named_modules()
-            if not below or f"{place}.".startswith(f"{below}.")
             for name, tensor in _own(place, module)
+            if not below or f"{name}.".startswith(f"{below}.")
         }
 
 
@@ -65,8 +65,16 @@ def weight_statistics(model_id: str, below: str = "") -> pd.DataFrame:
     """One row a tensor of the model, or of the module `below`. May raise Working.
 
     name, shape, dtype, parameters (numbers, trained or not), bytes; what `statistics` says;
-    same_as: the first name of a tensor that has several, else empty.
+    same_as: the first name of a tensor that has several, else empty; attention: whether it is of a
+    query, key or value, see core.measures.attention_parts.
     """
+    table, shapes = _statistics(model_id, below), shapes_of(model_id)
+    table["attention"] = [attention_words(name, shape, shapes) for name, shape in
+                          zip(table["name"], table["shape"], strict=True)]
+    return table
+
+
+def _statistics(model_id: str, below: str) -> pd.DataFrame:
     tensors = tensors_of(open_model(model_id).module, below)
     if sum(tensor.numel() + OF_A_TENSOR for tensor in tensors.values()) <= AT_ONCE:
         return _table(list(_rows(tensors)))
@@ -145,10 +153,17 @@ def as_filters(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int] |
     return shape if filters else None
 
 
-def packed_parts(name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """query, key and value where a tensor holds the three below each other, in equal parts."""
-    packed = any(mark in name for mark in QUERY_KEY_VALUE)
-    return ("query", "key", "value") if packed and shape and shape[0] % 3 == 0 else ()
+@cached_result
+def shapes_of(model_id: str) -> dict[str, tuple[int, ...]]:
+    """By name, the shape of each tensor of the model."""
+    tensors = tensors_of(open_model(model_id).module)
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def parts_of(model_id: str, name: str) -> tuple[Part, ...]:
+    """Query, key and value where a tensor holds several of them."""
+    shapes = shapes_of(model_id)
+    return attention_parts(name, shapes[name], shapes)
 
 
 def npy_file(model_id: str, name: str) -> bytes:

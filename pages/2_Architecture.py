@@ -5,23 +5,20 @@ from functools import partial
 import streamlit as st
 
 from core.architecture import architecture
-from core.ui.activations import layer_activations, one_example
+from core.ui.activations import one_example
 from core.ui.boundary import boundary
+from core.ui.box_details import box_details
 from core.ui.comparison import accuracies, comparison, other_model
-from core.ui.flow import graph_view
+from core.ui.flow import clicked_box
 from core.ui.frame import page
+from core.ui.layer_downloads import downloads
 from core.ui.layer_statistics import gradients, over_the_data
 from core.ui.layer_times import timing
-from core.ui.layers import (
-    downloads,
-    inside_button,
-    layer_frame,
-    layer_row,
-    layer_table,
-    shown_layers,
-)
+from core.ui.layer_tree import layer_tree
+from core.ui.layers import inside_button, layer_table, shown_layers
+from core.ui.network_totals import totals
 from core.ui.states import needs_data, sample_button, title
-from core.ui.text import compact, file_size, md_escape
+from core.ui.text import md_escape
 from core.ui.weights import weights_table
 
 chosen = page()
@@ -35,39 +32,19 @@ if chosen.model_id is None:
     st.stop()
 
 
-def totals() -> None:
-    """The answer in one line."""
-    found = architecture(chosen.model_id, chosen.dataset_id)
-    words = [
-        f"{compact(found.totals['parameters'])} parameters in {len(found.table)} layers",
-        f"{file_size(found.totals['weight_bytes'])} of weights",
-    ]
-    if "multiply_adds" in found.totals:
-        words += [
-            f"{compact(found.totals['multiply_adds'])} multiply-adds for one image",
-            f"{file_size(found.totals['peak_activation_bytes'])} of activations at the peak",
-        ]
-    st.markdown(f"#### {' · '.join(words)}")
-    for note in found.notes:
-        st.caption(md_escape(note, longest=1000))
-    if found.code:
-        with st.expander("Lines to copy"):
-            st.code(found.code, language="python")
-
-
 def layers() -> None:
     """The table, and the weights of the layer clicked."""
     everything = layer_table(chosen.model_id, chosen.dataset_id)
     if everything.empty:
         st.write("This file has no layers, only tensors of its own: see Weights.")
         return
-    table, outside = shown_layers(everything)
+    table, outside, levels = shown_layers(everything)
     if table.empty:
         st.write("No layer matches. Remove a letter, or look for a part of the name.")
         return
-    key = f"layers-{chosen.model_id}-{hash(tuple(table['name']))}"
-    clicked = layer_frame(table, key, outside)
-    st.caption("Click a row for its weights. A layer's figures include those inside it.")
+    clicked = layer_tree(everything, table, outside, levels, chosen.model_id)
+    st.caption("Click a row for its weights, its arrow to open or close it, a heading to sort. A "
+               "layer's figures include those inside it.")
     found = architecture(chosen.model_id, chosen.dataset_id)
     if "multiply_adds" in found.totals:  # it runs
         st.caption("Multiply-adds count convolutions and matrix products, attention included; "
@@ -82,19 +59,12 @@ def layers() -> None:
 
 
 def graph() -> None:
-    """The data flow; of the layer clicked its row, its weights and what it gives."""
-    clicked = graph_view(chosen.model_id, chosen.dataset_id)
-    if clicked is None:
+    """The data flow; of the box clicked its row, its weights and what it gives."""
+    box = clicked_box(chosen.model_id, chosen.dataset_id)
+    if box is None:
         st.caption("Click a box to see its row, its weights and what it gives.")
-        return
-    st.subheader(md_escape(clicked), anchor=False)
-    layer_row(layer_table(chosen.model_id, chosen.dataset_id), clicked)
-    weights_table(chosen.model_id, clicked, key="box")
-    if chosen.dataset_id:
-        with boundary("The activations"):
-            example = next(iter(chosen.examples), 0)
-            st.caption(f"What it gives for example {example}")
-            layer_activations(chosen, example, clicked, "box")
+    else:
+        box_details(chosen, box)
 
 
 def activations() -> None:
@@ -117,7 +87,7 @@ def beside() -> None:
 
 
 with boundary("The totals"):
-    totals()
+    totals(chosen.model_id, chosen.dataset_id)
 names = ("Layers", "Graph", "Weights", "Activations", "Compare")
 weights = partial(weights_table, chosen.model_id, "", key="weights")
 parts = (layers, graph, weights, activations, beside)

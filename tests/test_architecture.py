@@ -8,10 +8,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.regnet import BlockParams
 
 from core import library
-from core.architecture import architecture, architecture_of
+from core.architecture import architecture, architecture_of, peak_memory
 from core.errors import UserError
 from core.layers import capture, layer_names
-from core.measures.dry_run import dry_run
+from core.measures.dry_run import dry_run, peak
 from core.weight_files.weights_only import WeightsOnly
 
 NETWORKS = torchvision.models.list_models(module=torchvision.models)  # its classifiers
@@ -64,10 +64,10 @@ def test_costs_and_parameters_agree_with_torchs_counters(name):
     top = found.table[found.table.depth == 1]
     assert top.multiply_adds.sum() == found.totals["multiply_adds"]
     unique = {id(p): p.numel() for p in model.parameters()}
-    assert found.totals["parameters"] == found.totals["trainable"] == sum(unique.values())
-    loose = sum(p.numel() for p in model.parameters(recurse=False))
-    assert found.table.own_parameters.sum() + loose == sum(unique.values())
-    assert list(found.table.name) == layer_names(model)
+    assert found.totals["parameters"] == sum(unique.values())
+    assert found.table.own_parameters.sum() == sum(unique.values())
+    assert top.share.sum() == pytest.approx(1)
+    assert list(found.table.name[~found.table.is_tensor]) == layer_names(model)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "swin_t"])
@@ -102,7 +102,13 @@ def test_shared_tied_unused_and_repeated_layers():
     table = found.table.set_index("name")
     assert found.totals["parameters"] == (36 + 6) + 6 + 3 * (36 + 6)
     assert "alias" not in table.index
-    assert list(table.index[table.shared]) == ["encode", "tied"]
+    assert table.same_as["encode"] == "tied, alias"
+    assert table.same_as["tied"] == "encode"
+    assert (table.same_as != "").sum() == 2
+    assert (table.own_parameters["encode"], table.own_parameters["tied"]) == (42, 6)
+    assert table.parameters["tied"] == 42
+    assert table.own_parameters.sum() == found.totals["parameters"]
+    assert table.share[table.depth == 1].sum() == pytest.approx(1)
     assert table.runs["encode"] == 2
     assert table.multiply_adds["encode"] == 2 * 36
     assert "2 times" in table.note["encode"]
@@ -112,6 +118,59 @@ def test_shared_tied_unused_and_repeated_layers():
     assert table.output_shape["list"] is None
     assert table.runs["unused"] == 0
     assert "Never called" in table.note["unused"]
+
+
+def own_names(model):
+    """The tensors that no layer without layers inside holds."""
+    holders = {name for name, module in model.named_modules()
+               if not name or any(True for _ in module.children())}
+    return {name for name, _ in model.named_parameters() if name.rpartition(".")[0] in holders}
+
+
+@pytest.mark.parametrize("name", ["vit_b_32", "swin_t", "swin_v2_t"])
+def test_tokens_positions_and_biases_beside_layers_have_rows(name):
+    model = network(name)
+    found = architecture_of(model, (1, 3, 224, 224)).table.set_index("name")
+    apart = found[found.is_tensor]
+    assert set(apart.index) == own_names(model) != set()
+    parameters = dict(model.named_parameters())
+    assert all(row.own_parameters == parameters[key].numel() for key, row in apart.iterrows())
+    assert str(tuple(parameters[apart.index[0]].shape)) in apart.settings.iloc[0]
+    assert apart.runs.isna().all()
+    assert found.own_parameters.sum() == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("file", ["digits-cnn.safetensors", "digits-keras.keras", "shapes-cnn.onnx",
+                                  "shapes-cnn.pt2", "shapes-cnn.torchscript.pt", "shapes-cnn.ckpt",
+                                  "shapes-vit.safetensors"])
+def test_shares_of_every_format_add_up(samples, file):
+    found = architecture(library.model_id(samples / file))
+    assert found.table.own_parameters.sum() == found.totals["parameters"] > 0
+    assert found.table.share[found.table.depth == 1].sum() == pytest.approx(1)
+
+
+def test_tied_weights_of_a_checkpoint_are_one_storage(tmp_path):
+    weight = torch.randn(6, 4)
+    torch.save({"embed.weight": weight, "head.weight": weight, "token": torch.ones(3)},
+               tmp_path / "tied.pt")
+    found = architecture(library.model_id(tmp_path / "tied.pt"))
+    table = found.table.set_index("name")
+    assert found.totals["parameters"] == 24 + 3
+    assert (table.same_as["embed"], table.same_as["head"]) == ("head", "embed")
+    assert table.share.tolist() == pytest.approx([3 / 27, 24 / 27, 0])
+    assert found.totals["weight_bytes"] == 4 * 27
+
+
+def test_what_is_trained_is_told_only_where_the_file_says_it():
+    model = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 2))
+    silent = architecture_of(model, (1, 4))
+    assert "trainable" not in silent.totals
+    assert silent.table.trainable.isna().all()
+    for name, part in model.named_parameters():
+        part.said_trainable = name.startswith("1")
+    said = architecture_of(model, (1, 4))
+    assert said.totals["trainable"] == 6
+    assert said.table.trainable.tolist() == [0, 6]
 
 
 def test_a_row_counts_what_is_inside_it():
@@ -134,6 +193,68 @@ def test_peak_memory_of_a_chain_is_its_widest_step():
     model = nn.Sequential(nn.Linear(10, 1000), nn.ReLU(inplace=True), nn.Linear(1000, 500),
                           nn.Linear(500, 1))
     assert dry_run(model, (1, 10)).peak_bytes == 4 * (10 + 1000 + 500)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 4096])
+def test_peak_memory_of_a_batch_is_its_widest_step(batch):
+    model = nn.Sequential(nn.Linear(10, 1000), nn.ReLU(inplace=True), nn.Linear(1000, 500),
+                          nn.Linear(500, 1))
+    assert peak(model, (1, 10), batch).bytes == 4 * batch * (10 + 1000 + 500)
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+def test_peak_memory_of_resnet18_is_its_first_normalisation(batch):
+    """The picture, what the first convolution gives, and that once more after normalisation."""
+    found = peak(network("resnet18"), (1, 3, 224, 224), batch)
+    expected = 4 * batch * (3 * 224 * 224 + 2 * 64 * 112 * 112)
+    assert expected <= found.bytes <= expected + 2 * 4 * 64 * batch  # and the means that it gives
+    assert (found.batch, found.notes) == (batch, ())
+
+
+def test_peak_memory_is_what_torchs_allocator_holds():
+    """Freed and taken bytes as the profiler tells them, on a network without inner scratch."""
+    model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 64),
+                                          nn.Sigmoid()) for _ in range(3)]).eval()
+    image = torch.zeros(32, 64)
+    with torch.no_grad(), torch.profiler.profile(profile_memory=True) as watched:
+        model(image)
+    held = highest = 0
+    for event in watched.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            highest = max(highest, held)
+    assert peak(model, (1, 64), 32).bytes == highest + image.nbytes
+
+
+def test_a_batch_of_what_needs_numbers_is_multiplied_and_that_is_said(monkeypatch):
+    monkeypatch.setattr("core.measures.dry_run.SMALL_WEIGHTS", -1)
+
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.even = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.even(x) if float(x.sum()) == 0 else x
+
+    found = peak(Branches(), (1, 4), 50)
+    assert found.bytes == 50 * dry_run(Branches(), (1, 4)).peak_bytes
+    assert "times the examples" in found.notes[0]
+
+
+def test_an_export_for_one_batch_says_for_which_the_peak_is(samples):
+    model = library.model_id(samples / "shapes-cnn.torchscript.pt")
+    alone = peak_memory(model, None, 1).bytes
+    assert peak_memory(model, None, 6).bytes == pytest.approx(6 * alone, rel=0.05)
+    network = library.open_model(model).module
+    spec = library.open_model(model).card.input
+    network.batch, kept = (2, 4), network.batch
+    try:
+        found = peak(network, (1, spec.channels, spec.height, spec.width), 9)
+    finally:
+        network.batch = kept
+    assert found.batch == 4
+    assert "2 to 4" in found.notes[0]
 
 
 def test_peak_memory_of_a_residual_keeps_the_shortcut():

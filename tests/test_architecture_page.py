@@ -1,9 +1,12 @@
 """The page Architecture: the table in parts, what is saved of it, times, activations, the graph."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from core.architecture import architecture, architecture_of
@@ -12,11 +15,24 @@ from core.flow.drawing import drawing
 from core.library import dataset_id, model_id
 from core.measures.layer_times import layer_times, measured_times, timed
 from core.ui.flow import dead_shares
-from core.ui.layers import found_layers, layer_table, tree_names
+from core.ui.layer_tree import columns_of, tree_rows
+from core.ui.layers import found_layers, layer_table
 from tests.app import faults, opened, words
+from tests.conftest import ROOT
 
 PAGE = "pages/2_Architecture.py"
 MODEL, DATA = "shapes-cnn.safetensors", "shapes-test.json"
+
+
+def table_of(app):
+    """What the tree of layers was given."""
+    found = [element for element in app.get("bidi_component")
+             if element.proto.component_name == "netlens_tree"]
+    return json.loads(found[0].proto.json)
+
+
+def model_id_of(name):
+    return model_id(ROOT / "sample_models" / name)
 
 
 @pytest.fixture
@@ -27,31 +43,30 @@ def shown():
 
 
 SUMMARY = """\
-==================================================================================
+==========================================================================================
 Layer (type:depth-idx)                   Output Shape              Param #
-==================================================================================
-Sequential                               --                        --
+==========================================================================================
+Sequential                               [1, 5]                    --
 ├─Sequential: 1-1                        [1, 8, 4, 6]              --
 │    └─Conv2d: 2-1                       [1, 8, 4, 6]              216
 │    └─BatchNorm2d: 2-2                  [1, 8, 4, 6]              16
 ├─Flatten: 1-2                           [1, 192]                  --
 ├─Linear: 1-3                            [1, 5]                    965
-==================================================================================
+==========================================================================================
 Total params: 1,197
-Trainable params: 1,197
-Non-trainable params: 0
-Total mult-adds (units): 6144.00
-==================================================================================
+Trainable params: not said by the file
+Total mult-adds (M): 0.01
+==========================================================================================
 Input size (MB): 0.00
 Forward/backward pass size (MB): 0.00
 Params size (MB): 0.00
 Estimated Total Size (MB): 0.01
-==================================================================================
+==========================================================================================
 """
 
 
 def test_the_summary_reads_as_torchinfo_prints_it(shown):
-    said = summary_text(shown.table, shown.totals, "Sequential", (1, 3, 4, 6))
+    said = summary_text(shown.table, shown.totals, "Sequential", (1, 3, 4, 6), (1, 5))
     assert said.splitlines() == SUMMARY.splitlines()
 
 
@@ -71,25 +86,89 @@ def test_markdown_keeps_text_from_files_as_text():
         "| \\<i\\>\\*\\_x\\_\\* |  |  |"]
 
 
+RESNET18 = """\
+==========================================================================================
+Layer (type:depth-idx)                   Output Shape              Param #
+==========================================================================================
+ResNet                                   [1, 1000]                 --
+├─Conv2d: 1-1                            [1, 64, 112, 112]         9,408
+├─BatchNorm2d: 1-2                       [1, 64, 112, 112]         128
+├─ReLU: 1-3                              [1, 64, 112, 112]         --
+├─MaxPool2d: 1-4                         [1, 64, 56, 56]           --
+├─Sequential: 1-5                        [1, 64, 56, 56]           --
+│    └─BasicBlock: 2-1                   [1, 64, 56, 56]           --
+│    │    └─Conv2d: 3-1                  [1, 64, 56, 56]           36,864
+""".splitlines()
+RESNET18_TOTALS = """\
+Total mult-adds (G): 1.81
+==========================================================================================
+Input size (MB): 0.60
+Forward/backward pass size (MB): 39.75
+Params size (MB): 46.76
+Estimated Total Size (MB): 87.11
+==========================================================================================
+""".splitlines()
+
+
+def test_the_summary_of_resnet18_is_what_torchinfo_prints():
+    """Begin, totals and sizes as torchinfo 1.8.0 prints them, which lists repeated runs again."""
+    with torch.device("meta"):
+        found = architecture_of(torchvision.models.resnet18().eval(), (1, 3, 224, 224))
+    said = summary_text(found.table, found.totals, "ResNet", (1, 3, 224, 224), found.output_shape)
+    lines = said.splitlines()
+    assert lines[: len(RESNET18)] == RESNET18
+    assert "Total params: 11,689,512" in lines
+    assert lines[-len(RESNET18_TOTALS):] == RESNET18_TOTALS
+
+
+def test_parameters_beside_layers_are_said_in_the_line_of_what_holds_them():
+    with torch.device("meta"):
+        found = architecture_of(torchvision.models.vit_b_32().eval(), (1, 3, 224, 224))
+    said = summary_text(found.table, found.totals, "VisionTransformer", (1, 3, 224, 224),
+                        found.output_shape).splitlines()
+    assert said[3].split() == ["VisionTransformer", "[1,", "1000]", "768"]  # the class token
+    assert said[5].split() == ["├─Encoder:", "1-2", "[1,", "50,", "768]", "38,400"]  # positions
+    assert not any("Parameter:" in line for line in said)
+    counted = [int(line.split()[-1].replace(",", "")) for line in said[3:]
+               if line.split()[-1].replace(",", "").isdigit() and ":" in line[:60]
+               and not line.startswith("Total")]
+    assert sum(counted) + 768 == found.totals["parameters"]
+
+
+def test_what_the_file_says_of_training_is_in_the_summary(shown):
+    totals = shown.totals | {"trainable": 1000}
+    said = summary_text(shown.table, totals, "Sequential", (1, 3, 4, 6))
+    assert "Trainable params: 1,000\nNon-trainable params: 197\n" in said
+
+
 def test_a_part_of_the_tree_is_found(shown):
     names = lambda *given: list(found_layers(shown.table, *given)["name"])  # noqa: E731
     assert names("") == ["0", "0.0", "0.1", "1", "2"]
-    assert names("", "", 1) == ["0", "1", "2"]
     assert names("", "0") == ["0.0", "0.1"]
-    assert names("", "0", 1) == ["0.0", "0.1"]
     assert names("batch") == ["0.1"]
     assert names('"linear"') == ["2"]
     assert names("192") == ["1", "2"]
-    assert names("batch", "", 1) == ["0.1"]  # however deep
     assert names("8 × 4 × 6") == names("8,4,6") != []
     assert names('"3,4,6"') == ["0", "0.0"] and names('"4,6"') == []
 
 
-def test_a_name_says_what_the_rows_above_it_do_not(shown):
+def test_a_label_says_what_the_rows_above_it_do_not(shown):
     names = pd.Series(["a", "a.0", "a.0.conv", "a.1.conv", "b.c.conv"])
-    assert tree_names(names, "") == ["a", "\u20030", "\u2003\u2003conv", "\u20031.conv", "b.c.conv"]
+    rows = tree_rows(names, "")
+    assert rows.labels == ["a", "0", "conv", "1.conv", "b.c.conv"]
+    assert rows.holders == [-1, 0, 1, 0, -1]
     found = found_layers(shown.table, '"conv2d"')["name"]
-    assert (tree_names(found, ""), tree_names(found, "0")) == (["0.0"], ["0"])
+    assert (tree_rows(found, "").labels, tree_rows(found, "0").labels) == (["0.0"], ["0"])
+
+
+def test_columns_say_something_and_what_is_missing_is_none(shown):
+    columns = {column.title: column for column in columns_of(shown.table)}
+    assert "Trainable" not in columns and "Same weights as" not in columns
+    assert columns["Output"].values[-1] == "1 × 5"
+    assert columns["Parameters"].values == [232, 216, 16, 0, 965]
+    later = shown.table.assign(milliseconds=[1.5, float("nan"), 2, 3, 4])
+    timed = next(column for column in columns_of(later) if column.title == "Time")
+    assert timed.values == [1.5, None, 2, 3, 4]
 
 
 def test_weights_alone_have_no_columns_of_a_run(tmp_path, monkeypatch):
@@ -97,8 +176,8 @@ def test_weights_alone_have_no_columns_of_a_run(tmp_path, monkeypatch):
     torch.save(weights, tmp_path / "weights.pt")
     monkeypatch.setenv("NETLENS_MODELS", str(tmp_path))
     app = opened(PAGE, model="weights.pt")
-    columns = set(app.dataframe[0].value.columns)
-    assert {"Layer", "Parameters", "Full name"} <= columns
+    columns = {column["title"] for column in table_of(app)["columns"]}
+    assert {"Type", "Parameters", "Share"} <= columns
     assert not columns & {"Input", "Output", "Multiply-adds", "Activations", "Receptive field"}
     assert "Time each layer" not in [button.label for button in app.button]
 
@@ -176,14 +255,38 @@ def test_what_the_activations_need_is_said(quick_collection):
 def test_the_table_has_the_columns_and_the_files(quick_collection):
     app = opened(PAGE, model=MODEL, data=DATA, levels="1 level")
     assert faults(app) == []
-    frame = app.dataframe[0].value
-    assert list(frame["Layer"])[:4] == ["stage1", "stage2", "stage3", "stage4"]
+    rows = table_of(app)["rows"]
+    assert [label for label, holder in zip(rows["labels"], rows["holders"], strict=True)
+            if holder < 0][:4] == ["stage1", "stage2", "stage3", "stage4"]
+    closed = [rows["names"][row] for row in table_of(app)["folded"]]
+    assert closed == [name for n, name in enumerate(rows["names"]) if n in rows["holders"]]
     app = opened(PAGE, model=MODEL, data=DATA, inside="stage1")
-    frame = app.dataframe[0].value
-    assert list(frame["Layer"]) == ["conv", "norm", "activation", "shrink"]
-    assert list(frame["Receptive field"]) == ["3 × 3"] * 3 + ["4 × 4"]
-    assert list(frame["Stride"]) == ["1 × 1"] * 3 + ["2 × 2"]
-    assert frame["Trainable"].iloc[0] == 324
+    table = table_of(app)
+    columns = {column["title"]: column["values"] for column in table["columns"]}
+    assert table["rows"]["labels"] == ["conv", "norm", "activation", "shrink"]
+    assert columns["Receptive field"] == ["3 × 3"] * 3 + ["4 × 4"]
+    assert columns["Stride"] == ["1 × 1"] * 3 + ["2 × 2"]
+    assert "Trainable" not in columns
+    assert "not said in the file" in words(app)
     assert "Total mult-adds (M)" in app.code[0].value
     files = {button.label for button in app.main.get("download_button")}
     assert files == {"Download as CSV", "Download as Markdown", "Download the summary"}
+
+
+def test_a_branch_that_was_closed_is_closed_in_a_link(quick_collection):
+    app = opened(PAGE, model=MODEL, data=DATA, closed="0:0.5.99999.x")
+    table = table_of(app)
+    names = [table["rows"]["names"][row] for row in table["folded"]]
+    everything = architecture(model_id_of(MODEL), None).table["name"]
+    assert names == [everything[0], everything[5]] == ["stage1", "stage2"]
+    app = opened(PAGE, model=MODEL, data=DATA, closed="3:0.5")  # of another number of levels
+    assert table_of(app)["folded"] == []
+
+
+def test_the_peak_of_a_batch_is_in_the_link(quick_collection):
+    one, many = (opened(PAGE, model=MODEL, data="none", batch=batch) for batch in ("1", "64"))
+    assert faults(many) == []
+    said = [next(line for line in words(app).splitlines() if "at the peak" in line)
+            for app in (one, many)]
+    assert said[0] != said[1]
+    assert "what must be in memory at the same time" in words(many)

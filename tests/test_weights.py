@@ -27,7 +27,7 @@ from core.weights import (
     as_filters,
     npy_file,
     outputs_first,
-    packed_parts,
+    parts_of,
     spectral_norm,
     tensors_of,
     weight_statistics,
@@ -218,11 +218,23 @@ def test_sides_of_one_make_no_matrix():
     assert spectral_norm_of(torch.ones(1, 4)) == pytest.approx(2)
 
 
-def test_query_key_and_value_are_named():
-    assert packed_parts("blocks.0.attn.qkv.weight", (192, 64)) == ("query", "key", "value")
-    assert packed_parts("self_attention.in_proj_weight", (192, 64)) == ("query", "key", "value")
-    assert packed_parts("blocks.0.mlp.weight", (192, 64)) == ()
-    assert packed_parts("x.qkv.scale", ()) == ()
+def test_query_key_and_value_are_named_in_the_table(tmp_path):
+    save_file({"self_attention.in_proj_weight": torch.randn(12, 4),
+               "mlp.weight": torch.randn(12, 4)}, tmp_path / "m.safetensors")
+    model_id = library.model_id(tmp_path / "m.safetensors")
+    table = weight_statistics(model_id).set_index("name")
+    assert table["attention"].to_dict() == {
+        "self_attention.in_proj_weight": "query, key, value", "mlp.weight": ""}
+    parts = parts_of(model_id, "self_attention.in_proj_weight")
+    assert [(part.name, part.start, part.stop) for part in parts] == [
+        ("query", 0, 4), ("key", 4, 8), ("value", 8, 12)]
+    assert parts_of(model_id, "mlp.weight") == ()
+
+
+def test_a_tensor_beside_layers_is_found_by_its_own_name():
+    model = nn.ModuleDict({"a": nn.Linear(2, 2)})
+    model.register_parameter("token", nn.Parameter(torch.ones(3)))
+    assert list(tensors_of(model, "token")) == ["token"]
 
 
 def test_a_tensor_can_be_taken_away_as_npy(tmp_path):
@@ -267,8 +279,9 @@ def test_renamed_modules_are_recognised_by_their_place():
     assert [row["change"] for row in found] == ["renamed"] * 3
     assert [row["other_name"] for row in found] == list(others)
     assert [row["relative_change"] for row in found] == pytest.approx([1, 1, 1])
-    others["module.c"] = torch.ones(1)  # no longer the same places
-    assert {row["change"] for row in comparison(mine, others)} == {"removed", "added"}
+    others["module.c"] = torch.ones(1)
+    rows = list(comparison(mine, others))
+    assert [row["change"] for row in rows] == ["renamed"] * 3 + ["added"]
 
 
 def test_comparing_two_files(tmp_path, samples):
@@ -320,6 +333,21 @@ def test_the_page_compares_with_another_file():
     assert faults(app) == []
     assert "equal" in words(app)
     assert len(drawn(app, "Change")) > 5
+
+
+@pytest.mark.parametrize("other, fits", [("shapes-cnn.ckpt", True),
+                                         ("digits-cnn.safetensors", False)])
+def test_accuracies_stand_side_by_side_and_say_where_classes_differ(other, fits, one_thread):
+    """A network of digits has no class of the shapes: its figure is no difference of models."""
+    app = opened(PAGE, view="Compare", other=other, model=SAMPLE["model"],
+                 data="shapes-test.json", logs="none", sample="500")
+    app.toggle(key="both").set_value(True).run()
+    app = finished(finished(app))
+    assert faults(app) == []
+    mine, theirs = app.metric
+    assert mine.label.startswith("This model")
+    assert (theirs.delta, len(app.warning)) == (("+0.0 points", 0) if fits else ("", 1))
+    assert (mine.value == theirs.value) == fits
 
 
 @pytest.fixture

@@ -113,7 +113,8 @@ class _Reader(KerasLinks, KerasSettings):
         if kind not in LAYERS or ">" in str(entry.get("registered_name")) or module != "keras":
             raise CannotRunError(f"its layer {shown(name)} is of the custom or unknown class "
                                  f"{shown(kind)}, which cannot run here")
-        return LayerPlan(name, kind, saved_as, self.settings(kind, config, name, depth))
+        return LayerPlan(name, kind, saved_as, self.settings(kind, config, name, depth),
+                         frozen=entry["config"].get("trainable") is False)
 
     def _operation(self, saved_as: str, config: dict[str, Any], name: str) -> LayerPlan:
         if saved_as == "TFOpLambda":

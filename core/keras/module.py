@@ -22,7 +22,7 @@ class KerasLayer(nn.Module):
     def __init__(self, plan: LayerPlan, channels_last: bool) -> None:
         super().__init__()
         self.type_name, self.settings, self.kind = plan.saved_as, plan.config, plan.kind
-        self.channels_last = channels_last
+        self.channels_last, self.frozen = channels_last, plan.frozen
         # In a tuple, so that torch does not take Keras's own empty parameters for the layer's.
         self.held = (_keras_layer(plan),)
         self.asks_training = not plan.operation and "training" in _argument_names(self.held[0].call)

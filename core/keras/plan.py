@@ -35,7 +35,8 @@ class Call:
 @dataclass(frozen=True)
 class LayerPlan:
     """A layer to build: `kind` is a class of keras.layers, a function of keras.ops (`operation`),
-    or a network of its own (`graph`). saved_as: the class in the file, which names its weights."""
+    or a network of its own (`graph`). saved_as: the class in the file, which names its weights.
+    frozen: whether the file says that its weights are not trained."""
 
     name: str
     kind: str
@@ -43,6 +44,7 @@ class LayerPlan:
     config: dict[str, Any] = field(default_factory=dict)
     operation: bool = False
     graph: "GraphPlan | None" = None
+    frozen: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,23 @@ class DryRun:
 
     multiply_adds: convolutions and matrix products, attention included; nothing elementwise.
     peak_bytes: the most that input and activations hold at once, without gradients and without
-    what an operator needs for itself.
+    what an operator needs for itself. output_shape: of the network's first output.
     """
 
     layers: Mapping[str, Run]
     multiply_adds: int
     peak_bytes: int
+    output_shape: Shape | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Peak:
+    """bytes: the most that a batch's input and activations hold at once. batch: for which they are,
+    where a network takes only some. notes: what is not measured."""
+
+    bytes: int
+    batch: int
     notes: tuple[str, ...] = ()
 
 
@@ -98,6 +109,32 @@ def dry_run(model: nn.Module, input_shape: Shape) -> DryRun:
                                     "not run without numbers.",))
 
 
+def peak(model: nn.Module, input_shape: Shape, batch: int) -> Peak:
+    """What a batch of inputs needs at once: measured without numbers, so that no memory is taken,
+    else `batch` times what one example needs. Raises UserError as `dry_run` does."""
+    smallest, largest = getattr(model, "batch", (1, None))  # of an export
+    run_as = max(smallest, min(batch, largest or batch))
+    notes = () if run_as == batch else (
+        f"This export takes {_numbers_taken(smallest, largest)} pictures at once; of "
+        f"{batch:,} the figure is that of {run_as:,}.",)
+    shape = (run_as, *input_shape[1:])
+    if run_as == 1 or is_small(model, shape):
+        return Peak(dry_run(model, shape).peak_bytes, run_as, notes)
+    try:
+        return Peak(_run(model, shape, "meta").peak_bytes, run_as, notes)
+    except UserError:
+        raise
+    except Exception:  # whatever a forward raises without numbers; with them memory could run out
+        one = dry_run(model, (smallest, *input_shape[1:])).peak_bytes
+    return Peak(one * run_as // smallest, run_as, (
+        *notes, "This network does not run without numbers, so this is the memory of one pass "
+                "times the examples, at most a little too much."))
+
+
+def _numbers_taken(smallest: int, largest: int) -> str:
+    return str(smallest) if smallest == largest else f"{smallest:,} to {largest:,}"
+
+
 def is_small(model: nn.Module, input_shape: Shape) -> bool:
     """Whether a run on zeros takes milliseconds: the meta device would first import torch's
     compiler, 1.5 s and 160 MB. Recurrent layers, with numbers, are one operator without formula."""
@@ -141,8 +178,8 @@ def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Dry
                      before=lambda name: begun[name].append(meter.total)), meter:
             # Each slot is given once: torch ties by itself wrongly where a module has two names,
             # and would leave it on the meta device.
-            functional_call(model, tensors, (image,), tie_weights=False)
-        return DryRun(layers, meter.total, meter.peak)
+            output = functional_call(model, tensors, (image,), tie_weights=False)
+        return DryRun(layers, meter.total, meter.peak, _shape(first_tensor(output)))
 
 
 def named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:

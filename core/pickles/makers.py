@@ -103,6 +103,12 @@ def _reconstructed(kind: Any, *rest: Any) -> Placeholder:
     return Placeholder(kind.name)
 
 
+def _parameter(value: Any, requires_grad: Any = None, *rest: Any) -> Any:
+    if isinstance(value, StoredTensor) and isinstance(requires_grad, bool):
+        value.trainable = requires_grad
+    return value
+
+
 def _first(value: Any, *rest: Any) -> Any:
     return value
 
@@ -118,8 +124,8 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _tensor_v3,
-    "torch._utils._rebuild_parameter": _first,
-    "torch._utils._rebuild_parameter_with_state": _first,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch._utils._rebuild_device_tensor_from_numpy": _first,
     "torch._utils._rebuild_meta_tensor_no_storage": _meta,
     "torch._tensor._rebuild_from_type": _of_type,

@@ -46,13 +46,15 @@ class Storage:
 
 @dataclass(eq=False)
 class StoredTensor:
-    """A tensor as a place in a storage; offset and stride count elements."""
+    """A tensor as a place in a storage; offset and stride count elements. trainable: where it was
+    saved as a parameter, whether it was trained."""
 
     storage: Storage
     dtype: torch.dtype
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
+    trainable: bool | None = None
 
     @property
     def elements(self) -> int:

@@ -6,10 +6,15 @@ import streamlit as st
 from core import library
 from core.compare import compared
 from core.files import found_files
+from core.labels import class_mismatch
+from core.measures.pairings import SHAPES
+from core.model_facts import model_facts
+from core.outcomes import truth
 from core.overview import summary
 from core.ui.add_file import uploads
 from core.ui.boundary import boundary
 from core.ui.layers import times
+from core.ui.setup import classes_note
 from core.ui.sidebar import Chosen
 from core.ui.text import count, md_escape, percent, plural
 
@@ -21,9 +26,10 @@ SHOWN = {
     "parameters": "Parameters",
     "shape": "Shape",
     "other_name": "Name in the other",
+    "sure": "Paired by",
     "other_shape": "Shape in the other",
 }
-OPTIONAL = ("other_name", "other_shape")  # left out where they say nothing new
+OPTIONAL = ("other_name", "sure", "other_shape")  # left out where they say nothing new
 
 
 def other_model(chosen: Chosen) -> str | None:
@@ -59,6 +65,7 @@ def comparison(chosen: Chosen, other_id: str) -> None:
             there if isinstance(there, str) and there != here else ""
             for here, there in zip(shown["name"], shown["other_name"], strict=True)
         ],
+        sure=shown["sure"].where(shown["name"] != shown["other_name"], ""),
         other_shape=[
             times(there) if there != here else ""
             for here, there in zip(shown["shape"], shown["other_shape"], strict=True)
@@ -81,9 +88,16 @@ def comparison(chosen: Chosen, other_id: str) -> None:
                 format="%.4f", help="Of the two as vectors: 1 where they point the same way."
             ),
             "Parameters": st.column_config.NumberColumn(format="localized"),
+            "Paired by": st.column_config.Column(
+                help="What says that the two are one: that their numbers are equal is certain, "
+                     "that only their shapes are, in the same order, is a guess. Empty: the name."
+            ),
         },
     )
     _most_moved(table)
+    if (table["sure"] == SHAPES).any():
+        st.caption(f"{plural(int((table['sure'] == SHAPES).sum()), 'tensor')} paired by shape and "
+                   "order alone: how far those moved means something only if the pair is right.")
     st.download_button("Download as CSV", table.to_csv(index=False), "compared.csv", "text/csv")
 
 
@@ -99,11 +113,25 @@ def accuracies(chosen: Chosen, other_id: str) -> None:
     """Both models on the chosen data, once that is asked for."""
     if not (chosen.dataset_id and st.toggle("Accuracy of both on the chosen data", key="both")):
         return
+    told: list[float] = []
     for column, title, model_id in zip(
         st.columns(2), ("This model", "The other"), (chosen.model_id, other_id), strict=True
     ):
         with column, boundary(title):
             found = summary(model_id, chosen.dataset_id)
-            st.metric(title, percent(found.accuracy), border=True)
+            agree = _classes_agree(model_id, chosen.dataset_id)
+            moved = f"{100 * (found.accuracy - told[0]):+.1f} points" if told and agree else None
+            st.metric(f"{title}: {md_escape(library.path_of(model_id).name)}",
+                      percent(found.accuracy), moved, border=True)
             said = f"{count(found.right)} right of {plural(found.scored, 'labelled example')}"
             st.caption(f"{said}, mean loss {found.mean_loss:.3g}")
+            classes_note(model_id, chosen.dataset_id)
+            told += [found.accuracy] if agree else []
+
+
+def _classes_agree(model_id: str, dataset_id: str) -> bool:
+    """Whether the classes of a model are those of the data: else its accuracy says little."""
+    outputs = len(truth(model_id, dataset_id).class_names)
+    stated = model_facts(model_id).card.class_names
+    data = library.open_dataset(dataset_id)
+    return class_mismatch(outputs, stated, data.class_names) is None

@@ -15,6 +15,7 @@ from core.ui.text import md_escape, percent
 def layer_choice(model_id: str, dataset_id: str, place: DeltaGenerator) -> str:
     """A layer that gives numbers for each example; at first the last stage before the output."""
     table = architecture(model_id, dataset_id).table
+    table = table[~table["is_tensor"]]
     ran = table["output_shape"].map(lambda shape: shape is not None and len(shape) > 1)
     names = table["name"][ran if ran.any() else slice(None)].tolist()
     stages = [name for name in model_facts(model_id).feature_layers if name in names]

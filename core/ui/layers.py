@@ -1,56 +1,17 @@
-"""The table of layers on the page: unfolded, searched, timed, drawn and saved."""
+"""The table of layers on the page: its columns, and which of its rows are looked for."""
 
 import re
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.architecture import Architecture, architecture, model_type
-from core.architecture_export import markdown_table, summary_text
-from core.input_shape import input_shape
+from core.architecture import architecture
 from core.measures.layer_times import measured_times
 from core.measures.receptive_field import receptive_fields
 from core.ui.text import plural
 
-SHOWN = {
-    "layer": "Layer",
-    "type": "Type",
-    "output_shape": "Output",
-    "parameters": "Parameters",
-    "share": "Share",
-    "multiply_adds": "Multiply-adds",
-    "milliseconds": "Time",
-    "estimated": "Estimated",
-    "receptive_field": "Receptive field",
-    "stride": "Stride",
-    "settings": "Settings",
-    "input_shape": "Input",
-    "trainable": "Trainable",
-    "weight_bytes": "Weights",
-    "activation_bytes": "Activations",
-    "buffers": "Buffers",
-    "dtype": "Numbers",
-    "depth": "Depth",
-    "note": "Note",
-    "name": "Full name",
-}
-HELP = {
-    "Trainable": "Parameters that training changes. A file does not say which were frozen.",
-    "Time": "Milliseconds of one pass, with what is inside the layer; the median of several.",
-    "Estimated": "Milliseconds, if its multiply-adds ran as fast as a product of large matrices.",
-    "Weights": "Memory of parameters and buffers.",
-    "Activations": "Memory of what the layer gives for one image.",
-    "Receptive field": "How many pixels of the input each number of the output sees, padding "
-                       "included.",
-    "Stride": "How many pixels of the input lie between two neighbours of the output.",
-    "Buffers": "Numbers that are kept and not trained, such as running means.",
-    "Multiply-adds": "For one image.",
-    "Share": "Of the network's parameters.",
-}
 EVERY, WHOLE = "all levels", "the whole network"
-FITS = 28  # letters of a name in a column of medium width
 
 
 def layer_table(model_id: str, dataset_id: str | None) -> pd.DataFrame:
@@ -73,9 +34,9 @@ def layer_table(model_id: str, dataset_id: str | None) -> pd.DataFrame:
     return table
 
 
-def shown_layers(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """What of the tree is open: down to a level, inside one layer; and what is searched for. Also
-    which layer that is, "" for the whole network."""
+def shown_layers(table: pd.DataFrame) -> tuple[pd.DataFrame, str, int | None]:
+    """The rows inside one layer that are looked for; which layer that is, "" for the whole network;
+    and how many levels are open at first, 0 for all, None where what is found is to be seen."""
     inner = {name.rpartition(".")[0] for name in table["name"]} - {""}
     find, within, level = st.columns([2, 2, 1])
     words = find.text_input(
@@ -93,26 +54,26 @@ def shown_layers(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     depths = {EVERY: 0} | {plural(depth, "level"): depth for depth in deepest}
     levels = level.selectbox(
         "Open", list(depths), key="levels", bind="query-params",
-        help="How many levels of the tree are unfolded. The graph folds layer by layer.",
+        help="How many levels of the tree are open. Single branches open and close in the table.",
     )
     outside = "" if inside == WHOLE else inside
-    return found_layers(table, words, outside, depths[levels]), outside
+    open_levels = None if words.strip() else depths[levels]
+    return found_layers(table, words, outside), outside, open_levels
 
 
 def inside_button(table: pd.DataFrame, layer: str) -> None:
-    """Opens a layer that holds others: the table is then of what is inside it."""
+    """Shows a layer that holds others alone: the table is then of what is inside it."""
     if table["name"].str.startswith(f"{layer}.").any():
-        st.button("Show what is inside", key="open_layer", on_click=_open, args=(layer,))
+        st.button("Show only what is inside", key="open_layer", on_click=_open, args=(layer,))
 
 
 def _open(layer: str) -> None:
     st.session_state["inside"] = layer
 
 
-def found_layers(table: pd.DataFrame, words: str, inside: str = "", levels: int = 0
-                 ) -> pd.DataFrame:
+def found_layers(table: pd.DataFrame, words: str, inside: str = "") -> pd.DataFrame:
     """The rows that `matching` finds by name, type, dtype, input or output; only those inside a
-    layer, and so many levels below it, 0 for all."""
+    layer."""
     found = matching(
         [table[column] for column in ("name", "type", "dtype")],
         [table[column] for column in ("input_shape", "output_shape")],
@@ -120,8 +81,6 @@ def found_layers(table: pd.DataFrame, words: str, inside: str = "", levels: int 
     )
     if inside:
         found &= table["name"].str.startswith(f"{inside}.")
-    if levels and not words.strip():  # what is looked for is found however deep
-        found &= table["depth"] <= levels + (inside.count(".") + 1 if inside else 0)
     return table[found]
 
 
@@ -150,82 +109,6 @@ def _hits(texts: list[pd.Series], sides: list[pd.Series], word: str) -> list[pd.
         shapes = (f",{whole},", f",1,{whole},")  # with or without the one image
         return [text == whole for text in texts] + [shape.isin(shapes) for shape in sides]
     return [text.str.contains(word, regex=False) for text in texts]
-
-
-def layer_frame(table: pd.DataFrame, key: str, outside: str = "") -> str | None:
-    """Draws the rows as a tree; gives the name of the layer that was clicked. outside: the layer
-    that holds them all and is not said."""
-    event = _drawn(table, outside, key=key, on_select="rerun", selection_mode="single-row")
-    rows = [row for row in event.selection.rows if row < len(table)]
-    return table["name"].iloc[rows[0]] if rows else None
-
-
-def layer_row(table: pd.DataFrame, layer: str) -> None:
-    """Draws the row of one layer, where there is one; nothing in it is to be clicked."""
-    row = table[table["name"] == layer]
-    if len(row):
-        _drawn(row, layer.rpartition(".")[0], key=None)
-
-
-def tree_names(names: pd.Series, outside: str) -> list[str]:
-    """Names in the order of the tree, each indented below the layers that hold it and are there
-    too; of those that are not, as where a search left them out, the name says which they are."""
-    there, found = set(names), []
-    for name in names:
-        dots = [place for place, letter in enumerate(name) if letter == "."]
-        holders = [name[:place] for place in dots if name[:place] in there]
-        said = holders[-1] if holders else outside
-        found.append("\u2003" * len(holders) + (name[len(said) + 1 :] if said else name))
-    return found
-
-
-def _drawn(table: pd.DataFrame, outside: str, **more: Any) -> Any:
-    drawn = table.assign(
-        layer=tree_names(table["name"], outside),
-        input_shape=table["input_shape"].map(times),
-        output_shape=table["output_shape"].map(times),
-    )
-    shown = {column: title for column, title in SHOWN.items() if column in drawn and
-             (drawn[column].notna() & (drawn[column] != "")).any()}  # weights alone have no shapes
-    columns = {title: st.column_config.Column(help=said) for title, said in HELP.items()}
-    columns |= {title: st.column_config.NumberColumn(format="localized", help=HELP.get(title))
-                for title in ("Parameters", "Trainable", "Multiply-adds", "Buffers")}
-    columns |= {title: st.column_config.NumberColumn(format="bytes", help=HELP[title])
-                for title in ("Weights", "Activations")}
-    columns |= {title: st.column_config.NumberColumn(format="%.3f ms", help=HELP[title])
-                for title in ("Time", "Estimated")}
-    widest = drawn["layer"].str.len().max()
-    return st.dataframe(
-        drawn[list(shown)].rename(columns=shown),
-        hide_index=True,
-        height=min(620, 38 + 35 * len(drawn)),
-        placeholder="",
-        column_config=columns | {
-            "Layer": st.column_config.TextColumn(
-                width="medium" if widest <= FITS else "large", pinned=True
-            ),
-            "Share": st.column_config.ProgressColumn(
-                format="percent", min_value=0, max_value=1, help=HELP["Share"]
-            ),
-        },
-        **more,
-    )
-
-
-def downloads(table: pd.DataFrame, found: Architecture, model_id: str,
-              dataset_id: str | None) -> None:
-    """The rows that are shown as CSV and Markdown, and the summary of the whole network."""
-    csv, markdown, text = st.columns(3)
-    csv.download_button("Download as CSV", table.to_csv(index=False), "layers.csv", "text/csv",
-                        width="stretch")
-    markdown.download_button("Download as Markdown", lambda: markdown_table(table), "layers.md",
-                             "text/markdown", width="stretch", on_click="ignore")
-    summary = summary_text(found.table, found.totals, model_type(model_id),
-                           input_shape(model_id, dataset_id))
-    text.download_button("Download the summary", summary, "summary.txt", "text/plain",
-                         width="stretch")
-    with st.expander("Summary to copy"):
-        st.code(summary, language=None)
 
 
 def times(shape: tuple[int, ...] | None) -> str:

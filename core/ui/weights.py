@@ -9,12 +9,13 @@ from core.ui.charts import CANVAS, RIGHT
 from core.ui.layers import matching, times
 from core.ui.text import compact, count, file_size, headings, md_escape, plural
 from core.ui.weight_pictures import weight_picture
-from core.weights import distribution, npy_file, packed_parts, spectral_norm, weight_statistics
+from core.weights import distribution, npy_file, parts_of, spectral_norm, weight_statistics
 
 NUMBERS = ("min", "max", "mean", "std", "norm")
 TITLES = {"parameters": "Numbers", "name": "Full name"}
-OPTIONAL = ("nan", "infinite", "same_as")  # left out where no tensor has one
+OPTIONAL = ("nan", "infinite", "same_as", "attention")  # left out where no tensor has one
 LARGEST_DOWNLOAD = 1 << 30  # bytes
+SIDES = ("rows", "columns")  # of a matrix
 HELP = {
     "Zeros": "Share of the numbers that are exactly zero.",
     "Std": "Standard deviation.",
@@ -22,6 +23,7 @@ HELP = {
     "Nan": "Numbers that are NaN; not counted in the others.",
     "Infinite": "Numbers that are infinite; not counted in the others.",
     "Same as": "The tensor is stored once and has several names.",
+    "Attention": "Told by the tensor's name and shape, as libraries name and pack them.",
 }
 
 
@@ -117,7 +119,7 @@ def _frame(tree: pd.DataFrame, key: str) -> str | None:
             "Numbers": st.column_config.NumberColumn(format="localized"),
             "Zeros": st.column_config.NumberColumn(format="percent", help=HELP["Zeros"]),
         } | {name: st.column_config.Column(help=HELP[name])
-             for name in ("Nan", "Infinite", "Same as")},
+             for name in ("Nan", "Infinite", "Same as", "Attention")},
     )
     rows = [row for row in event.selection.rows if row < len(tree) and tree["leaf"].iloc[row]]
     return tree["name"].iloc[rows[0]] if rows else None
@@ -128,10 +130,11 @@ def tensor_details(model_id: str, row: pd.Series, key: str) -> None:
     name, shape = row["name"], row["shape"]
     st.subheader(md_escape(name), anchor=False)
     st.caption(f"{times(shape) or 'one number'} · {row['dtype']} · {file_size(row['bytes'])}")
-    if parts := packed_parts(name, shape):
-        third = shape[0] // 3
-        st.caption("; ".join(f"rows {count(third * i)} to {count(third * (i + 1) - 1)}: {part}"
-                             for i, part in enumerate(parts)))
+    if parts := parts_of(model_id, name):
+        st.caption("; ".join(f"{SIDES[part.axis]} {count(part.start)} to {count(part.stop - 1)}: "
+                             f"{part.name}" for part in parts))
+    elif row["attention"]:
+        st.caption(f"Attention: {row['attention']}.")
     left, right = st.columns(2, gap="large")
     with left:
         _distribution(distribution(model_id, name))

@@ -90,6 +90,9 @@ def assigned(module: nn.Module, tensors: Tensors) -> nn.Module:
     weights = OrderedDict(tensors)
     weights._metadata = module.state_dict()._metadata  # MNASNet asks for the version of its layout
     module.load_state_dict(weights, strict=True, assign=True)
+    for name, parameter in module.named_parameters():
+        if (said := getattr(tensors.get(name), "said_trainable", None)) is not None:
+            parameter.said_trainable = said
     for name, buffer in module.named_buffers():
         if buffer.is_meta:
             raise RuntimeError(f"{type(module).__name__} was built without values for {name}")

@@ -34,13 +34,18 @@ class Storages:
                              f"{present:,} bytes")
 
     def tensor(self, stored: StoredTensor) -> torch.Tensor:
-        """The tensor over its storage's bytes. Raises ValueError as `check` does."""
+        """The tensor over its storage's bytes; it keeps what was said of training as
+        `said_trainable`. Raises ValueError as `check` does."""
         self.check(stored)
         place = stored.storage.key, stored.dtype
         if place not in self._flat:
             self._flat[place] = tensor_over(self._bytes(stored.storage), stored.dtype)
         flat = self._flat[place]
-        return flat.as_strided(stored.shape, stored.stride, stored.offset if stored.elements else 0)
+        tensor = flat.as_strided(stored.shape, stored.stride,
+                                 stored.offset if stored.elements else 0)
+        if stored.trainable is not None:
+            tensor.said_trainable = stored.trainable
+        return tensor
 
     def _bytes(self, storage: Storage) -> memoryview:
         if storage.key not in self._found:

@@ -1,5 +1,6 @@
 """Weights whose network is not known: the tree of tensors as modules that do not run."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import nn
 from core.weight_files.missing_network import MissingNetworkError
 
 DEEPEST = 32  # parts of a name that become modules
+SEPARATOR = re.compile(r"[./]")  # TensorFlow, Keras and Flax write a/b where torch writes a.b
 
 
 class Part(nn.Module):
@@ -27,8 +29,13 @@ class Part(nn.Module):
             if name not in self._modules:
                 self._modules[name] = Part()
             self._modules[name].add(path[1:], tensor)
-        elif tensor.is_floating_point() or tensor.is_complex():
+            return
+        while name in self._parameters or name in self._buffers:  # a.b beside a/b
+            name += "_"
+        if tensor.is_floating_point() or tensor.is_complex():
             self._parameters[name] = nn.Parameter(tensor, requires_grad=False)
+            if (said := getattr(tensor, "said_trainable", None)) is not None:
+                self._parameters[name].said_trainable = said
         else:
             self._buffers[name] = tensor
 
@@ -43,7 +50,7 @@ class WeightsOnly(Part):
         super().__init__()
         self.source = source
         for name, tensor in tensors.items():
-            self.add(name.split(".", DEEPEST), tensor)
+            self.add(SEPARATOR.split(name.strip("/"), DEEPEST), tensor)
         self.eval()
 
     def forward(self, *inputs: Any) -> torch.Tensor:

@@ -1,0 +1,80 @@
+"""A table whose rows are a tree: branches open and close, columns sort, a click chooses a row."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+# Joined into one module, in this order: a component of Streamlit has one script.
+PARTS = ("order", "words", "view", "tree")
+_tree = st.components.v2.component(
+    "netlens_tree",
+    html=(HERE / "tree.html").read_text(encoding="utf-8"),
+    css=(HERE / "tree.css").read_text(encoding="utf-8"),
+    js="\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """title; help: shown where the mouse rests; kind: text, number, bytes, share or milliseconds.
+    values: one a row, None where there is none."""
+
+    title: str
+    kind: str
+    values: list[Any]
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """names: whole, one a row. labels: what is said of them below the rows that hold them. holders:
+    the number of the row that holds each, -1 for none; it comes before."""
+
+    names: list[str]
+    labels: list[str]
+    holders: list[int]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """row: the number of the one that was clicked. folded: numbers of those that are closed."""
+
+    row: int | None
+    folded: tuple[int, ...]
+
+
+def tree(rows: Rows, columns: list[Column], folded: tuple[int, ...], key: str,
+         heading: str = "Layer", height: int = 620) -> Chosen:
+    """Draws the rows; only those in view, so that thousands cost no more than a few.
+
+    folded: the rows that are closed at first; from then on the table keeps its own, until another
+    `key` draws another.
+    """
+    result = _tree(
+        data={"rows": asdict(rows), "columns": [asdict(column) for column in columns],
+              "folded": list(folded), "heading": heading, "height": height},
+        key=key,
+        default={"row": None, "folded": None},
+        on_row_change=lambda: None,
+        on_folded_change=lambda: None,
+    )
+    row = result.row
+    known = type(row) is int and 0 <= row < len(rows.names)
+    return Chosen(row if known else None, _numbers(result.folded, folded, len(rows.names)))
+
+
+def _numbers(said: Any, otherwise: tuple[int, ...], below: int) -> tuple[int, ...]:
+    """What the browser told as JSON, which may be anything."""
+    if not isinstance(said, str):
+        return otherwise
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return otherwise
+    if not isinstance(found, list):
+        return otherwise
+    return tuple(number for number in found if type(number) is int and 0 <= number < below)
