@@ -81,8 +81,3 @@ def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96) ->
     clicked = gallery(cards, selected(), key, side)
     if clicked is not None:
         toggle(clicked)
-
-
-def with_images(dataset_id: str, table: pd.DataFrame, side: int = 64) -> pd.DataFrame:
-    """The table with a column `image` for tooltips: made here, never text from a file."""
-    return table.assign(image=thumbnails(dataset_id, table["example"].tolist(), side))
