@@ -14,6 +14,8 @@ from core.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
+ENDINGS_OF = {"JPEG": {".jpg", ".jpeg"}, "MPO": {".jpg", ".jpeg"}, "TIFF": {".tif", ".tiff"},
+              "PPM": {".ppm", ".pgm", ".pbm", ".pnm"}}
 LARGEST_PIXELS = 40_000_000
 LARGEST_FILE = 200 << 20  # bytes
 NARROW = 200  # longer side over shorter from which a picture is a line
@@ -141,6 +143,13 @@ def oddities(picture: Image.Image) -> list[str]:
     if max(picture.size) > NARROW * min(picture.size):
         found.append("so narrow that little is left of them at another size or aspect")
     return found
+
+
+def is_misnamed(picture: Image.Image, name: str) -> bool:
+    """Whether a file's ending is another format's than the one it is read as."""
+    ending = name[name.rfind("."):].lower() if "." in name.rpartition("/")[2] else ""
+    own = ENDINGS_OF.get(picture.format, {f".{str(picture.format).lower()}"})
+    return ending != "" and ending not in own
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -5,6 +5,7 @@ An id names content: it changes when the bytes or the card change, so results ar
 
 import hashlib
 import json
+import re
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,6 +28,8 @@ from core.log_formats import Logs
 from core.logs import log_content_id, read_logs
 from core.model_formats import LoadedModel
 from core.trusted_code import code_digest, trusted
+
+PART = re.compile(r"-\d{5}-of-\d{5}")  # of a file's name, where weights lie in several files
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,32 @@ def model_id(path: Path, correction: Card | None = None) -> str:
         for file in sorted(path.parent.glob("*.json"))
         if file.name.startswith(path.name.split(".")[0]) or file.name.endswith("config.json")
     ]
-    said = [file_id(path), beside, (correction or Card()).to_json()]
+    said = [_content(path), beside, (correction or Card()).to_json()]
     if trusted():
         card = (correction or Card()).or_else(card_beside(path)[0])
         said += ["trusted", code_digest(card.architecture)]
     said = json.dumps(said, sort_keys=True)
-    return _placed(said, Place(path, file_id(path), correction or Card()))
+    return _placed(said, Place(path, _content(path), correction or Card()))
+
+
+def _content(path: Path) -> str:
+    """A digest of all the bytes of a model."""
+    ids = [file_id(path), *map(file_id, _parts(path))]
+    return ids[0] if len(ids) == 1 else hashlib.sha256("".join(ids).encode()).hexdigest()[:32]
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files that a model's weights seem to lie in beside its own: `net.onnx.data` beside
+    `net.onnx`, the numbered parts of a set with an index."""
+    whole = PART.sub("", path.name).removesuffix(".index.json")
+    return [
+        file
+        for file in sorted(path.parent.iterdir())
+        if file != path
+        and file.suffix != ".json"
+        and (file.name.startswith(path.name) or PART.sub("", file.name) == whole != file.name)
+        and file.is_file()
+    ]
 
 
 def _placed(said: str, place: Place) -> str:
@@ -159,7 +182,7 @@ def open_model(model_id: str) -> LoadedModel:
     title = model_format(path)
     with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
         loaded = format_of(path, "core.model_formats").load(path, correction.or_else(beside))
-    if file_id(path) != place.content:
+    if _content(path) != place.content:
         raise UserError(f"{path.name} changed while it was being opened. Choose it again.")
     read = f"Read as {title}, {path.stat().st_size / 1e6:,.1f} MB."
     return replace(loaded, notes=(read, *notes, *loaded.notes, *_inferred_note(loaded.card)))

@@ -10,11 +10,11 @@ from core.errors import UserError
 from core.inference import SMALLEST, input_spec, log_probabilities
 from core.library import open_dataset
 from core.model_facts import model_facts
-from core.outcomes import scored, truth
+from core.outcomes import outcomes, scored, truth
 from core.output_check import doubt
 
 SURE = 0.95  # confidence from which a wrong answer is worth a look: the label may be what is wrong
-LISTED = 100  # of what was left out
+LISTED = 200  # of what was left out
 CONFUSED = 3  # examples from which a pair of classes counts as confused
 
 
@@ -116,6 +116,30 @@ def findings(model_id: str, dataset_id: str) -> list[Finding]:
     return found
 
 
+def has_labels(dataset_id: str) -> bool:
+    """Whether the data says of any example what it is."""
+    return open_dataset(dataset_id).labels is not None
+
+
+@cached_result
+def predicted_classes(model_id: str, dataset_id: str) -> pd.DataFrame:
+    """How often each class is predicted, most often first: class, examples, share (0 to 1) of those
+    that have a prediction, confidence (their mean, 0 to 1). Needs no labels."""
+    groups = outcomes(model_id, dataset_id).groupby("prediction", observed=True)["confidence"]
+    table = groups.agg(examples="size", confidence="mean").rename_axis("class").reset_index()
+    table["class"] = table["class"].astype(str)
+    table.insert(2, "share", table["examples"] / table["examples"].sum())
+    return table.sort_values(["examples", "class"], ascending=[False, True], ignore_index=True)
+
+
+@cached_result
+def least_sure(model_id: str, dataset_id: str, limit: int) -> pd.DataFrame:
+    """The `limit` examples of the lowest confidence, lowest first: rows of core.outcomes.outcomes.
+    Needs no labels."""
+    table = outcomes(model_id, dataset_id)
+    return table.nsmallest(limit, "confidence").reset_index(drop=True)
+
+
 def opening_notes(model_id: str, dataset_id: str | None) -> list[str]:
     """The loading report: how the model and the data were read. Needs no pass."""
     said = list(model_facts(model_id).notes)
@@ -138,11 +162,16 @@ def pass_notes(model_id: str, dataset_id: str) -> list[str]:
     return [*said, doubted] if doubted else said
 
 
+def unreadable(dataset_id: str) -> pd.DataFrame:
+    """path, why: what could not be read when the data was opened, LISTED at most. Needs no pass."""
+    return pd.DataFrame(open_dataset(dataset_id).unreadable[:LISTED], columns=["path", "why"])
+
+
+@cached_result
 def left_out(model_id: str, dataset_id: str) -> pd.DataFrame:
-    """path, why: what could not be read when the data was opened, and the examples that have no
-    prediction, LISTED of each at most."""
+    """path, why: the examples that have no prediction, LISTED at most."""
     data, logs = open_dataset(dataset_id), log_probabilities(model_id, dataset_id)
-    rows = [*data.unreadable[:LISTED]]
+    rows = []
     for row in np.flatnonzero(np.isnan(logs[:, 0]))[:LISTED].tolist():
         why = "the network's output is not a number"
         try:

@@ -16,36 +16,28 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
+from core.findings.asked_curves import (
+    losses_first,
+    of_validation,
+    those_finite,
+    to_improve,
+    train_and_validation,
+    training_losses,
+)
 from core.findings.curves import Curve, curves_of
 from core.findings.kinds import Finding
 from core.findings.losses import diverged, falls_slowly, hardly_fell, is_averaged, oscillates
-from core.findings.pairs import (
-    best_checkpoint,
-    loss_gap,
-    overfits,
-    score_gap,
-    still_improves,
-)
+from core.findings.pairs import best_checkpoint, loss_gap, overfits, score_gap, still_improves
 from core.findings.rules import KINDS, Kind, not_finite
-from core.findings.tag_names import (
-    Pair,
-    by_the_run,
-    direction,
-    is_learning_rate,
-    measured,
-    must_fall,
-    pairs,
-    split_of,
-)
+from core.findings.tag_names import by_the_run, direction, is_learning_rate, measured, must_fall
 from core.library import open_logs
 
 __all__ = ["KINDS", "Finding", "Kind", "all_findings", "best_checkpoints", "findings_so_far",
            "what_happened"]
 
-FEWEST_OF_A_LOSS, FEWEST_OF_A_PAIR, FEWEST_FOR_A_BEST = 8, 5, 3
+FEWEST_FOR_A_BEST = 3
 LEARNED = ("learning rate too high", "learning rate too low", "plateau", "divergence")
 
 
@@ -88,7 +80,7 @@ def best_checkpoints(table: pd.DataFrame) -> list[Finding]:
     """For each run the step of its best validation metric, run by run in name order."""
     found = []
     for curves in _by_run(table):
-        held_out = _held_out(_finite(curves))
+        held_out = of_validation(those_finite(curves))
         best: dict[str, Curve] = {}
         for curve in held_out:
             if len(curve.values) >= FEWEST_FOR_A_BEST:
@@ -108,15 +100,15 @@ def _by_run(table: pd.DataFrame) -> list[list[Curve]]:
 
 def _faults(curves: list[Curve]) -> list[Finding]:
     odd = _earliest(curves)
-    finite = _finite(curves)
-    paired = _paired(finite)
+    finite = those_finite(curves)
+    paired = train_and_validation(finite)
     faults = _merged(_of_losses(finite, paired))
     if not faults:
-        faults = _merged(overfits(*pair) for pair in _preferred(paired))
+        faults = _merged(overfits(*pair) for pair in losses_first(paired))
     if not faults:
         faults = _merged(oscillates(pair[1], True) for pair in paired if must_fall(pair[1].tag))
     if not faults and not odd:
-        faults = _merged([still_improves(curve) for curve in _to_improve(finite, paired)])
+        faults = _merged([still_improves(curve) for curve in to_improve(finite, paired)])
         faults = faults or _merged(_gaps(paired))[:1]
     rates = [curve for curve in finite if is_learning_rate(curve.tag)]
     return odd + [_with_rate(fault, rates) for fault in faults]
@@ -132,67 +124,16 @@ def _earliest(curves: list[Curve]) -> list[Finding]:
     return [found for _, found in first.values()]
 
 
-def _finite(curves: list[Curve]) -> list[Curve]:
-    """Those that end with finite values, without the others in between."""
-    return [curve.finite() for curve in curves if np.isfinite(curve.values[-1:]).all()]
-
-
-def _paired(curves: list[Curve]) -> list[tuple[Curve, Curve]]:
-    """Curves of training and validation data that measure the same, with points enough."""
-    known = {(curve.run, curve.tag): curve for curve in curves
-             if direction(curve.tag) and len(curve.values) >= FEWEST_OF_A_PAIR}
-    return [(known[pair.train], known[pair.validation]) for pair in _all_pairs(known)]
-
-
-def _all_pairs(names: Iterable[tuple[str, str]]) -> list[Pair]:
-    return pairs(sorted(names, key=lambda name: len(name[1])))
-
-
-def _preferred(paired: list[tuple[Curve, Curve]]) -> list[tuple[Curve, Curve]]:
-    """The pairs of losses; where there are none, those of scores."""
-    losses = [pair for pair in paired if direction(pair[1].tag) == "lower"]
-    return losses or paired
-
-
-def _held_out(curves: list[Curve]) -> list[Curve]:
-    """Curves of validation data whose best value is known, the plainest names first."""
-    held_out = [c for c in curves if direction(c.tag) and _split(c) == "validation"]
-    return sorted(held_out, key=lambda curve: (len(measured(curve.tag)), len(curve.tag), curve.tag))
-
-
-def _split(curve: Curve) -> str:
-    """Of which data it is, by its tag, else by its run."""
-    return split_of(curve.tag) or (split_of(curve.run) if by_the_run(curve.run) else "")
-
-
 def _of_losses(curves: list[Curve], paired: list[tuple[Curve, Curve]]) -> list[Finding]:
     """Of each training loss what is wrong with it first."""
     validation = {id(train): held for train, held in paired}
     found = []
-    for loss in _training_losses(curves):
+    for loss in training_losses(curves):
         averaged = is_averaged(loss, validation.get(id(loss)))
         fault = (diverged(loss) or oscillates(loss, averaged) or hardly_fell(loss)
                  or falls_slowly(loss))
         found += [fault] if fault else []
     return found
-
-
-def _training_losses(curves: list[Curve]) -> list[Curve]:
-    """One of each thing measured: of means over epochs and values of batches the former."""
-    kept: dict[tuple, Curve] = {}
-    enough = [curve for curve in curves if len(curve.values) >= FEWEST_OF_A_LOSS]
-    for curve in sorted(enough, key=lambda curve: len(curve.values)):
-        if _split(curve) in ("", "train") and must_fall(curve.tag):
-            kept.setdefault((curve.run, measured(curve.tag)), curve)
-    return list(kept.values())
-
-
-def _to_improve(curves: list[Curve], paired: list[tuple[Curve, Curve]]) -> list[Curve]:
-    """Validation losses; where there are none training losses, where none validation scores."""
-    held_out = _held_out(curves)
-    losses = [curve for curve in held_out if must_fall(curve.tag)]
-    scores = [curve for curve in held_out if direction(curve.tag) == "higher"]
-    return losses[:1] or scores[:1] or _training_losses(curves)[:1]
 
 
 def _gaps(paired: list[tuple[Curve, Curve]]) -> list[Finding | None]:

@@ -7,6 +7,8 @@ from core.overview import (
     by_class,
     confused_pairs,
     findings,
+    has_labels,
+    least_sure,
     left_out,
     opening_notes,
     pass_notes,
@@ -16,12 +18,21 @@ from core.ui.boundary import boundary
 from core.ui.charts import class_bars, confusion
 from core.ui.frame import page
 from core.ui.images import image_pool
-from core.ui.overview import bullets, loss_spark, model_line, nothing_chosen
+from core.ui.overview import (
+    answer_without_labels,
+    bullets,
+    left_out_table,
+    loss_spark,
+    model_line,
+    nothing_chosen,
+    predictions_by_class,
+    unreadable_list,
+)
 from core.ui.proposals import architecture_choice
 from core.ui.selection import select
 from core.ui.setup import preprocessing_preview, setup_offer
 from core.ui.states import sampled_note
-from core.ui.text import count, headings, md_escape, percent, plural
+from core.ui.text import count, md_escape, percent, plural
 
 SHOWN = 8  # hardest examples on this page
 
@@ -31,6 +42,9 @@ chosen = page()
 def answer() -> None:
     """One sentence of figures."""
     sampled_note(chosen)
+    if not labelled:
+        answer_without_labels(chosen.model_id, chosen.dataset_id)
+        return
     figures, classes = (
         summary(chosen.model_id, chosen.dataset_id),
         by_class(chosen.model_id, chosen.dataset_id),
@@ -62,6 +76,13 @@ def worth_a_look() -> None:
             select(finding.examples[:24])
 
 
+def hesitations() -> None:
+    """Where the network is least sure, which takes no labels."""
+    st.subheader("The least sure answers")
+    unsure = least_sure(chosen.model_id, chosen.dataset_id, SHOWN)
+    image_pool(chosen.dataset_id, unsure, key="overview-unsure", side=68)
+
+
 def what_was_opened() -> None:
     """The loading report, the first notes in sight."""
     st.subheader("What was opened")
@@ -74,12 +95,13 @@ def what_was_opened() -> None:
     if chosen.dataset_id:
         with boundary("What the network sees"):
             preprocessing_preview(chosen.model_id, chosen.dataset_id)
+        with boundary("What was left out"):
+            unreadable_list(chosen.dataset_id)
         with boundary("The notes on the labels"):
             bullets(pass_notes(chosen.model_id, chosen.dataset_id))
             lost = left_out(chosen.model_id, chosen.dataset_id)
             if len(lost):
-                with st.expander(f"{plural(len(lost), 'picture')} left out"):
-                    st.dataframe(lost.rename(columns=headings(lost)), hide_index=True)
+                left_out_table("Which have no prediction", lost)
     if said[4:]:
         with st.expander(f"{len(said) - 4} more"):
             bullets(said[4:])
@@ -99,6 +121,12 @@ def classes() -> None:
     """The share that is right, class by class."""
     st.subheader("Accuracy by class")
     class_bars(by_class(chosen.model_id, chosen.dataset_id))
+
+
+def predictions() -> None:
+    """What is predicted how often."""
+    st.subheader("Predictions by class")
+    predictions_by_class(chosen.model_id, chosen.dataset_id)
 
 
 def confusions() -> None:
@@ -124,6 +152,7 @@ if chosen.model_id is None:
     st.stop()
 with boundary("The model"):
     model_line(chosen.model_id, chosen.model_name)
+labelled = bool(chosen.dataset_id) and has_labels(chosen.dataset_id)
 if chosen.dataset_id:
     with boundary("The answer"):
         answer()
@@ -131,16 +160,19 @@ if chosen.dataset_id:
         setup_offer(chosen.model_id, chosen.dataset_id)
 look, opened = st.columns(2, gap="large")
 with look, boundary("Worth a look"):
-    if chosen.dataset_id:
+    if labelled:
         worth_a_look()
+    elif chosen.dataset_id:
+        hesitations()
     else:
         st.write("Choose a data set in the sidebar to see what this network gets wrong.")
 with opened:
     what_was_opened()
-if chosen.dataset_id:
+if labelled:
     with boundary("The pictures"):
         pictures()
-parts = [classes, confusions, loss] if chosen.dataset_id else [loss]
-for place, draw in zip(st.columns(3), parts, strict=False):
+parts = [classes, confusions] if labelled else [predictions] if chosen.dataset_id else []
+parts.append(loss)
+for place, draw in zip(st.columns(3 if labelled else 2), parts, strict=False):
     with place, boundary(draw.__name__.capitalize()):
         draw()

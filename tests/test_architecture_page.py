@@ -152,6 +152,12 @@ def test_a_part_of_the_tree_is_found(shown):
     assert names('"3,4,6"') == ["0", "0.0"] and names('"4,6"') == []
 
 
+def test_a_name_with_a_space_is_found_in_quotes(shown):
+    table = shown.table.assign(name=["a b", "a b.c", "b a", "a", "b"])
+    assert list(found_layers(table, '"A b"')["name"]) == ["a b"]
+    assert list(found_layers(table, 'b "sequential"')["name"]) == ["a b"]
+
+
 def test_a_label_says_what_the_rows_above_it_do_not(shown):
     names = pd.Series(["a", "a.0", "a.0.conv", "a.1.conv", "b.c.conv"])
     rows = tree_rows(names, "")

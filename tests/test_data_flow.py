@@ -15,7 +15,6 @@ from core.flow.names import operator_name
 from core.flow.operations import Call, Edge, Flow, Operation
 from core.flow.tidy import rearranged_at_once, without_unused
 from core.library import model_id, open_model
-from core.ui.components.graph import PARTS
 from core.weight_files.weights_only import WeightsOnly
 
 NETWORKS = ["resnet50", "densenet121", "googlenet", "mobilenet_v3_large", "vit_b_16", "swin_t",
@@ -341,11 +340,3 @@ def test_the_view_draws_a_flow_or_says_why_there_is_none(samples, tmp_path, file
     assert [text.value for text in app.text] == ["chosen None"]  # no browser has answered
     captions = [caption.value.replace("\\", "") for caption in app.caption]
     assert told in "".join(captions) and bool(captions) == bool(told)
-
-
-def test_every_script_of_the_component_is_joined():
-    from core.ui.components import graph
-
-    assert {f"{part}.js" for part in PARTS} == {p.name for p in graph.HERE.glob("*.js")}
-    assert "http" not in "".join(p.read_text() for p in graph.HERE.glob("*.js")).replace(
-        "http://www.w3.org/2000/svg", "")

@@ -174,3 +174,22 @@ def test_a_tar_whose_extra_header_is_huge_is_refused(tmp_path, kind):
     (tmp_path / "set.tar").write_bytes(body + after + bytes(1024))
     with pytest.raises(UserError, match="extra header"):
         open_dataset(dataset_id(tmp_path / "set.tar"))
+
+
+def test_a_list_that_is_called_labels_names_no_classes(tmp_path):
+    for i in range(4):
+        written(tmp_path / "images" / f"{i}.png", picture())
+    lines = "".join(f"images/{i}.png {i % 2}\n" for i in range(4))
+    written(tmp_path / "labels.txt", lines.encode())
+    data = opened(tmp_path / "labels.txt")
+    assert data.class_names == ("0", "1")
+    assert data.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_the_ending_of_another_format_is_read_and_told(tmp_path):
+    for name, kind in (("a/1.png", "PNG"), ("a/2.jpg", "PNG"), ("b/3.JPEG", "JPEG")):
+        written(tmp_path / "set" / name, picture(kind))
+    data = opened(tmp_path / "set")
+    assert len(data) == 3 and not data.unreadable
+    assert [note for note in data.notes if "ending" in note] == [
+        "1 picture with the ending of another format, read by what the bytes are."]

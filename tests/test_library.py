@@ -83,6 +83,23 @@ def test_ids_follow_the_bytes_the_card_and_the_correction(tmp_path, samples):
     assert library.model_id(model) not in (first, second)
 
 
+@pytest.mark.parametrize(("chosen", "part", "other"), [
+    ("net.onnx", "net.onnx.data", "other.onnx.data"),
+    ("model.safetensors.index.json", "model-00002-of-00002.safetensors", "a-00001-of-00002.safetensors"),
+    ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors"),
+    ("pytorch_model.bin.index.json", "pytorch_model-00001-of-00001.bin", "pytorch_model.bin"),
+])
+def test_a_model_id_follows_the_files_that_its_weights_lie_in(tmp_path, chosen, part, other):
+    for name in (chosen, part, other):
+        (tmp_path / name).write_bytes(b"one")
+    before = library.model_id(tmp_path / chosen)
+    (tmp_path / other).write_bytes(b"another")
+    assert library.model_id(tmp_path / chosen) == before
+    (tmp_path / part).write_bytes(b"another")
+    after = library.model_id(tmp_path / chosen)
+    assert after != before and library.content_of(after) != library.content_of(before)
+
+
 def test_a_data_id_follows_the_folder(tmp_path):
     folder = picture_folder(tmp_path / "pets")
     first = library.dataset_id(folder)

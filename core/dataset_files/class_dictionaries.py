@@ -19,6 +19,7 @@ LARGEST = 16 << 20  # bytes
 FILES = ("classes.txt", "labels.txt", "class_names.txt", "synset_words.txt", "words.txt",
          "class_names.json", "classes.json", "labels.json", "label_map.json", "class_to_idx.json",
          "id2label.json", "class_indices.json", "cat_to_name.json", "imagenet_class_index.json")
+WORDS = re.compile(r"[\s,;]+")
 KEYED = re.compile(r"(\d{1,6}|n\d{8})[:,;\s]+(.+)")
 WRAPPED = ("names", "classes", "class_names", "id2label", "class_to_idx", "labels")
 
@@ -64,8 +65,8 @@ def _read(source: Source, place: str) -> dict[str, str] | list[str]:
         return _from_json(content)
     lines = [line.strip() for line in content.decode("utf-8-sig", "replace").splitlines()]
     lines = [line for line in lines if line]
-    if any(map(is_picture, lines)):
-        return []
+    if any(is_picture(word) for line in lines for word in WORDS.split(line)):
+        return []  # a list of pictures, perhaps with their labels
     keyed = [KEYED.fullmatch(line) for line in lines]
     if lines and all(keyed) and len({found[1] for found in keyed}) == len(lines):
         return {_plain(found[1]): found[2].strip() for found in keyed}

@@ -11,11 +11,21 @@ import pyarrow as pa
 from core.dataset_files.deep_pictures import common_range
 from core.dataset_files.file_sources import Source
 from core.errors import UserError
-from core.images import EXTENSIONS, LARGEST_FILE, LFS, decode, is_deep, oddities, opened
+from core.images import (
+    EXTENSIONS,
+    LARGEST_FILE,
+    LFS,
+    decode,
+    is_deep,
+    is_misnamed,
+    oddities,
+    opened,
+)
 
 LOOKED_AT = 1_000  # pictures of which every header is read; of more, an even sample of SAMPLED
 SAMPLED = 100
 LOOKED_AT_BYTES = 64 << 20
+MISNAMED = "with the ending of another format, read by what the bytes are"
 POINTER_BYTES = (100, 250)  # the sizes that Git LFS pointers have
 
 
@@ -87,6 +97,7 @@ def _look(source: Source, files: Sequence[str], rows: np.ndarray,
         try:
             picture = opened(source.read(files[row], LARGEST_FILE), files[row])
             odd.update(oddities(picture))
+            odd.update([MISNAMED] if is_misnamed(picture, files[row]) else [])
             deep += [row] if is_deep(picture) else []
         except UserError as error:
             reasons[row] = str(error).removeprefix(f"{files[row]} ")

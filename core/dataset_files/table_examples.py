@@ -181,11 +181,13 @@ def labels_of(table: pa.Table, columns: Columns, name: str,
 
 def metadata_of(table: pa.Table, columns: Columns) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The other columns, kept in Arrow, and what was left out."""
-    plain = [field.name for field in table.schema if field.name not in columns.used
+    used = columns.used
+    plain = [field.name for field in table.schema if field.name not in used
              and not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
              and not pa.types.is_large_binary(field.type)]
     kept = plain[:MOST_METADATA]
-    lost = [c for c in table.column_names if c not in kept and c not in columns.used]
+    told = {*kept, *used}
+    lost = [name for name in table.column_names if name not in told]
     said = (f"{len(lost):,} columns are left out, first {shown(lost[0])}.",) if lost else ()
     frame = table.select(kept).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     return frame.rename(columns={"path": "path in the table"}), said

@@ -10,12 +10,19 @@ from core.dataset_files.file_sources import Folder
 from core.dataset_formats import DataSet, Format
 from core.errors import UserError
 from core.files import content_ids
-from core.images import EXTENSIONS, LARGEST_FILE, PNG, decode, is_deep, oddities, opened
+from core.images import (
+    EXTENSIONS,
+    LARGEST_FILE,
+    PNG,
+    decode,
+    is_deep,
+    is_misnamed,
+    oddities,
+    opened,
+)
 
 STARTS = (PNG, b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
 NOT_READ = {".heic", ".heif", ".avif"}  # answered with what to do
-KINDS = {"JPEG": {".jpg", ".jpeg"}, "MPO": {".jpg", ".jpeg"}, "TIFF": {".tif", ".tiff"},
-         "PPM": {".ppm", ".pgm"}}
 
 
 def matches(path: Path) -> bool:
@@ -37,8 +44,7 @@ def load(path: Path) -> DataSet:
                         "supported. Save the picture as PNG or JPEG.")
     picture = opened(content, path.name)
     notes = [f"A picture {words}." for words in oddities(picture)]
-    kinds = KINDS.get(picture.format, {f".{str(picture.format).lower()}"})
-    if path.suffix and path.suffix.lower() not in kinds:
+    if is_misnamed(picture, path.name):
         notes.append(f"It is called {path.suffix} but is {picture.format}; read as what it is.")
     span, how = common_range([0] if is_deep(picture) else [], lambda _: content)
     pixels = decode(content, path.name, span)

@@ -11,11 +11,10 @@ from typing import Any
 
 from core.errors import UserError
 from core.files.unknown_files import describe_unknown
+from core.files.walked_folders import Walked, stamp, walked
 from core.plugins import discover
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
-DEEPEST = 5  # folders below a given one
-MOST_FOLDERS = 20_000  # looked at in one listing
 MOST_ENTRIES = 500  # of a folder that is none of these kinds
 # Listed by name even where no format knows the bytes, so that a person learns why it does not open.
 MODEL_ENDINGS = {
@@ -60,6 +59,7 @@ def folders(kind: str) -> tuple[Path, ...]:
 
 
 _listed: dict[tuple[str, tuple[Path, ...]], tuple[float, Listing]] = {}  # until when it counts
+_found: dict[tuple[str, Path], tuple[int, list[Path]]] = {}  # below a root, while its stamp stays
 
 
 def listing(kind: str) -> Listing:
@@ -76,37 +76,36 @@ def listing(kind: str) -> Listing:
 
 
 def _look(kind: str) -> Listing:
-    find = {"models": _model_files, "data": _data_sets, "logs": _log_folders}[kind]
     paths: dict[str, Path] = {}
     skipped = []
     for root in folders(kind):
         if not root.exists():
             skipped.append(f"The folder {root.name} does not exist.")
             continue
-        for path in find(root):
+        for path in _below(kind, root):
             name = path.relative_to(root).as_posix() if path != root else root.name
             paths.setdefault(name if name not in paths else f"{root.name}/{name}", path)
     return Listing(paths, " ".join(skipped))
 
 
-def _walk(root: Path) -> list[tuple[Path, list[str]]]:
-    """(folder, its files) below `root`, bounded in depth and number; links are not followed."""
-    found = []
-    for place, below, files in os.walk(root):
-        depth = len(Path(place).relative_to(root).parts)
-        below[:] = sorted(name for name in below if not name.startswith((".", "__")))
-        if depth >= DEEPEST:
-            below.clear()
-        found.append((Path(place), sorted(name for name in files if not name.startswith("."))))
-        if len(found) > MOST_FOLDERS:
-            break
+def _below(kind: str, root: Path) -> list[Path]:
+    """What of a kind there is at the root or below; of a folder that is as it was, what was found
+    then, since asking every format of every file takes most of the time."""
+    if root.is_file():
+        return [root] if kind != "logs" or _is_log(root) else []
+    if kind == "data" and _is_data(root):
+        return [root]
+    seen = walked(root)
+    known, found = _found.get((kind, root), (None, []))
+    if known != seen.stamp:
+        find = {"models": _model_files, "data": _data_sets, "logs": _log_folders}[kind]
+        found = find(root, seen)
+        _found[kind, root] = seen.stamp, found
     return found
 
 
-def _model_files(root: Path) -> list[Path]:
-    if root.is_file():
-        return [root]
-    every = [place / name for place, names in _walk(root) for name in names]
+def _model_files(root: Path, seen: Walked) -> list[Path]:
+    every = [place / name for place, names in seen.folders for name in names]
     return [
         path
         for path in every
@@ -114,52 +113,42 @@ def _model_files(root: Path) -> list[Path]:
     ]
 
 
-def stamp(path: Path) -> tuple[int, int]:
-    """Size and time of a file, which change when it does."""
-    try:
-        stat = path.stat()
-    except OSError:  # deleted, or a link to nowhere
-        return (0, 0)
-    return stat.st_size, stat.st_mtime_ns
-
-
 @lru_cache(maxsize=100_000)
 def _is_model(path: Path, size: int, changed: int) -> bool:
     return (
         size > 0
-        and not path.name.endswith(".json")
+        and (not path.name.endswith(".json") or path.name.endswith(".index.json"))
         and format_of(path, "core.model_formats") is not None
     )
 
 
-def _data_sets(root: Path) -> list[Path]:
-    """Data sets at the root or below it; what lies inside a data set is not listed."""
+def _is_data(path: Path) -> bool:
+    """Whether it is listed as a data set: a loose picture is none."""
     every = discover("core.dataset_formats", "FORMAT").values()
-    listed = [form for form in every if form.listed]  # a loose picture is none
-    if root.is_file() or any(form.matches(root) for form in listed):
-        return [root]
+    return any(form.listed and form.matches(path) for form in every)
+
+
+def _data_sets(root: Path, seen: Walked) -> list[Path]:
+    """Data sets below the root, which is none; what lies inside a data set is not listed."""
     found: list[Path] = []
-    for place, names in _walk(root):
+    for place, names in seen.folders:
         if any(parent in found for parent in (place, *place.parents)):
             continue
-        if place != root and any(form.matches(place) for form in listed):
+        if place != root and _is_data(place):
             found.append(place)
             continue
-        files = [place / name for name in names]
-        found += [path for path in files if any(form.matches(path) for form in listed)]
+        found += [place / name for name in names if _is_data(place / name)]
     return found
 
 
-def _log_folders(root: Path) -> list[Path]:
+def _is_log(path: Path) -> bool:
+    return any(form.matches(path) for form in discover("core.log_formats", "FORMAT").values())
+
+
+def _log_folders(root: Path, seen: Walked) -> list[Path]:
     """Folders whose sub-folders are runs, and a root that is a run itself."""
-    formats = discover("core.log_formats", "FORMAT").values()
-    if root.is_file():
-        return [root] if any(f.matches(root) for f in formats) else []
-    runs = [
-        place
-        for place, names in _walk(root)
-        if any(f.matches(place / name) for name in _logs_first(names) for f in formats)
-    ]
+    runs = [place for place, names in seen.folders
+            if any(_is_log(place / name) for name in _logs_first(names))]
     return sorted({run if run == root else run.parent for run in runs})
 
 
@@ -190,8 +179,8 @@ def kind_of(path: Path) -> str | None:
     data = format_of(path, "core.dataset_formats")
     if data and (data.listed or path.is_file()):
         return "data"
-    if _log_folders(path):  # beside what logs there are, some arrays make no data set
-        return "logs"
+    if _is_log(path) if path.is_file() else _log_folders(path, walked(path)):
+        return "logs"  # beside which some arrays make no data set
     return "data" if data else None
 
 

@@ -14,7 +14,7 @@ from core.graph.export_tensors import NOT_LOADED, exported_tensors, flat_tensors
 from core.graph.inplace import without_writes
 from core.graph.module import GraphModule
 from core.graph.nodes import Input
-from core.graph.outputs import output_meaning
+from core.graph.outputs import output_meaning, with_scores_first
 from core.graph.shared_layers import with_shared_layers
 from core.model_formats import LoadedModel
 
@@ -32,12 +32,14 @@ def network_of(archive: Archive, name: str | None, card: Card) -> LoadedModel:
                         "as input.")
     graph, training = in_evaluation_mode(graph)
     graph = without_writes(graph)
+    cost = measured(GraphModule(graph, network_class(document)))
+    graph, outputs_note = with_scores_first(graph, cost)
     module = GraphModule(graph, network_class(document))
-    cost = measured(module)
     module, batch_note = with_any_batch(graph, module, cost.multiply_adds)
     notes = [
         _recorded(document, len(graph.nodes)),
         _inputs_note(module.inputs),
+        outputs_note,
         training and f"Exported in training mode: {training} batch norms and dropouts were set to "
                      "evaluation mode.",
         second_names and f"Layers with two names are shown under the first ({_some(second_names)} "

@@ -22,12 +22,13 @@ MOST_CALLS = 200_000  # torch's own operators; the largest real network that was
 class Cost:
     """What one run takes. peak_bytes: of values alive at once, weights not counted.
 
-    output_shapes: of each output tensor, in order.
+    output_shapes, output_types: of each output tensor, in order.
     """
 
     peak_bytes: int
     multiply_adds: int
     output_shapes: tuple[tuple[int, ...], ...]
+    output_types: tuple[torch.dtype, ...]
 
 
 def cost(module: nn.Module, inputs: list[tuple[tuple[int, ...], torch.dtype]]) -> Cost:
@@ -41,8 +42,9 @@ def cost(module: nn.Module, inputs: list[tuple[tuple[int, ...], torch.dtype]]) -
     given = tuple(torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in inputs)
     with torch.no_grad(), _Meter(tensors.values()) as meter:
         output = functional_call(module, tensors, given, tie_weights=False)
-    shapes = tuple(tuple(part.shape) for part in _tensors(output))
-    return Cost(meter.peak, meter.multiply_adds, shapes)
+    made = list(_tensors(output))
+    return Cost(meter.peak, meter.multiply_adds, tuple(tuple(part.shape) for part in made),
+                tuple(part.dtype for part in made))
 
 
 def _tensors(result: Any) -> Iterator[torch.Tensor]:

@@ -18,7 +18,7 @@ from core.graph.onnx_lowering import Trial, check_operators
 from core.graph.onnx_model import OnnxModel
 from core.graph.onnx_sizes_tried import read_graph
 from core.graph.onnx_weight_names import folded_layers
-from core.graph.outputs import output_meaning
+from core.graph.outputs import output_meaning, with_scores_first
 from core.model_formats import LoadedModel
 
 CLASS_NAMES = ("names", "classes", "class_names", "labels", "id2label")
@@ -34,8 +34,9 @@ def network_of(model: OnnxModel, card: Card) -> LoadedModel:
     graph, trials = read_graph(model, nodes, card.input)
     folded = folded_layers(graph)
     graph, training = in_evaluation_mode(graph)
+    cost = measured(GraphModule(graph))
+    graph, outputs_note = with_scores_first(graph, cost)
     module = GraphModule(graph)
-    cost = measured(module)
     module, batch_note = with_any_batch(graph, module, _work(graph, cost))
     by = shown(model.producer or "an unknown program", 40)
     notes = [
@@ -44,6 +45,7 @@ def network_of(model: OnnxModel, card: Card) -> LoadedModel:
                             "shown.",
         trials[0].is_nhwc and "The file wants channels last; pictures are given to it channels "
                               "first and turned inside.",
+        outputs_note,
         _sizes_note(model, trials[0]),
         training and f"Exported in training mode: {training} batch norms were set to evaluation "
                      "mode.",

@@ -10,7 +10,7 @@ from core.graph.accepted_batches import measured, with_any_batch
 from core.graph.evaluation import in_evaluation_mode
 from core.graph.inplace import without_writes
 from core.graph.module import GraphModule
-from core.graph.outputs import output_meaning
+from core.graph.outputs import output_meaning, with_scores_first
 from core.graph.script_network import Followed, Program
 from core.graph.script_sizes import Chosen, followed_program
 from core.graph.shared_layers import with_shared_layers
@@ -28,13 +28,15 @@ def network_of(archive: Archive, card: Card) -> LoadedModel:
     graph, second_names = with_shared_layers(followed.graph)
     graph, training = in_evaluation_mode(graph)
     graph = without_writes(graph)
+    cost = measured(GraphModule(graph, program.type_name))
+    graph, outputs_note = with_scores_first(graph, cost)
     module = GraphModule(graph, program.type_name)
-    cost = measured(module)
     module, batch_note = _with_batch(followed, graph, module, cost.multiply_adds)
     notes = [
         f"{'Traced' if program.recorded else 'TorchScript'}: {len(graph.nodes):,} operators were "
         "read from the program; its code was not run.",
         chosen.note,
+        outputs_note,
         len(module.inputs) > 1 and f"The network takes {len(module.inputs)} inputs, so only its "
                                    "structure can be shown.",
         (followed.training or training) and "Saved in training mode: batch norms and dropouts "

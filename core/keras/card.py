@@ -23,6 +23,9 @@ def inferred_card(card: Card, plan: GraphPlan, channels_last: bool) -> tuple[Car
                      f"input, plus {shown(offset)}).")
         if isinstance(scale, (int, float)) and 0 < scale < 0.05:
             guesses["input_range"] = (0.0, 255.0)
+    if any(leaf.kind == "Embedding" for leaf in plan.leaves()):
+        notes.append("It looks numbers up in a table (Embedding), as networks for text do: what is "
+                     "worked out of pictures means nothing.")
     if any(leaf.kind == "Normalization" for leaf in plan.leaves()):
         notes.append("The network itself normalises its input (Normalization).")
     if guesses["output"]:

@@ -5,8 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from core.errors import UserError
-from core.files.found_files import stamp
 from core.files.limits import MB
+from core.files.walked_folders import stamp
 from core.log_files.bytes import LogBytes, cannot_read
 
 ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".log")

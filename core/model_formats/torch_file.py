@@ -19,16 +19,16 @@ def matches(path: Path) -> bool:
 
 
 def load(path: Path, card: Card) -> LoadedModel:
-    """The network whose weights the file holds, or the weights alone. Raises UserError."""
+    """The network whose weights the file holds, alone or with the other files of its index; or
+    the weights alone. Raises UserError."""
     from core.weight_files.checkpoint_weights import weights_in
     from core.weight_files.checkpoints import read_checkpoint
-    from core.weight_files.state_dicts import model_of
+    from core.weight_files.shards import model_of_parts, model_of_whole
 
+    if whole := model_of_whole(path, card):
+        return whole
     checkpoint = read_checkpoint(path)
-    weights = weights_in(checkpoint, path.name)
-    said = card.or_else(weights.card)
-    loaded = model_of(weights.tensors, said, path.name, checkpoint.forget)
-    return LoadedModel(loaded.module, loaded.card, (*weights.notes, *loaded.notes))
+    return model_of_parts(path, card, weights_in(checkpoint, path.name), checkpoint.forget)
 
 
 FORMAT = Format("PyTorch checkpoint", matches, load)

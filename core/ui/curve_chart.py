@@ -18,7 +18,7 @@ VALUE = "datum.label, indexof(datum.label, ' = ')"  # what follows it in "optimi
 GROUPS = {"title": None, "symbolType": "stroke", "symbolStrokeWidth": 3, "symbolOpacity": 1,
           "columns": 3, "labelLimit": 90, "symbolLimit": 12,
           "labelExpr": f"indexof(datum.label, ' = ') < 0 ? datum.label : slice({VALUE} + 3)"}
-ZOOM = ["brush", "reset"]  # the selections that Python hears of
+ZOOM = ["brush", "along", "reset"]  # the selections that Python hears of
 
 
 def chart(picture: Picture, title: str, zooms: bool = True) -> dict:
@@ -55,6 +55,9 @@ def _params(zooms: bool, both: bool) -> list[dict]:
         {"name": "brush", "views": ["lines"], "select": {
             "type": "interval", "encodings": ["x", "y"] if both else ["x"],
             "translate": False, "zoom": False}},
+        {"name": "along", "views": ["lines"], "select": {  # a drag without height is no box
+            "type": "interval", "encodings": ["x"], "translate": False, "zoom": False,
+            "mark": {"fillOpacity": 0, "strokeOpacity": 0}}},
         {"name": "reset", "views": ["hover"], "select": {
             "type": "point", "on": "dblclick", "clear": False, "nearest": True, "fields": ["at"],
             "toggle": False}},

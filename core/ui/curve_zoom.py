@@ -60,7 +60,8 @@ def _zoomed(key: str, title: str, found: Picture) -> None:
         whole()
         return
     brush = selection.get("brush") or {}
-    along, upward = _ends(brush.get("x")), _ends(brush.get("y"))
+    along = _ends((selection.get("along") or brush).get("x"))
+    upward = _ends(brush.get("y"))
     at = found.pointer["at"]
     wide = _share(along, (at.iat[0], at.iat[-1]), found.settings.log_x)
     high = _share(upward, _height(found), found.settings.log)

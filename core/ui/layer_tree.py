@@ -23,7 +23,7 @@ COLUMNS = {  # of the table: title, kind
     "weight_bytes": ("Weights", "bytes"),
     "activation_bytes": ("Activations", "bytes"),
     "buffers": ("Buffers", "number"),
-    "dtype": ("Numbers", "text"),
+    "dtype": ("Dtype", "text"),
     "depth": ("Depth", "number"),
     "note": ("Note", "text"),
 }

@@ -94,7 +94,7 @@ def matching(texts: list[pd.Series], shapes: list[pd.Series], words: str) -> pd.
     ]
     keep = pd.Series(True, index=texts[0].index)
     words = re.sub(r"\s*[×,]\s*(?=\d)", ",", words)  # a shape as the table says it
-    for word in words.lower().split():
+    for word in re.findall(r'"[^"]*"|\S+', words.lower()):
         keep &= np.logical_or.reduce(_hits(texts, sides, word))
     return keep
 

@@ -1,12 +1,15 @@
 """Parts of the Overview that say what is open."""
 
+import pandas as pd
 import streamlit as st
 
+from core.library import open_dataset
 from core.model_facts import model_facts
+from core.overview import LISTED, predicted_classes, unreadable
 from core.training_curves import tags_and_runs
 from core.ui.curves import Settings, one_chart
 from core.ui.states import sample_button
-from core.ui.text import compact, md_escape
+from core.ui.text import compact, count, headings, md_escape, percent, plural
 
 LOSS_TAGS = (
     "loss/validation",
@@ -47,6 +50,51 @@ def model_line(model_id: str, name: str) -> None:
 def bullets(notes: list[str]) -> None:
     """Notes from files, one a line."""
     st.markdown("\n".join(f"- {md_escape(note, longest=600)}" for note in notes))
+
+
+def unreadable_list(dataset_id: str) -> None:
+    """What of the data could not be read when it was opened, which waits for nothing."""
+    every = len(open_dataset(dataset_id).unreadable)
+    if every:
+        left_out_table(f"{plural(every, 'file')} left out", unreadable(dataset_id))
+
+
+def left_out_table(title: str, table: pd.DataFrame) -> None:
+    """Paths and reasons, folded."""
+    with st.expander(title):
+        st.dataframe(table.rename(columns=headings(table)), hide_index=True)
+        if len(table) == LISTED:
+            st.caption(f"At most {count(LISTED)} are listed.")
+
+
+def answer_without_labels(model_id: str, dataset_id: str) -> None:
+    """What is predicted most, where nothing says what is right."""
+    table = predicted_classes(model_id, dataset_id)
+    number, first = int(table["examples"].sum()), table.iloc[0]
+    sure = float((table["confidence"] * table["examples"]).sum()) / number
+    st.markdown(
+        f"#### {plural(number, 'prediction')} · mean confidence {percent(sure)} · most often "
+        f"{md_escape(first['class'])} ({percent(first['share'])})"
+    )
+    st.caption(
+        "This data has no labels, so nothing can be called right or wrong: what follows is what "
+        "the network says. With one sub-folder per class, or a column of labels, its mistakes "
+        "are shown."
+    )
+
+
+def predictions_by_class(model_id: str, dataset_id: str) -> None:
+    """How often each class is predicted."""
+    table = predicted_classes(model_id, dataset_id)
+    st.dataframe(
+        table.rename(columns={"class": "Class", "examples": "Predicted", "share": "Share",
+                              "confidence": "Mean confidence"}),
+        hide_index=True,
+        column_config={
+            "Share": st.column_config.NumberColumn(format="percent"),
+            "Mean confidence": st.column_config.NumberColumn(format="percent"),
+        },
+    )
 
 
 def loss_spark(logs_id: str | None) -> None:

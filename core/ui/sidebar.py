@@ -145,6 +145,8 @@ def _model(linked: set[str]) -> tuple[str | None, str]:
     if st.session_state.get("_model_before") != name:
         if "_model_before" in st.session_state:
             corrections.clear()
+        elif paths[name].is_relative_to(found_files.SAMPLES):  # nobody has chosen it yet
+            linked = linked | _with_own_folders()
         st.session_state["_model_before"] = name
         with boundary("The model card"):
             _open_what_the_card_names(paths[name], linked)
@@ -154,6 +156,11 @@ def _model(linked: set[str]) -> tuple[str | None, str]:
         st.caption(f"{found_files.model_format(paths[name])} · {size}")
         return model_id, name
     return None, name
+
+
+def _with_own_folders() -> set[str]:
+    """Of what a person named folders when they started the app, which the samples never replace."""
+    return {key for kind, key in PARAMETERS.items() if len(found_files.folders(kind)) > 1}
 
 
 def _open_what_the_card_names(path: Path, linked: set[str]) -> None:

@@ -8,7 +8,8 @@ import torchvision
 
 from core.data_flow import flow_of
 from core.flow.drawing import drawing_of
-from core.ui.components.graph import HERE, PARTS
+from core.ui.components.graph import SOURCES
+from tests.browser.empty_page import placed
 
 pytestmark = pytest.mark.browser
 
@@ -21,23 +22,10 @@ def drawn(name):
     return drawing_of(flow_of(model, (1, 3, 224, 224))).graph
 
 
-def script():
-    joined = "\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
-    return joined.replace("export default function", "function component")
-
-
 def show(page, graph):
     """Draws a graph on an empty page; its view is window.shown."""
-    css = (HERE / "graph.css").read_text(encoding="utf-8")
-    html = (HERE / "graph.html").read_text(encoding="utf-8")
-    page.set_content(f"<style>{css}</style><div id=host style='width:900px'>{html}</div>")
-    page.evaluate("graph => { window.graph = graph; window.sent = []; }", graph)
-    page.add_script_tag(content="(() => {" + script() + """
-        const host = document.querySelector("#host");
-        const data = { graph: window.graph, view: "v", select: [null, 0], height: 600 };
-        component({ data, parentElement: host, setStateValue: (_, id) => window.sent.push(id) });
-        Object.assign(window, { shown: VIEWS.get(host), keptLayouts, step, label });
-    })()""")
+    data = {"graph": graph, "view": "v", "select": [None, 0], "height": 600}
+    placed(page, SOURCES, data, width=900, names=("keptLayouts", "step", "label"))
     page.wait_for_function("window.shown.painted > 0")
 
 
@@ -166,7 +154,7 @@ def test_names_are_text_in_the_drawing_and_in_its_files(page):
     page.evaluate("window.step(window.shown, 1)")
     assert page.locator(".facts").inner_text().startswith(name)
     assert page.locator("img").count() == 0
-    assert page.evaluate("window.sent") == ["#0"]
+    assert page.evaluate("window.sent") == [["selected", "#0"]]
     with page.expect_download() as saved:
         page.get_by_role("button", name="SVG").click()
     texts = [text.text for text in ElementTree.parse(saved.value.path()).iter()

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from core.runs.parallel_axes import axis, brushes_of, kept
-from core.ui.components.parallel import HERE, PARTS
+from core.ui.components.parallel import SOURCES
+from tests.browser.empty_page import placed
 
 pytestmark = pytest.mark.browser
 EVIL = "<img src=x onerror=alert(1)>"
@@ -28,17 +29,9 @@ def axes():
 @pytest.fixture
 def shown(page, axes):
     """The component on an empty page; what it tells the page is in window.sent."""
-    css = (HERE / "parallel.css").read_text(encoding="utf-8")
-    html = (HERE / "parallel.html").read_text(encoding="utf-8")
-    script = "\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
-    page.set_content(f"<style>{css}</style><div id=host style='width:700px'>{html}</div>")
-    page.evaluate("data => { window.data = data; window.sent = []; }", {
+    placed(page, SOURCES, {
         "axes": [asdict(one) for one in axes], "runs": [f"{EVIL}{k}" for k in range(RUNS)],
         "colours": ["#4477AA"] * RUNS, "colour": "loss", "view": "", "height": 400})
-    page.add_script_tag(content="(() => {" + script.replace("export default function", "function component") + """
-        component({ data: window.data, parentElement: document.querySelector("#host"),
-                    setStateValue: (_, view) => window.sent.push(view) });
-    })()""")
     page.wait_for_selector(".box[data-painted]")
     return page
 
@@ -52,7 +45,7 @@ def drag(page, start, end):
 
 
 def said(page):
-    return page.evaluate("window.sent.at(-1)")
+    return page.evaluate("window.sent.at(-1)[1]")
 
 
 PLACE = """async (number) => {

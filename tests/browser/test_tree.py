@@ -6,8 +6,9 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
-from core.ui.components.tree import HERE, PARTS, Column
+from core.ui.components.tree import SOURCES, Column
 from core.ui.layer_tree import tree_rows
+from tests.browser.empty_page import placed
 
 pytestmark = pytest.mark.browser
 EVIL = "<img src=x onerror=alert(1)>"
@@ -15,24 +16,11 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 def shown(page, names, folded=(), columns=None):
     """The component on an empty page; what it tells the page is in window.sent."""
-    css = (HERE / "tree.css").read_text(encoding="utf-8")
-    html = (HERE / "tree.html").read_text(encoding="utf-8")
-    script = "\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
     rows = tree_rows(pd.Series(names), "")
     columns = columns or [Column("Size", "number", [n * 7 % 11 for n in range(len(names))])]
-    data = {"rows": asdict(rows), "columns": [asdict(column) for column in columns],
-            "folded": list(folded), "heading": "Layer", "height": 500}
-    page.set_content(f"<style>{css}</style><div id=host style='width:700px'>{html}</div>")
-    page.evaluate("data => { window.data = data; window.sent = []; }", data)
-    page.add_script_tag(content="(() => {" + script.replace(
-        "export default function", "window.component = function") + "})()")
-    page.evaluate("""() => {
-        window.draw = () => component({ data: window.data,
-            parentElement: document.querySelector("#host"),
-            setStateValue: (name, value) => window.sent.push([name, value]) });
-        window.draw();
-    }""")
-    return page
+    return placed(page, SOURCES, {
+        "rows": asdict(rows), "columns": [asdict(column) for column in columns],
+        "folded": list(folded), "heading": "Layer", "height": 500})
 
 
 def labels(page):
@@ -111,3 +99,47 @@ def test_of_thousands_only_those_in_view_are_drawn(page):
     page.wait_for_function("document.querySelector('.line.at')?.textContent.startsWith('z')")
     assert page.locator(".line").count() < 50
     assert page.locator(".body").evaluate("e => e.clientHeight") == 32 * len(names)
+
+
+def test_headings_are_reached_and_sort_by_key_and_keep_the_focus(page):
+    more = [Column(f"Column {n}", "text", ["v" * 20] * 7) for n in range(6)]
+    sizes = Column("Size", "number", [3.0, None, 10.0, 2.0, 1.0, None, 7.0])
+    shown(page, NAMES, columns=[*more, sizes])
+    focused = "document.activeElement.textContent"
+    page.locator(".tree").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate(focused) == "Layer"
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    assert page.evaluate(focused) == "Size ↓"
+    assert labels(page)[:2] == ["a.x.1", EVIL]
+    title, table = (page.locator(one).bounding_box() for one in (".head .cell:focus", ".tree"))
+    assert title["x"] + title["width"] <= table["x"] + table["width"] + 1  # brought into view
+    page.evaluate("() => { window.draw(); }")  # a rerun of the page
+    assert page.evaluate(focused) == "Size ↓"
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(focused) == "Column 5"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert sent(page, "row") == [2]
+
+
+def test_a_double_click_folds_and_chooses_once(page):
+    shown(page, NAMES)
+    page.locator(".line", has_text="a").first.dblclick()
+    assert labels(page) == ["a", "b", "z", EVIL]
+    assert sent(page, "row") == [0]
+
+
+def test_shares_that_are_little_are_not_said_to_be_none(page):
+    shares = Column("Share", "share", [1.0, 0.5, 0.0999, 0.0123, 0.00004, 0.0, None])
+    shown(page, NAMES, columns=[shares])
+    assert page.locator(".number").all_inner_texts() == [
+        "100.0 %", "50.0 %", "10.0 %", "1.23 %", "< 0.01 %", "0 %"]
+
+
+def test_a_row_fills_a_table_that_is_wider_than_its_columns(page):
+    shown(page, NAMES)
+    line, cell = (page.locator(one).first.bounding_box() for one in
+                  (".line", ".line .cell:last-child"))
+    assert abs(cell["x"] + cell["width"] - line["x"] - line["width"]) < 1

@@ -1,20 +1,16 @@
 """A data-flow graph on a canvas: folds, zooms, finds, colours, and says what was clicked."""
 
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
 
-HERE = Path(__file__).parent
-# Joined into one module, in this order: a component of Streamlit has one script.
-PARTS = ("tree", "ranks", "crossings", "layered", "place", "layout", "palette", "scene",
-         "words", "export", "map", "finding", "hands", "view", "graph")
-_graph = st.components.v2.component(
-    "netlens_graph",
-    html=(HERE / "graph.html").read_text(encoding="utf-8"),
-    css=(HERE / "graph.css").read_text(encoding="utf-8"),
-    js="\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS),
-)
+from core.ui.components import sources
+
+SOURCES = sources("graph", (
+    "tree", "ranks", "crossings", "layered", "place", "layout", "palette", "scene", "words",
+    "export", "map", "finding", "hands", "view"))
+_graph = st.components.v2.component("netlens_graph", **asdict(SOURCES))
 
 
 def graph(drawn: dict[str, Any], view: str, select: tuple[str | None, int], key: str,

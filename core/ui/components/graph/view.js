@@ -48,7 +48,7 @@ class View {
     this.part("select").value = this.colouring;
     this.arrange();
     // The page forgot it when this was taken down.
-    if (this.selected || another) this.send(this.selected?.id ?? null);
+    if (this.selected || another) this.send("selected", this.selected?.id ?? null);
   }
 
   // Shares of dead units by id; there may be none, or they may come later than the graph.
@@ -162,7 +162,7 @@ class View {
     this.selected = item;
     this.scene.select(item);
     this.showFacts();
-    this.send(item?.id ?? null);
+    this.send("selected", item?.id ?? null);
     this.repaint();
   }
 

@@ -1,21 +1,14 @@
 """Parallel axes on a canvas: a line a run; axes are moved, brushed and rescaled."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import streamlit as st
 
 from core.runs.parallel_axes import Axis
+from core.ui.components import sources
 
-HERE = Path(__file__).parent
-# Joined into one module, in this order: a component of Streamlit has one script.
-PARTS = ("scale", "look", "axes", "menu", "state", "hover", "hands", "view", "parallel")
-_parallel = st.components.v2.component(
-    "netlens_parallel",
-    html=(HERE / "parallel.html").read_text(encoding="utf-8"),
-    css=(HERE / "parallel.css").read_text(encoding="utf-8"),
-    js="\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS),
-)
+SOURCES = sources("parallel", ("scale", "look", "axes", "menu", "state", "hover", "hands", "view"))
+_parallel = st.components.v2.component("netlens_parallel", **asdict(SOURCES))
 
 
 def parallel(axes: list[Axis], runs: list[str], colours: list[str], colour: str, view: str,

@@ -55,7 +55,7 @@ class View {
 
   tell() {
     this.repaint();
-    this.send(JSON.stringify(this.state));
+    this.send("view", JSON.stringify(this.state));
   }
 
   rescale() {

@@ -2,20 +2,14 @@
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-HERE = Path(__file__).parent
-# Joined into one module, in this order: a component of Streamlit has one script.
-PARTS = ("order", "words", "view", "tree")
-_tree = st.components.v2.component(
-    "netlens_tree",
-    html=(HERE / "tree.html").read_text(encoding="utf-8"),
-    css=(HERE / "tree.css").read_text(encoding="utf-8"),
-    js="\n".join((HERE / f"{part}.js").read_text(encoding="utf-8") for part in PARTS),
-)
+from core.ui.components import sources
+
+SOURCES = sources("tree", ("order", "words", "cells", "hands", "view"))
+_tree = st.components.v2.component("netlens_tree", **asdict(SOURCES))
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,15 @@ const whole = new Intl.NumberFormat("en");
 function said(kind, value) {
   if (value === null || value === "") return "";
   if (kind === "number") return whole.format(value);
-  if (kind === "share") return `${(100 * value).toFixed(value === 0 ? 0 : value < 0.0995 ? 2 : 1)} %`;
+  if (kind === "share") return share(value);
   if (kind === "milliseconds") return `${value.toPrecision(3)} ms`;
   return kind === "bytes" ? bytes(value) : String(value);
+}
+
+// Some, however little, is not none.
+function share(value) {
+  if (value > 0 && value < 0.00005) return "< 0.01 %";
+  return `${(100 * value).toFixed(value === 0 ? 0 : value < 0.0995 ? 2 : 1)} %`;
 }
 
 function bytes(size) {

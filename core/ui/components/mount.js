@@ -1,4 +1,4 @@
-// What Streamlit calls: at each rerun of the page, with the place that the table has on it.
+// What Streamlit calls: at each rerun of the page, with the place that the drawing has on it.
 
 const VIEWS = new WeakMap(); // place -> View
 

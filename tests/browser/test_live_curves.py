@@ -1,0 +1,64 @@
+"""Curves that are still being written, in a real browser: they grow, and so does the page."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import Server, ready
+
+pytestmark = pytest.mark.browser
+CHART = "[data-testid=stVegaLiteChart] canvas"
+
+
+class Run:
+    """A log of JSON lines that grows by one point at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.file, self.last = folder / "metrics.jsonl", -1
+        self.write(200)
+
+    def write(self, points: int) -> None:
+        with self.file.open("a", encoding="utf-8") as file:
+            for _ in range(points):
+                self.last += 1
+                file.write(f'{{"step": {self.last}, "timestamp": {1.7e9 + self.last}, '
+                           f'"loss": {1 / (self.last + 1)}}}\n')
+
+    def followed(self, page) -> None:
+        """Waits until the page tells the last step, while the run is written on."""
+        for _ in range(40):
+            self.write(1)
+            if self.told(page) >= self.last - 5:
+                return
+            page.wait_for_timeout(250)
+        raise AssertionError(f"step {self.told(page)} is told, {self.last} is written")
+
+    def told(self, page) -> int:
+        said = page.get_by_text("Still being written").inner_text()
+        return int(re.search(r"step ([\d,]+)", said)[1].replace(",", ""))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "logs" / "run")
+
+
+@pytest.fixture
+def live(browser, run, tmp_path):
+    server = Server(tmp_path / "cache", "--logs", str(tmp_path / "logs"))
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(f"{server.url}/Training_curves?data=none&zoom=")
+    page.locator(CHART).wait_for()
+    ready(page)
+    yield page
+    context.close()
+    server.stop()
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+
+
+def test_points_come_while_the_page_is_open(live, run):
+    run.followed(live)

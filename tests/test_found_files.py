@@ -1,0 +1,81 @@
+"""The listing of what there is to open: as fresh as the folders, without asking every file again."""
+
+import os
+
+import numpy as np
+import pytest
+
+from core.files import found_files, walked_folders
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(found_files, "folders", lambda kind: (tmp_path,))
+    monkeypatch.setattr(found_files, "REMEMBERED", 0)
+    return tmp_path
+
+
+def names(kind):
+    return sorted(found_files.listing(kind).paths)
+
+
+def metrics(folder, words="step,loss\n0,1.0\n1,0.5\n"):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.csv").write_text(words)
+
+
+def test_what_comes_changes_and_goes_is_seen(root):
+    (root / "keep").mkdir()
+    metrics(root / "runs" / "first")
+    assert names("logs") == ["runs"]
+    metrics(root / "deep" / "below" / "run")
+    assert names("logs") == ["deep/below", "runs"]
+    (root / "runs" / "first" / "metrics.csv").write_text("words of no meaning\n")
+    assert names("logs") == ["deep/below"]
+    (root / "deep" / "below" / "run" / "metrics.csv").unlink()
+    assert names("logs") == []
+
+
+def test_data_sets_below_a_folder_that_is_none(root):
+    (root / "other").mkdir()
+    (root / "other" / "notes.txt").write_text("nothing")
+    assert names("data") == []
+    np.savez(root / "other" / "set.npz", x=np.zeros((4, 8, 8, 3), np.uint8), y=np.arange(4))
+    assert names("data") == ["other/set.npz"]
+    (root / "other" / "set.npz").unlink()
+    assert names("data") == []
+
+
+def test_a_folder_as_it_was_is_not_asked_again(root, monkeypatch):
+    metrics(root / "runs" / "first")
+    asked = []
+    is_log = found_files._is_log
+    monkeypatch.setattr(found_files, "_is_log", lambda path: asked.append(path) or is_log(path))
+    assert names("logs") == ["runs"] and asked
+    asked.clear()
+    assert names("logs") == ["runs"] and not asked
+    metrics(root / "runs" / "second")
+    assert names("logs") == ["runs"] and asked
+
+
+def test_stamp_tells_content_and_names_apart(tmp_path, monkeypatch):
+    metrics(tmp_path / "a")
+    first = walked_folders.walked(tmp_path)
+    assert walked_folders.walked(tmp_path) == first
+    file = tmp_path / "a" / "metrics.csv"
+    os.utime(file, (1, 1))
+    assert walked_folders.walked(tmp_path).stamp != first.stamp
+    monkeypatch.setattr(walked_folders, "MOST_STAMPED", 0)  # files are many: the folder's time counts
+    coarse = walked_folders.walked(tmp_path).stamp
+    os.utime(file, (2, 2))
+    assert walked_folders.walked(tmp_path).stamp == coarse
+    (tmp_path / "a" / "more.csv").write_text("")
+    assert walked_folders.walked(tmp_path).stamp != coarse
+
+
+def test_links_and_hidden_folders_are_left_out(tmp_path):
+    metrics(tmp_path / ".hidden")
+    metrics(tmp_path / "__pycache__")
+    (tmp_path / "link").symlink_to(tmp_path / ".hidden")
+    found = [place.name for place, _ in walked_folders.walked(tmp_path).folders]
+    assert found == [tmp_path.name]
