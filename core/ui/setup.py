@@ -21,6 +21,7 @@ from core.ui import corrections
 from core.ui.text import count, md_escape, percent
 
 SHOWN = 3  # pictures in the preview
+TRIED = 4  # for each of them, where one cannot be read
 SIDE = 54  # pixels of each
 GAP = 4
 FINER = 2  # pixels sent for each on the page: screens have more of them
@@ -87,14 +88,17 @@ def _in_words(spec: InputSpec, picture: np.ndarray) -> str:
 def _some_pictures(dataset_id: str) -> list[np.ndarray]:
     """A few from all over the data. Raises UserError where none can be read."""
     data, found = open_dataset(dataset_id), []
-    for row in dict.fromkeys(np.linspace(0, len(data) - 1, 4 * SHOWN).astype(int).tolist()):
-        try:
-            found.append(data.image(row))
-        except UserError as error:
-            last = error
+    rows = np.linspace(0, len(data) - 1, SHOWN * TRIED).astype(int)
+    for part in np.array_split(np.unique(rows), SHOWN):
+        for row in part.tolist():
+            try:
+                found.append(data.image(row))
+                break
+            except UserError as error:
+                last = error
     if not found:
         raise last
-    return found[:: max(1, len(found) // SHOWN)][:SHOWN]
+    return found
 
 
 def _as_picture(values: np.ndarray, low: float, high: float) -> np.ndarray:
