@@ -3,7 +3,8 @@
     python -m tests.benchmarks.bench_app
 
 From `streamlit run` to the finished Overview in Chromium, with nothing kept and with results on
-disk; seconds to each finished page; peak memory of the server with every page visited.
+disk, beside Streamlit's own start to a page of one chart; seconds to each finished page; peak
+memory of the server with every page visited.
 """
 
 import re
@@ -12,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import QUIET, Server, ready
 
@@ -25,6 +26,13 @@ DONE = {
     "Hard examples": "As a table",
     "Saliency": "Source",
 }
+PLAIN = """
+import altair, pandas
+import streamlit as st
+
+table = pandas.DataFrame({"x": [1, 2], "y": [1, 2]})
+st.altair_chart(altair.Chart(table).mark_line().encode(x="x", y="y"))
+"""
 
 
 def finished(page: Page, name: str) -> None:
@@ -39,9 +47,25 @@ def peak_memory(server: Server) -> float:
     return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
 
+def plain_start(chrome: Browser, folder: Path) -> None:
+    """Streamlit's own share of a start: a page of one chart, and the imports it needs."""
+    script = folder / "plain.py"
+    script.write_text(PLAIN, encoding="utf-8")
+    page = chrome.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    begin = time.perf_counter()
+    server = Server(folder, script=script)
+    page.goto(server.url)
+    page.get_by_test_id("stMain").locator("canvas,svg.marks").first.wait_for()
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    print(f"from start to a page of one chart, Streamlit alone: {time.perf_counter() - begin:.1f} s")
+    page.context.close()
+    server.stop()
+
+
 def main() -> None:
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as cache:
         chrome = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        plain_start(chrome, Path(cache))
         for words in ("nothing kept", "results on disk"):
             page = chrome.new_context(viewport={"width": 1280, "height": 900}).new_page()
             page.set_default_timeout(60_000)

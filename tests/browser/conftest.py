@@ -28,9 +28,11 @@ QUIET = [
 
 
 class Server:
-    """`streamlit run Home.py` on a free port with a cache of its own."""
+    """`streamlit run Home.py`, or another script, on a free port with a cache of its own."""
 
-    def __init__(self, cache: Path, *words: str, **environment: str) -> None:
+    def __init__(
+        self, cache: Path, *words: str, script: Path | None = None, **environment: str
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -39,6 +41,8 @@ class Server:
             .group()
             .split()
         )
+        if script is not None:
+            command[-1] = str(script)
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -57,12 +61,12 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(240):
+        for _ in range(1200):
             try:
                 urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1).read()
                 return
             except OSError:
-                time.sleep(0.25)
+                time.sleep(0.05)
         raise RuntimeError("the server did not start")
 
     @property
