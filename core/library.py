@@ -5,12 +5,12 @@ An id names content: it changes when the bytes or the card change, so results ar
 
 import hashlib
 import json
-import re
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -21,15 +21,18 @@ from core.cards.cards_beside import card_beside
 from core.dataset_formats import DataSet
 from core.errors import UserError
 from core.files.cache_space import in_use
+from core.files.file_map import outlines
 from core.files.found_files import format_of, model_format, not_known, stamp
 from core.files.limits import UPLOADED, limited_to
 from core.log_files.parts import keeping
 from core.log_formats import Logs
 from core.logs import log_content_id, read_logs
 from core.model_formats import LoadedModel
+from core.model_formats.shard_index import whole_name
 from core.trusted_code import code_digest, trusted
 
-PART = re.compile(r"-\d{5}-of-\d{5}")  # of a file's name, where weights lie in several files
+LARGE = 1 << 27  # bytes from which on a model's weights are read only where they are needed
+BLOCK, BLOCKS = 1 << 16, 64  # bytes, and how many of them, that tell a large file
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,25 @@ class Shaped:
 _places: dict[str, Place] = {}  # by id
 _ids_of_logs: dict[Path, dict[str, None]] = {}
 MOST_OF_A_LOG = 10_000  # ids that are remembered
+_whole: WeakValueDictionary[str, LoadedModel] = WeakValueDictionary()  # read where an outline was
+# wanted, by id
 
 
 @lru_cache(maxsize=10_000)
 def _bytes_id(path: Path, size: int, changed: int) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        if size <= LARGE:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        digest = hashlib.sha256(f"{size}\0{changed}\0".encode())
+        for block in range(BLOCKS):
+            file.seek(block * (size - BLOCK) // (BLOCKS - 1))
+            digest.update(file.read(BLOCK))
+    return digest.hexdigest()[:32]
 
 
 def file_id(path: Path) -> str:
-    """A digest of the file's bytes; read once as long as size and time stay."""
+    """A digest of the file's bytes, read once as long as size and time stay; of a large file's
+    size, time and a sample of its bytes, so that it is another once it was written."""
     return _bytes_id(path, *stamp(path))
 
 
@@ -79,10 +91,11 @@ def model_id(path: Path, correction: Card | None = None) -> str:
     """The id of a model file read with a card's corrections. Raises UserError if it is gone."""
     if not path.is_file():
         raise UserError(f"{path.name} is not a file. Choose another model.")
+    first = whole_name(path.name).split(".")[0]
     beside = [
         (file.name, file_id(file))
         for file in sorted(path.parent.glob("*.json"))
-        if file.name.startswith(path.name.split(".")[0]) or file.name.endswith("config.json")
+        if file.name.startswith(first) or file.name.endswith("config.json")
     ]
     said = [_content(path), beside, (correction or Card()).to_json()]
     if trusted():
@@ -93,7 +106,7 @@ def model_id(path: Path, correction: Card | None = None) -> str:
 
 
 def _content(path: Path) -> str:
-    """A digest of all the bytes of a model."""
+    """A digest of all files of a model, see `file_id`."""
     ids = [file_id(path), *map(file_id, _parts(path))]
     return ids[0] if len(ids) == 1 else hashlib.sha256("".join(ids).encode()).hexdigest()[:32]
 
@@ -101,13 +114,13 @@ def _content(path: Path) -> str:
 def _parts(path: Path) -> list[Path]:
     """The files that a model's weights seem to lie in beside its own: `net.onnx.data` beside
     `net.onnx`, the numbered parts of a set with an index."""
-    whole = PART.sub("", path.name).removesuffix(".index.json")
+    whole = whole_name(path.name)
     return [
         file
         for file in sorted(path.parent.iterdir())
         if file != path
         and file.suffix != ".json"
-        and (file.name.startswith(path.name) or PART.sub("", file.name) == whole != file.name)
+        and (file.name.startswith(path.name) or whole_name(file.name) == whole != file.name)
         and file.is_file()
     ]
 
@@ -176,6 +189,32 @@ def _place(any_id: str) -> Place:
 @shared_resource(entries=2)
 def open_model(model_id: str) -> LoadedModel:
     """The model behind an id, its card filled with what could be inferred."""
+    return _whole.get(model_id) or _opened(model_id)
+
+
+@shared_resource(entries=4)
+def open_outline(model_id: str) -> LoadedModel:
+    """The model behind an id for its names, types and shapes: of a large file the numbers of large
+    tensors are not read and are all zero, so the notes say nothing of them."""
+    if not is_large(model_id):
+        return open_model(model_id)
+    try:
+        with outlines() as made:
+            loaded = _opened(model_id)
+    except UserError:  # the whole has the reason, or needs no outline
+        return open_model(model_id)
+    if not made:  # a format that reads in its own way
+        _whole[model_id] = loaded
+    return loaded
+
+
+def is_large(model_id: str) -> bool:
+    """Whether reading all weights of a model takes long."""
+    path = path_of(model_id)
+    return sum(stamp(file)[0] for file in (path, *_parts(path))) > LARGE
+
+
+def _opened(model_id: str) -> LoadedModel:
     place = _place(model_id)
     path, correction = place.path, place.setting
     beside, notes = card_beside(path)

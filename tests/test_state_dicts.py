@@ -270,12 +270,12 @@ def test_near_misses_open_as_weights_only_and_say_what_differs(change):
 def test_other_tensors_beside_a_network_are_left_out_once_a_card_names_it():
     theirs = network("resnet18")
     tensors = {f"model.{name}": tensor for name, tensor in theirs.state_dict().items()}
-    tensors["criterion.weight"] = torch.ones(5)
+    tensors["extra.weight"] = torch.ones(5)
     unnamed = loaded(tensors)
     assert isinstance(unnamed.module, WeightsOnly)
     assert any('"architecture": "resnet18"' in note for note in unnamed.notes)
     named = loaded(tensors, Card(architecture="resnet18"))
-    assert any("'criterion.weight'" in note for note in named.notes)
+    assert any("'extra.weight'" in note for note in named.notes)
     assert any("'model.' taken off 122 of 123 names" in note for note in named.notes)
     same_outputs(named.module, theirs)
 

@@ -41,11 +41,14 @@ class Family:
     likeliest or the named one first, each with a `card.architecture` that `build` knows it by.
     near: (shapes, card) -> (name, shapes) of networks that these may be meant to be, though not
     one has exactly these.
-    steps_aside: asked only where no family without it knows the tensors: it knows shapes alone.
+    advice: (shapes, card) -> sentences on what would let this family open them.
+    steps_aside: asked only where no family that steps aside less knows the tensors: 1 for what is
+    told by shapes more than by names, 2 for what is told by shapes alone.
     """
 
     title: str
     build: Callable[[Tensors, Card], Built | None]
     proposals: Callable[[Tensors, Card], Iterable[Built]] = _none
     near: Callable[[Shapes, Card], Iterable[tuple[str, Shapes]]] = _none
-    steps_aside: bool = False
+    advice: Callable[[Shapes, Card], Iterable[str]] = _none
+    steps_aside: int = 0

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 
@@ -15,7 +16,8 @@ NORM = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 # Names that say that the layers are no plain chain, whatever their shapes.
 NOT_A_CHAIN = re.compile(
     r"(^|[._])(res|skip|shortcut|downsample|identity|branch|aux|attn|attention|query|decoder|dec"
-    r"|deconv|conv_?t|upconv|up|lstm|gru|rnn|embed|encoder\.layers?|generator|critic)"
+    r"|deconv|conv_?t|upconv|up|lstm|gru|rnn|embed|encoder\.layers?|generator|discriminator|critic"
+    r"|actor|policy|net_?[gGdD]|[GD]|mu|log_?var|q_?net)"
     r"(\d|[._]|net|idual|block|layer|sample|ding|$)|\.\d+\.(conv|bn|norm|fc)_?\d+(\.|$)|\d{10}")
 
 
@@ -124,7 +126,9 @@ def _linked(parts: list[Part]) -> list[Link]:
         raise ShapeError("no weights, or too many")
     parts = sorted(parts, key=lambda part: part.kind)  # "conv" before "linear", else as they were
     by_name = sorted(parts, key=lambda part: (part.kind, natural(part.name)))
-    for order in (parts, by_name, *(_from(first, by_name) for first in by_name)):
+    twins = any(a.size == b.size and a.out != a.size[1] for a, b in pairwise(by_name))
+    guessed = () if twins else (_from(first, by_name) for first in by_name)  # twins: side by side
+    for order in (parts, by_name, *guessed):
         if links := _in_order(order):
             return links
     raise ShapeError("no order in which the layers fit each other")

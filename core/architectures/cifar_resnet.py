@@ -19,6 +19,7 @@ from core.architectures.layers_from_shapes import (
     convolution,
     count,
     linear,
+    runs,
     same_shapes,
     shapes_of,
     weight,
@@ -87,7 +88,7 @@ class CifarResNet(nn.Module):
             self.add_module(f"layer{self.stages}", stage)
             width = stage[-1].width
         features = weight(shapes, head, 2)[1]
-        self.side = None if features == width else _side(features, width, self.stages)
+        self.side = None if features == width else side_of(features, width, self.stages)
         self.pool = nn.AvgPool2d(POOLED) if self.side else nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.add_module(head, linear(shapes, head))
@@ -118,7 +119,7 @@ def _shortcut(shapes: Shapes, place: str, width: int, out: int, stride: int) -> 
     return PaddedShortcut(out - width, stride) if stride > 1 or out > width else nn.Identity()
 
 
-def _side(features: int, width: int, stages: int) -> int:
+def side_of(features: int, width: int, stages: int) -> int:
     """Of the pictures, where the Linear sees more than one place of the last pooling."""
     places = math.isqrt(features // width)
     if not places or places * places * width != features:
@@ -133,6 +134,8 @@ def build(tensors: Tensors, card: Card) -> Built | None:
     if module is None or not same_shapes(module, shapes):
         return None
     side = module.side or SIDE
+    if not runs(module, module.conv1.in_channels, side):
+        return None
     return Built(module, card.infer(
         architecture=_title(module, shapes), input_channels=module.conv1.in_channels,
         input_height=side, input_width=side, output="logits"))
@@ -168,4 +171,4 @@ def _title(module: CifarResNet, shapes: Shapes) -> str:
     return f"CIFAR ResNet-{layers} (option {option}{said})"
 
 
-FAMILY = Family("CIFAR ResNet", build, near=near, steps_aside=True)
+FAMILY = Family("CIFAR ResNet", build, near=near, steps_aside=1)

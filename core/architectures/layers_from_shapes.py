@@ -67,13 +67,23 @@ def batch_norm(shapes: Shapes, name: str) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(width, device="meta")
 
 
-def count(shapes: Shapes, pattern: str) -> int:
-    """How many of the names pattern.format(0), pattern.format(1), … there are without a gap."""
+def count(shapes: Shapes, pattern: str, first: int = 0) -> int:
+    """How many of the names pattern.format(first), … there are without a gap."""
     found = 0
-    while pattern.format(found) in shapes:
+    while pattern.format(first + found) in shapes:
         found += 1
     return found
 
 
 def same_shapes(module: nn.Module, shapes: Shapes) -> bool:
     return shapes_of(module.state_dict()) == dict(shapes)
+
+
+def runs(module: nn.Module, channels: int, side: int) -> bool:
+    """Whether layers on the meta device fit each other: one picture without numbers tells."""
+    try:
+        with torch.no_grad():
+            module.eval()(torch.zeros(1, channels, side, side, device="meta"))
+    except RuntimeError:
+        return False
+    return True

@@ -22,7 +22,8 @@ class NearMiss:
     """A known network and what of a file's names and shapes differs from it.
 
     missing: names that the file lacks; extra: that the network lacks; other: name -> the file's
-    shape and the network's. agreement: share of all names that have the same shape, 0 to 1.
+    shape and the network's. agreement: share of all names that have the same shape, 0 to 1. last:
+    the last name of the network, its head's.
     """
 
     name: str
@@ -30,11 +31,19 @@ class NearMiss:
     extra: tuple[str, ...]
     other: dict[str, tuple[torch.Size, torch.Size]]
     agreement: float
+    last: str = ""
 
     @property
     def opens(self) -> bool:
         """Whether the network is complete once the extra tensors are left out."""
         return not self.missing and not self.other
+
+    @property
+    def lacks_head(self) -> bool:
+        """Whether only the file's last layer is missing, as where people took it off."""
+        layers = {name.rpartition(".")[0] for name in self.missing}
+        return len(layers) == 1 and not self.other and not self.extra and \
+            any(self.last.startswith(f"{layer}.") for layer in layers)
 
     def extra_names(self) -> str:
         """The tensors that the network lacks, in short."""
@@ -73,7 +82,8 @@ def _compared(name: str, mine: Shapes, its: Shapes) -> NearMiss:
     return NearMiss(
         name, tuple(key for key in its if key not in common),
         tuple(key for key in mine if key not in common), other,
-        (len(common) - len(other)) / max(1, len(mine.keys() | its.keys())))
+        (len(common) - len(other)) / max(1, len(mine.keys() | its.keys())),
+        next(reversed(its), ""))
 
 
 def _agree(mine: torch.Size, its: torch.Size) -> bool:

@@ -206,4 +206,4 @@ def _notes(chain: ChainLayers, arrangement: Arrangement, others: int,
     return tuple(notes)
 
 
-FAMILY = Family("Plain chain", build, proposals, steps_aside=True)
+FAMILY = Family("Plain chain", build, proposals, steps_aside=2)

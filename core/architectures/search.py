@@ -1,5 +1,6 @@
 """Which networks tensors belong to: exact ones first, then what nearly fits."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -9,7 +10,12 @@ from core.architectures.layers_from_shapes import shapes_of
 from core.architectures.near_misses import NearMiss, near_misses
 from core.architectures.spellings import Spelling, loose_spellings, spellings
 from core.card import Card
+from core.files.text_of_files import shown
 from core.plugins import discover
+
+ASIDE = range(3)  # how far families step aside
+MOST_PARTS = 4  # networks side by side in one file
+ONE_LAYER = 2  # tensors, which are no network yet
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ def networks(tensors: Tensors, card: Card) -> list[Found]:
     """The network of every family that builds these tensors, the one that the card names first,
     then exact ones, under the first spelling of the names that any family knows. Families that
     step aside are asked once no other knows any spelling."""
-    for aside in (False, True):
+    for aside in ASIDE:
         for spelled, notes in spellings(tensors):
             if found := [Found(family.title, built, spelled, notes)
                          for family, built in _claims(spelled, card, aside)]:
@@ -41,7 +47,7 @@ def alternatives(tensors: Tensors, card: Card) -> list[Built]:
     that the card names, or the likeliest first. None is an alternative to itself: one at least
     where any family knows the tensors. Names are taken as they are."""
     unnamed, found = replace(card, architecture=None), {}
-    claims = _claims(tensors, unnamed, aside=False) or _claims(tensors, unnamed, aside=True)
+    claims = next((made for aside in ASIDE if (made := _claims(tensors, unnamed, aside))), [])
     for family, network in claims:
         for built in list(family.proposals(tensors, card)) or [network]:
             found.setdefault(built.card.architecture or family.title, built)
@@ -55,8 +61,33 @@ def nearly(tensors: Tensors, card: Card) -> tuple[list[NearMiss], Spelling]:
     return max(found, key=lambda near: near[0][0].agreement if near[0] else 0.0)
 
 
-def _claims(tensors: Tensors, card: Card, aside: bool) -> list[tuple[Family, Built]]:
-    """Families that know these tensors, each with its network; `aside`: those that step aside."""
+def advice(tensors: Tensors, card: Card) -> list[str]:
+    """What would let tensors of no known network open: what the families say, and what each of
+    several networks in one file is."""
+    families = discover("core.architectures", "FAMILY").values()
+    said = [sentence for spelled, _ in spellings(tensors) for family in families
+            for sentence in family.advice(shapes_of(spelled), card)]
+    return [*dict.fromkeys(said), *_side_by_side(tensors)]
+
+
+def _side_by_side(tensors: Tensors) -> list[str]:
+    parts: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
+    for name, tensor in spellings(tensors)[-1][0].items():
+        parts[name.partition(".")[0]][name] = tensor
+    if not 1 < len(parts) <= MOST_PARTS:
+        return []
+    known = {part: found[0].built.card.architecture or found[0].family
+             for part, inside in parts.items()
+             if len(inside) > ONE_LAYER and (found := networks(inside, Card()))}
+    if len(known) < 2:
+        return []
+    listed = ", ".join(f"{shown(part)} is {name}" for part, name in known.items())
+    return [f"The file holds several networks side by side: {listed}. Save the one to look at in a "
+            "file of its own, torch.save(model.part.state_dict(), 'part.pt')."]
+
+
+def _claims(tensors: Tensors, card: Card, aside: int) -> list[tuple[Family, Built]]:
+    """Families that know these tensors, each with its network; `aside`: how far they step aside."""
     families = discover("core.architectures", "FAMILY").values()
     made = [(family, family.build(tensors, card)) for family in families
             if family.steps_aside == aside]

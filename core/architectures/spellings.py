@@ -1,13 +1,26 @@
 """The spellings of tensors' names: prefixes that wrappers and training loops put before them."""
 
+import re
+
 import torch
 
 from core.architectures import Tensors
+from core.files.text_of_files import shown
 
 PREFIXES = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.", "model.",
             "network.", "net.", "backbone.", "encoder.")
 WRAPPERS_INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.")
 AVERAGED = "n_averaged"  # torch.optim.swa_utils.AveragedModel's count
+# What training loops keep beside the network: the weights of a loss, the counts of a metric, the
+# running average of the very same network.
+OF_TRAINING = re.compile(
+    r"(criterion|crit|loss|\w*_loss|loss_\w+|metrics?|\w+_metrics?|confusion_matrix"
+    r"|((train|val|valid|validation|test)_)?(acc|accuracy|auroc|f1|precision|recall)(_score)?)\d*\.")
+AVERAGES = ("ema_model.", "model_ema.", "ema.", "averaged_model.", "swa_model.")
+# Prefixes that say what kind of network it is, which the names without them would not.
+NO_CLASSIFIER = re.compile(
+    r"(decod|gener|net_?[gd]\d?\.|[gd]\.|discr|critic|actor|polic|embed|vae|auto_?enc|lstm|gru|rnn|unet"
+    r"|up\d*\.|deconv|q_?net)", re.IGNORECASE)
 MOST = 0.8  # share of the names with a prefix from which the others do not belong to the network
 
 Notes = tuple[str, ...]
@@ -15,9 +28,46 @@ Spelling = tuple[dict[str, torch.Tensor], Notes]  # the tensors, and what was do
 
 
 def spellings(tensors: Tensors) -> list[Spelling]:
-    """The tensors under their names, and with ever more of the usual prefixes taken off."""
+    """The tensors under their names, and with ever more of the usual prefixes taken off; first all
+    of them, then, where there are others, those of the network alone."""
+    found = _with_prefixes(tensors, ())
+    kept, notes = _of_the_network(tensors)
+    return [*found, *_with_prefixes(kept, notes)] if notes and kept else found
+
+
+def _of_the_network(tensors: Tensors) -> tuple[Tensors, Notes]:
+    """Without what belongs to training; notes on what was left out."""
+    extra = [key for key in tensors if OF_TRAINING.match(_without_wrappers(key))]
+    kept = {key: tensor for key, tensor in tensors.items() if key not in set(extra)}
+    notes = (f"Left out, since a loss or a metric of training keeps them: {_few(extra)}.",) \
+        if extra else ()
+    for prefix in AVERAGES:
+        inside = {key: tensor for key, tensor in kept.items() if key.startswith(prefix)}
+        others = {key: tensor for key, tensor in kept.items() if key not in inside}
+        if inside and _ends(inside) == _ends(others):
+            kept = others
+            notes += (f"Not used: the averaged copy of the network under {shown(prefix)}; the "
+                      "weights beside it were taken.",)
+    return kept, notes
+
+
+def _ends(tensors: Tensors) -> set[tuple[str, torch.Size]]:
+    """Names without wrappers' prefixes, and shapes: equal for two copies of one network."""
+    names = {key: _without_wrappers(key) for key in tensors if not key.endswith(AVERAGED)}
+    while prefix := next((p for p in (*PREFIXES, *AVERAGES)
+                          if names and all(n.startswith(p) for n in names.values())), None):
+        names = {key: name.removeprefix(prefix) for key, name in names.items()}
+    return {(name, tensors[key].shape) for key, name in names.items()}
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(shown, names[:3])) + more
+
+
+def _with_prefixes(tensors: Tensors, notes: Notes) -> list[Spelling]:
     names = {key: _without_wrappers(key) for key in tensors if key != AVERAGED}
-    notes = tuple(f"Wrapper prefix '{part}' taken off the names." for part in WRAPPERS_INSIDE
+    notes += tuple(f"Wrapper prefix '{part}' taken off the names." for part in WRAPPERS_INSIDE
                   if any(part in key for key in tensors))
     if AVERAGED in tensors:
         notes += ("Averaged weights (torch.optim.swa_utils).",)
@@ -25,12 +75,20 @@ def spellings(tensors: Tensors) -> list[Spelling]:
     while True:
         spelled = {new: tensors[old] for old, new in names.items()}
         found.append(_with_batch_counts(spelled, notes))
-        prefix = next((prefix for prefix in PREFIXES
-                       if all(name.startswith(prefix) for name in names.values())), None)
-        if prefix is None or not names:
+        if not (prefix := _prefix_of_all(list(names.values()))):
             return found
         names = {old: new.removeprefix(prefix) for old, new in names.items()}
-        notes += (f"Prefix '{prefix}' taken off every name.",)
+        notes += (f"Prefix {shown(prefix)} taken off every name.",)
+
+
+def _prefix_of_all(names: list[str]) -> str:
+    """What stands before every name: a usual prefix, or any where whole layers stand behind it
+    and it does not say that they are no classifier; empty where nothing does."""
+    first = f"{names[0].partition('.')[0]}." if names else ""
+    usual = first in PREFIXES
+    fewest = 1 if usual else 2  # parts behind it
+    every = first and all(n.startswith(first) and n.count(".") >= fewest for n in names)
+    return first if every and (usual or not NO_CLASSIFIER.match(first)) else ""
 
 
 def loose_spellings(tensors: Tensors) -> list[Spelling]:

@@ -1,24 +1,28 @@
 """timm's networks, where timm is installed; https://huggingface.co/docs/timm
 
-Found by the name in `card.architecture` (timm's `config.json` has it), or, for the commonest
-families, from names and shapes.
+Found by the name in `card.architecture` (timm's `config.json` has it), or from names and shapes:
+all by the list of timm_names, the commonest families by a tensor that they share, and vision
+transformers of free sizes by timm_vit, which needs no timm.
 """
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from core.architectures import Built, Family, Shapes, Tensors, torchvision_models
+from core.architectures import Built, Family, Shapes, Tensors, timm_vit, torchvision_models
 from core.architectures.layers_from_shapes import same_shapes, shapes_of
+from core.architectures.timm_build import installed, made
+from core.architectures.timm_names import listed, names_of
 from core.card import Card
+from core.weight_files.classifier_heads import below, new_head
 
-CLASSES = 1000
+CLASSES, CHANNELS = 1000, 3
+NEAREST = 3  # networks that are built to find what differs
 VIT_WIDTHS = {192: "tiny", 384: "small", 768: "base", 1024: "large"}
 # A tensor that every network of a family has, and the family's commonest members.
 COMMON = {
@@ -34,73 +38,73 @@ COMMON = {
 }
 
 
-class _WithoutWeights(TorchFunctionMode):
-    """Inside it nothing is written into parameters, so that their memory is never touched; buffers
-    that are computed and not saved get their values."""
-
-    def __torch_function__(self, function: Callable, types: Any, arguments: tuple = (),
-                           keywords: dict | None = None) -> Any:
-        name, keywords = getattr(function, "__name__", ""), keywords or {}
-        written = arguments[0] if arguments else keywords.get("tensor")
-        inplace = name.endswith("_") and not name.endswith("__") and name != "requires_grad_"
-        if inplace and isinstance(written, nn.Parameter):
-            return written
-        return function(*arguments, **keywords)
-
-
 def build(tensors: Tensors, card: Card) -> Built | None:
-    """timm's network that has these tensors, or None."""
+    """timm's network that has these tensors, or a vision transformer of its names, or None."""
     shapes = shapes_of(tensors)
     named = _named(card.architecture)
-    for name, module in _fitting([named] if named else _common(shapes), shapes):
+    likely = [named] if named else dict.fromkeys([*_common(shapes), *names_of(shapes)])
+    for name, module, channels in _fitting(likely, shapes):
         if not _torchvisions(name, tensors, card):
-            notes = () if named else (
-                f"Taken for timm's {name}, by names and shapes; another of timm's networks may "
-                'share them. A card with "architecture" chooses.',)
-            return _built(name, module, shapes, card, notes, exact=bool(named))
-    return None
+            return _built(name, module, channels, shapes, card, exact=bool(named))
+    return timm_vit.build(shapes, card)
 
 
 def proposals(tensors: Tensors, card: Card) -> Iterator[Built]:
-    """The network, and the one of the same names and shapes that pads as TensorFlow does."""
+    """The network, and those of the same names and shapes that differ in what runs, such as the
+    padding of TensorFlow."""
     unnamed = replace(card, architecture=None)
     found, shapes = build(tensors, unnamed) or build(tensors, card), shapes_of(tensors)
     if found is None:
         return
-    plain = _named(found.card.architecture).removeprefix("tf_")
-    for name, module in _fitting((plain, f"tf_{plain}"), shapes):
-        yield _built(name, module, shapes, unnamed, exact=False)
+    if (name := _named(found.card.architecture)) is None:
+        yield from timm_vit.proposals(shapes, unnamed)
+        return
+    plain, seen = name.removeprefix("tf_"), set()
+    for name, module, channels in _fitting((plain, f"tf_{plain}", *names_of(shapes)), shapes):
+        if (layers := str(module)) not in seen:
+            seen.add(layers)
+            yield _built(name, module, channels, shapes, unnamed, exact=False)
 
 
 def near(shapes: Shapes, card: Card) -> Iterator[tuple[str, Shapes]]:
     """The networks that the names speak for, with timm's own classes and channels."""
-    named = _named(card.architecture)
-    for name in _installed([*([named] if named else ()), *_common(shapes)]):
-        if (module := _made(name)) is not None:
+    named, alike = _named(card.architecture), names_of(shapes)
+    if any(_is_torchvisions(name) for name in alike):  # which is near, too
+        alike = []
+    for name in installed([*([named] if named else ()), *alike[:NEAREST], *_common(shapes)]):
+        if (module := made(name)) is not None:
             yield name, shapes_of(module.state_dict())
 
 
-def _built(name: str, module: nn.Module, shapes: Shapes, card: Card, notes: tuple[str, ...] = (),
-           exact: bool = True) -> Built:
-    said = card.infer(architecture=name, output="logits", **_input_of(module, shapes))
+def advice(shapes: Shapes, card: Card) -> Iterator[str]:
+    """What to install, where the tensors are timm's."""
+    names = names_of(shapes)
+    if names and find_spec("timm") is None:
+        yield (f"The tensors have the names and widths of {' or '.join(names[:NEAREST])} of timm "
+               f"{listed()[0]}, which is not installed on this server: pip install timm, then open "
+               "the file again.")
+
+
+def _built(name: str, module: nn.Module, channels: int, shapes: Shapes, card: Card,
+           exact: bool) -> Built:
+    others = [other for other in names_of(shapes) if other != name]
+    also = f"{', '.join(others)} share" if others else "another of timm's networks may share"
+    notes = () if exact else (f"Taken for timm's {name}, by names and shapes; {also} them. A card "
+                              'with "architecture" chooses.',)
+    said = card.infer(architecture=name, output="logits", input_channels=channels,
+                      **_input_of(module))
     return Built(module, said, notes, exact)
-
-
-def _installed(names: Iterable[str]) -> Iterator[str]:
-    """Those of the names that timm knows; it is imported only where there are names."""
-    if not (listed := list(dict.fromkeys(names))) or find_spec("timm") is None:
-        return
-    import timm  # 3 s
-
-    yield from filter(timm.is_model, listed)
 
 
 def _torchvisions(name: str, tensors: Tensors, card: Card) -> bool:
     """Whether it is the network that torchvision has under the same name."""
-    from torchvision import models
+    return _is_torchvisions(name) and torchvision_models.build(tensors, card) is not None
 
-    return name in models.list_models(module=models) \
-        and torchvision_models.build(tensors, card) is not None
+
+def _is_torchvisions(name: str) -> bool:
+    from torchvision import models  # 1 s
+
+    return name in models.list_models(module=models)
 
 
 def _named(architecture: str | None) -> str | None:
@@ -121,28 +125,44 @@ def _common(shapes: Shapes) -> Iterator[str]:
             yield f"vit_{VIT_WIDTHS.get(width)}_patch{patch}_{shown}"
 
 
-def _fitting(names: Iterable[str], shapes: Shapes) -> Iterator[tuple[str, nn.Module]]:
-    """Those of the networks that have these tensors."""
-    for name in _installed(names):
-        if (module := _fitted(name, shapes)) is not None:
-            yield name, module
+def _fitting(names: Iterable[str], shapes: Shapes) -> Iterator[tuple[str, nn.Module, int]]:
+    """Those of the networks that have these tensors, with the channels of their input."""
+    for name in dict.fromkeys(installed(names)):
+        if (found := _fitted(name, shapes)) is not None:
+            yield name, *found
 
 
-def _fitted(name: str, shapes: Shapes) -> nn.Module | None:
-    """The network with the file's channels, classes and, where it minds, size; None where it has
-    other tensors."""
+def _fitted(name: str, shapes: Shapes) -> tuple[nn.Module, int] | None:
+    """The network with the file's channels, classes or new head and, where it minds, size; None
+    where it has other tensors, or the file no head."""
     from timm.models import get_pretrained_cfg
 
     known = get_pretrained_cfg(name)
     first, head = (_first(getattr(known, key, None)) for key in ("first_conv", "classifier"))
-    start = shapes.get(f"{first}.weight", (0, 3))
-    options: dict[str, Any] = {"in_chans": start[1]} if start[1] != 3 else {}
-    classes = shapes.get(f"{head}.weight", (0,))[0]
-    for more in ({}, _image_size(shapes)):
-        module = _made(name, num_classes=classes, **options, **more)
-        if module is not None and same_shapes(module, shapes):
-            return module
+    inside = below(shapes, head or "")
+    if not inside:
+        return None
+    replaced = "weight" not in inside
+    classes = CLASSES if replaced else inside["weight"][0]
+    # a first convolution may see more channels than the input has: pixels put behind each other
+    start = shapes.get(f"{first}.weight", (0, CHANNELS))[1]
+    for channels in dict.fromkeys((CHANNELS, start)):
+        for more in ({}, _image_size(shapes)):
+            options = more | ({"in_chans": channels} if channels != CHANNELS else {})
+            module = made(name, num_classes=classes, **options)
+            if module is not None and replaced:
+                _put_head(module, head, inside)
+            if module is not None and same_shapes(module, shapes):
+                return module, channels
     return None
+
+
+def _put_head(module: nn.Module, place: str, shapes: Shapes) -> None:
+    """A new head in place of the one that timm built, where that is a Linear."""
+    original = module.get_submodule(place)
+    if isinstance(original, nn.Linear) and (head := new_head(original.in_features, shapes)):
+        module.set_submodule(place, head.module)
+        module.num_classes = head.classes
 
 
 def _first(names: str | tuple[str, ...] | None) -> str | None:
@@ -158,32 +178,14 @@ def _image_size(shapes: Shapes) -> dict[str, int]:
     return {"img_size": math.isqrt(positions[1]) * patch[-1]}
 
 
-def _made(name: str, **options: Any) -> nn.Module | None:
-    """The network, its parameters on the meta device; None where it refuses the options."""
-    import timm
-
-    try:
-        with _WithoutWeights():
-            module = timm.create_model(name, pretrained=False, **options)
-    except (TypeError, ValueError, RuntimeError, AssertionError):
-        return None
-    for layer in module.modules():
-        for key, value in layer._parameters.items():
-            if value is not None:
-                layer._parameters[key] = nn.Parameter(value.to("meta"), value.requires_grad)
-    return module
-
-
-def _input_of(module: nn.Module, shapes: Shapes) -> dict[str, Any]:
+def _input_of(module: nn.Module) -> dict[str, Any]:
     """Keys of the card that timm's own weights of this network state; their normalisation only
     where there are ImageNet's 1000 classes."""
     known = module.pretrained_cfg
-    start = shapes.get(f"{_first(known.get('first_conv'))}.weight", (0, 3))
     _, height, width = known["input_size"]
     side = getattr(getattr(module, "patch_embed", None), "img_size", None)
     height, width = side if isinstance(side, tuple) else (height, width)
-    said: dict[str, Any] = {"input_channels": start[1], "input_height": height,
-                            "input_width": width}
+    said: dict[str, Any] = {"input_height": height, "input_width": width}
     if module.num_classes != CLASSES:
         return said
     share = known.get("crop_pct") or 1.0
@@ -192,4 +194,4 @@ def _input_of(module: nn.Module, shapes: Shapes) -> dict[str, Any]:
                    "input_resize": (math.floor(height / share), height)}
 
 
-FAMILY = Family("timm", build, proposals, near)
+FAMILY = Family("timm", build, proposals, near, advice, steps_aside=1)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from core.architectures import Built, Family, Shapes, Tensors
+from core.architectures import torchvision_starts as starts
 from core.architectures.layers_from_shapes import same_shapes, shapes_of
 from core.architectures.torchvision_registry import (
     CLASSES,
@@ -21,16 +21,7 @@ from core.architectures.torchvision_registry import (
 from core.card import Card
 from core.weight_files.classifier_heads import Head, below, new_head, same_head
 
-START_GUESSED = "its 3 × 3 start has"
 FLAT = (nn.Linear, nn.Dropout, nn.ReLU, nn.Hardswish, nn.Tanh)  # layers over (N, features)
-# How the 3 × 3 start of a ResNet for small pictures may run: the stride of its convolution, and
-# whether its max-pooling stays. What is in the brackets of a name chooses.
-STARTS = {
-    "": (1, False),
-    "max-pooling kept": (1, True),
-    "stride 2": (2, False),
-    "stride 2, max-pooling kept": (2, True),
-}
 
 
 @dataclass
@@ -40,6 +31,7 @@ class Fitted:
     module: nn.Module
     channels: int
     classes: int
+    small: bool  # whether it starts as for small pictures
     guesses: list[str] = field(default_factory=list)
 
 
@@ -50,25 +42,29 @@ def build(tensors: Tensors, card: Card) -> Built | None:
         return None
     wanted, _, start = (card.architecture or "").removesuffix(")").partition(" (")
     for name in candidates(shapes, files, wanted):
-        if fitted := _fitted(name, shapes, start if name == wanted and start in STARTS else ""):
+        if fitted := _fitted(name, shapes, start if name == wanted else ""):
             return _built(name, fitted, shapes, card)
     return None
 
 
 def proposals(tensors: Tensors, card: Card) -> Iterator[Built]:
-    """The ways in which a 3 × 3 start may run, where there is one."""
-    unnamed = replace(card, architecture=None)
+    """The ways in which it may start; one only with ImageNet's classes and published kernel."""
+    unnamed, shapes = replace(card, architecture=None), shapes_of(tensors)
     found = build(tensors, unnamed)
-    if found is None or not any(START_GUESSED in note for note in found.notes):
+    if found is None:
         return
     name = found.card.architecture
-    for start in STARTS:
-        fitted = _fitted(name, shapes_of(tensors), start)
-        yield _built(f"{name} ({start})" if start else name, fitted, shapes_of(tensors), unnamed)
+    fitted = _fitted(name, shapes, "")
+    known = starts.ways(network(name, shapes), shapes)
+    known = known if fitted.small or fitted.classes != CLASSES else ("",)
+    for way in known if len(known) > 1 else ():
+        title = f"{name} ({way})" if way else name
+        yield _built(title, _fitted(name, shapes, way), shapes, unnamed)
 
 
 def _built(title: str, fitted: Fitted, shapes: Shapes, card: Card) -> Built:
-    known = _input_of(title.partition(" (")[0], fitted.classes, image_size(shapes))
+    side = starts.SIDE if fitted.small else image_size(shapes)
+    known = _input_of(title.partition(" (")[0], fitted.classes, side)
     said = card.infer(architecture=title, input_channels=fitted.channels, output="logits", **known)
     return Built(fitted.module, said, tuple(fitted.guesses), exact=not fitted.guesses)
 
@@ -76,16 +72,16 @@ def _built(title: str, fitted: Fitted, shapes: Shapes, card: Card) -> Built:
 def _fitted(name: str, shapes: Shapes, start: str) -> Fitted | None:
     """The network with the file's channels, classes and head; None where the rest differs."""
     module = network(name, shapes)
-    own = shapes_of(module.state_dict())
     heads = [place for place, layer in module.named_modules() if _is_head(layer)]
     if not (main := _new_main_head(module, heads[-1], shapes)):
         return None
-    fitted = Fitted(module, 3, main.classes, [main.guessed] if main.guessed else [])
     for place in heads[:-1]:
         if auxiliary := same_head(module.get_submodule(place), below(shapes, place)):
             module.set_submodule(place, auxiliary.module)
-    if not _fit_first_layer(fitted, own, shapes, start):
+    if not (put := starts.fit_start(module, shapes, start)):
         return None
+    fitted = Fitted(module, put.channels, main.classes, put.small,
+                    [guess for guess in (main.guessed, put.guessed) if guess])
     if name in INPUT_SHIFTED:
         fitted.guesses.append("transform_input shifts the input, as with torchvision's own weights")
     fitted.guesses[:] = [f"Taken for {name}; the file does not say that {guess}."
@@ -114,33 +110,6 @@ def _new_main_head(module: nn.Module, place: str, shapes: Shapes) -> Head | None
     if head:
         module.set_submodule(place, head.module)
     return head
-
-
-def _fit_first_layer(fitted: Fitted, own: Shapes, shapes: Shapes, start: str) -> bool:
-    """Gives the first convolution the file's channels, and a ResNet the 3 × 3 start of small
-    pictures; False where its shape differs in any other way."""
-    place, first = next((place, layer) for place, layer in fitted.module.named_modules()
-                        if isinstance(layer, nn.Conv2d))
-    wanted, had = shapes.get(f"{place}.weight"), own[f"{place}.weight"]
-    if wanted is None or len(wanted) != 4 or wanted[0] != had[0] or not wanted[1]:
-        return False
-    fitted.channels = wanted[1] * first.groups
-    if wanted == had:
-        return True
-    size, stride, padding = first.kernel_size, first.stride, first.padding
-    if wanted[2:] != had[2:]:
-        if place != "conv1" or wanted[2:] != (3, 3):
-            return False
-        steps, pooled = STARTS[start]
-        size, stride, padding = (3, 3), (steps, steps), (1, 1)
-        fitted.guesses.append(f"{START_GUESSED} stride {steps} and "
-                              f"{'its' if pooled else 'no'} max-pooling")
-        if not pooled:
-            fitted.module.maxpool = nn.Identity()
-    with torch.device("meta"):
-        made = nn.Conv2d(wanted[1], had[0], size, stride, padding, bias=first.bias is not None)
-    fitted.module.set_submodule(place, made)
-    return True
 
 
 def _input_of(name: str, classes: int, side: int | None) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 https://huggingface.co/docs/transformers/big_models
 """
 
-import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,14 +11,12 @@ from core.errors import UserError
 from core.files.limits import current_limits
 from core.files.text_of_files import shown
 from core.model_formats import LoadedModel
+from core.model_formats.shard_index import ENDING, PART, index_naming
 from core.weight_files.checkpoint_weights import Weights, weights_in
 from core.weight_files.checkpoints import read_checkpoint
 from core.weight_files.safetensors_file import read_safetensors
 from core.weight_files.shard_index import read_index
 from core.weight_files.state_dicts import model_of
-
-MOST_INDEXES = 20  # of one folder that are looked into
-PART = re.compile(r"-(\d+)-of-(\d+)(?=\.[^.]*$)")
 
 Forget = Callable[[], None]
 
@@ -30,7 +26,7 @@ def model_of_parts(path: Path, card: Card, weights: Weights, forget: Forget) -> 
     files. Raises UserError."""
     loaded = model_of(weights.tensors, card.or_else(weights.card), path.name, forget)
     alone = PART.search(path.name)
-    if alone and int(alone[2]) > 1 and not path.name.endswith(".index.json"):
+    if alone and int(alone[2]) > 1 and not path.name.endswith(ENDING):
         weights.notes.append(
             f"Only this file was read. By its name it is part {int(alone[1])} of {int(alone[2])}; "
             "put the other parts and their .index.json beside it to open the whole.")
@@ -40,11 +36,8 @@ def model_of_parts(path: Path, card: Card, weights: Weights, forget: Forget) -> 
 def model_of_whole(path: Path, card: Card) -> LoadedModel | None:
     """The network of all the files of the index that names this one; None where none lies beside
     it. Raises UserError."""
-    name = json.dumps(path.name).encode()
-    for index in sorted(path.parent.glob("*.index.json"))[:MOST_INDEXES]:
-        if index.stat().st_size <= current_limits().header_bytes and name in index.read_bytes():
-            return model_of_index(index, card)
-    return None
+    index = index_naming(path)
+    return model_of_index(index, card) if index else None
 
 
 def model_of_index(index: Path, card: Card) -> LoadedModel:

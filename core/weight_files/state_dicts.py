@@ -10,10 +10,11 @@ from torch import nn
 
 from core.architectures import Tensors
 from core.architectures.near_misses import NearMiss
-from core.architectures.search import Found, nearly, networks
+from core.architectures.search import Found, advice, nearly, networks
 from core.architectures.spellings import Spelling, spellings
 from core.card import Card
 from core.errors import UserError
+from core.files.file_map import outlined
 from core.files.limits import UPLOADED
 from core.files.text_of_files import shown
 from core.model_formats import LoadedModel
@@ -41,7 +42,7 @@ def model_of(tensors: Tensors, card: Card, name: str, forget: Callable[[], None]
     if found:
         loaded = _network(found, card, notes)
     else:
-        notes += [_unknown_architecture(card), *_near_notes(near)]
+        notes += [_unknown_architecture(card), *advice(tensors, card), *_near_notes(near)]
         loaded = LoadedModel(WeightsOnly(tensors, name), card, tuple(notes))
     _stated[loaded.module] = card
     return loaded
@@ -82,7 +83,11 @@ def _near_notes(near: list[NearMiss]) -> list[str]:
     return [f"Near miss: {miss.name} agrees in {miss.agreement:.1%} of names and shapes; "
             f"{miss.differences()}." for miss in near] + [
         f'With "architecture": "{miss.name}" in a card, the file opens as {miss.name} without what '
-        "has no place in it." for miss in near if miss.opens][:1]
+        "has no place in it." for miss in near if miss.opens][:1] + [
+        f"Only the last layer of {miss.name}, which gives the classes, is missing: the network was "
+        f"saved without it, to give features. Save it with that layer ({shown(miss.last)} and what "
+        "is beside it), or export the network as it is with torch.export."
+        for miss in near if miss.lacks_head][:1]
 
 
 def assigned(module: nn.Module, tensors: Tensors) -> nn.Module:
@@ -120,7 +125,7 @@ def _odd(tensors: Tensors, name: str, forget: Callable[[], None]) -> list[str]:
                      "of all of them are slow.")
     bad = []
     for key, tensor in tensors.items():
-        if not is_finite(tensor):
+        if not outlined() and not is_finite(tensor):
             bad.append(key)
         if tensor.nbytes > 1 << 20:
             forget()
