@@ -96,6 +96,24 @@ def test_cards_beside_a_model(tmp_path):
     assert len(notes) == 2
 
 
+@pytest.mark.parametrize("model", ["model.safetensors.index.json",
+                                   "model-00002-of-00003.safetensors"])
+@pytest.mark.parametrize("name", ["model", "model.safetensors", "model.safetensors.index.json"])
+def test_the_card_of_weights_in_several_files(model, name, tmp_path):
+    (tmp_path / f"{name}.card.json").write_text('{"title": "the whole", "output": "logits"}')
+    card, notes = card_beside(tmp_path / model)
+    assert (card.title, len(notes)) == ("the whole", 1)
+    (tmp_path / f"{model}.card.json").write_text('{"title": "its own"}')
+    assert card_beside(tmp_path / model)[0].title == "its own"
+
+
+@pytest.mark.parametrize("model", ["model.safetensors", "model-of-mine.pt", "model-1.pt"])
+def test_a_model_in_one_file_has_no_card_of_a_whole(model, tmp_path):
+    (tmp_path / "model.safetensors.index.json.card.json").write_text('{"title": "another"}')
+    (tmp_path / "model-of.card.json").write_text('{"title": "another"}')
+    assert card_beside(tmp_path / model) == (Card(), ())
+
+
 def test_hugging_face_and_timm_files(tmp_path):
     (tmp_path / "config.json").write_text(
         json.dumps({"id2label": {"1": "dog", "0": "cat"}, "architecture": "resnet50"})

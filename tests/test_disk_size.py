@@ -8,8 +8,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from core.card import Card
+from core.errors import UserError
 from core.library import model_id
 from core.measures.disk_size import files_of, size_on_disk
+from core.model_formats import shard_index
 
 
 @pytest.mark.parametrize("file", ["shapes-cnn.pt2", "shapes-cnn.onnx", "digits-keras.keras",
@@ -18,25 +21,47 @@ def test_one_file_or_archive_is_as_large_as_it_is(samples, file):
     assert size_on_disk(model_id(samples / file)) == ((samples / file).stat().st_size, 1)
 
 
-def test_shards_are_added_up_each_once(tmp_path):
+@pytest.fixture()
+def index(tmp_path):
+    """The index of two files of weights, beside a third that it does not name."""
+    places = {}
     for number in (1, 2):
-        save_file({f"w{number}.{k}": torch.randn(number, 50) for k in range(2)},
-                  tmp_path / f"model-0000{number}-of-00002.safetensors")
-    places = {f"w{number}.{k}": f"model-0000{number}-of-00002.safetensors"
-              for number in (1, 2) for k in range(2)}
-    index = tmp_path / "model.safetensors.index.json"
-    outside = {"x": "../secret.safetensors", "y": "gone.safetensors", "z": 3}
-    index.write_text(json.dumps({"metadata": {}, "weight_map": places | outside}))
+        name = f"model-0000{number}-of-00002.safetensors"
+        held = {f"w{number}.{k}": torch.randn(number, 50) for k in range(2)}
+        places |= dict.fromkeys(held, name)
+        save_file(held, tmp_path / name)
     (tmp_path / "unrelated.safetensors").write_bytes(b"0" * 999)
-    found = files_of(index)
-    assert [file.name for file in found] == [index.name, *sorted(set(places.values()))]
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    return index
 
 
-@pytest.mark.parametrize("said", ["[]", "{}", '{"weight_map": 3}'])
-def test_an_index_that_names_nothing_is_one_file(tmp_path, said):
-    index = tmp_path / "a.index.json"
-    index.write_text(said)
-    assert files_of(index) == [index]
+@pytest.mark.parametrize("opened", ["model.safetensors.index.json",
+                                    "model-00002-of-00002.safetensors"])
+def test_the_index_and_each_part_are_as_large_as_the_whole(index, opened):
+    parts = sorted(index.parent.glob("model-*"))
+    path = index.with_name(opened)
+    assert files_of(path) == [index, *parts]
+    assert size_on_disk(model_id(path)) == (sum(f.stat().st_size for f in [index, *parts]), 3)
+
+
+def test_a_part_without_its_index_is_one_file(index):
+    index.unlink()
+    part = index.with_name("model-00001-of-00002.safetensors")
+    assert files_of(part) == [part]
+
+
+@pytest.mark.parametrize("places", ["{}", "3", '{"w": ""}', '{"w": "../outside.safetensors"}'])
+def test_an_index_that_does_not_open_has_no_size_either(tmp_path, places):
+    index = tmp_path / "a.safetensors.index.json"
+    index.write_text(f'{{"weight_map": {places}}}')
+    (tmp_path.parent / "outside.safetensors").write_bytes(b"0")
+    messages = []
+    for of in (files_of, lambda path: shard_index.load(path, Card())):
+        with pytest.raises(UserError, match=r"a\.safetensors\.index\.json") as refused:
+            of(index)
+        messages.append(str(refused.value))
+    assert messages[0] == messages[1]
 
 
 def test_values_beside_an_onnx_file_count(tmp_path):

@@ -64,6 +64,20 @@ def nested_model(keras):
     return keras.Model(pictures, head(both))
 
 
+def repeated_model(keras, kind="functional", ends=(1,)):
+    """A network inside that runs on its own result; which of its results come out."""
+    layers = keras.layers
+    inside = keras.Input((6,))
+    dense = layers.Dense(6, activation="tanh")
+    inner = (keras.Model(inside, dense(inside), name="inner") if kind == "functional"
+             else keras.Sequential([inside, dense], name="inner"))
+    pictures = keras.Input((1, 2, 3))
+    first = inner(layers.Flatten()(pictures))
+    second = inner(first)
+    results = [first, second, layers.Dense(2)(second)]
+    return keras.Model(pictures, [results[end] for end in ends])
+
+
 def attention_model(keras):
     layers = keras.layers
     pictures = keras.Input((8, 8, 3))
@@ -131,8 +145,15 @@ def two_heads_model(keras):
                                   layers.Dense(4)(layers.GlobalAveragePooling2D()(x))])
 
 
+def text_model(keras):
+    layers = keras.layers
+    return keras.Sequential([keras.Input((48,)), layers.Embedding(5, 6),
+                             layers.GlobalAveragePooling1D(), layers.Dense(3)])
+
+
 MODELS = [functional_model, nested_model, attention_model, function_model, recurrent_model,
-          flat_model, channels_first_model, normalizing_model, odd_layers_model, two_heads_model]
+          flat_model, channels_first_model, normalizing_model, odd_layers_model, two_heads_model,
+          text_model]
 
 
 def with_random_weights(model):
@@ -157,6 +178,7 @@ def test_the_numbers_are_those_of_keras(make, suffix, keras, tmp_path):
     model = with_random_weights(make(keras))
     model.save(tmp_path / f"model{suffix}")
     x = NUMBERS.random((3, *model.input_shape[1:]), dtype=np.float32)
+    x = x if make is not text_model else np.floor(x * 5)  # a number for each word
     expected = model.predict(x, verbose=0)
     expected = expected[0] if isinstance(expected, list) else expected
 
@@ -169,6 +191,19 @@ def test_the_numbers_are_those_of_keras(make, suffix, keras, tmp_path):
     weights = [w for w in model.weights if w.dtype.startswith("float")]
     assert sum(p.numel() for p in loaded.module.parameters()) == sum(
         int(np.prod(w.shape)) for w in weights)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("kind", ["functional", "sequential"])
+@pytest.mark.parametrize("ends", [(1,), (0, 1), (1, 0), (0, 2), (2, 0), (2, 1)])
+def test_a_network_inside_that_runs_on_its_own_result(ends, kind, suffix, keras, tmp_path):
+    model = with_random_weights(repeated_model(keras, kind, ends))
+    model.save(tmp_path / f"model{suffix}")
+    x = NUMBERS.random((3, 1, 2, 3), dtype=np.float32)
+    expected = model.predict(x, verbose=0)
+    module = FORMAT.load(tmp_path / f"model{suffix}", Card()).module
+    found = module(pictures_of(x, module)).detach().numpy()
+    assert np.abs(found - (expected[0] if len(ends) > 1 else expected)).max() < 1e-5
 
 
 def test_layers_give_channels_second_and_gradients_flow(keras, tmp_path):
@@ -421,6 +456,8 @@ CONFIGS = {
     "no json": (b"{'a'", "JSON"),
     "twice": (sequential(of_class("ReLU"), of_class("ReLU")), "one name"),
     "list": ([1, 2], "config"),
+    "class is a dict": (sequential(of_class({"a": 1})), "config"),
+    "class is a list": ({"class_name": ["Lambda"], "config": {"layers": []}}, "config"),
 }
 
 
@@ -488,6 +525,28 @@ def test_an_honest_network_that_cannot_run_opens_as_weights(layer, word, tmp_pat
     assert isinstance(loaded.module, WeightsOnly)
     assert [p.shape for p in loaded.module.parameters()] == [(3,)]
     assert word in loaded.notes[-1]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_file_that_is_cut_off_is_still_named_as_keras(suffix, share, samples, tmp_path):
+    whole = (samples / "digits-keras.keras").read_bytes()
+    if suffix == "h5":
+        with zipfile.ZipFile(samples / "digits-keras.keras") as archive:
+            whole = archive.read("model.weights.h5")
+    path = tmp_path / f"cut.{suffix}"
+    path.write_bytes(whole[:int(share * len(whole))])
+    assert FORMAT.matches(path)
+    with pytest.raises(UserError, match=rf"cut\.{suffix}.*(incomplete|cut off)"):
+        FORMAT.load(path, Card())
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_network_for_text_says_that_pictures_mean_nothing_to_it(suffix, keras, tmp_path):
+    for name, make in (("text", text_model), ("numbers", flat_model)):
+        make(keras).save(tmp_path / f"{name}{suffix}")
+        notes = " ".join(FORMAT.load(tmp_path / f"{name}{suffix}", Card()).notes)
+        assert ("(Embedding), as networks for text do" in notes) == (make is text_model)
 
 
 def test_weights_without_a_config_say_so(keras, tmp_path):

@@ -149,6 +149,19 @@ def test_a_small_network_is_the_same_in_every_form(form, tmp_path):
         module(pictures(2, 3, 20, 20))
 
 
+@pytest.mark.parametrize(("sizes", "said"), [(["n", 3, "h", "w"], False), (["n", 3, 64, 64], True)])
+def test_only_a_size_that_the_file_says_is_called_exported(sizes, said, tmp_path):
+    """The matrix fixes the sides at 64, whether the input's sizes say so or not."""
+    nodes = [helper.make_node("Flatten", ["x"], ["flat"]),
+             helper.make_node("MatMul", ["flat", "w"], ["y"])]
+    weights = {"w": np.ones((3 * 64 * 64, 2), np.float32)}
+    module = FORMAT.load(made(tmp_path / "net.onnx", nodes, {"x": sizes}, weights), Card()).module
+    with pytest.raises(UserError, match="inputs of N × 3 × 64 × 64, not 2 × 3 × 20 × 20") as error:
+        module(pictures(2, 3, 20, 20))
+    assert ("was exported for" in str(error.value)) == said
+    assert ("the file does not say its size" in str(error.value)) != said
+
+
 @pytest.mark.parametrize("dynamo", [True, False])
 def test_merged_batch_norms_are_said(dynamo, tmp_path):
     net = Functional().eval()
@@ -429,6 +442,9 @@ def refused(path, reason):
     (helper.make_node("Relu", ["x"], ["y"], domain="com.acme"),
      "operator 'Relu' of the domain 'com.acme' is unknown", 17),
     (helper.make_node("NonZero", ["x"], ["y"], name="nz"), "'nz'.*'NonZero' is unknown", 17),
+    (helper.make_node("LSTM", ["x"], ["y"]), "'LSTM' is unknown here.*torch.export", 17),
+    (helper.make_node("QLinearConv", ["x"], ["y"], name="q"), "'q'.*quantized network", 17),
+    (helper.make_node("DequantizeLinear", ["x"], ["y"]), "before it was quantized", 17),
     (helper.make_node("Relu", ["x"], ["y"], inplace=1), "attribute 'inplace' is unknown", 17),
     (helper.make_node("Loop", ["x"], ["y"]), "loop or branch", 17),
     (helper.make_node("Relu", ["z"], ["y"]), "reads 'z', which nothing", 17),

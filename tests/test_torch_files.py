@@ -418,11 +418,23 @@ def data_zip(folder):
 )
 def test_each_file_is_one_formats_own_whatever_its_name(tmp_path, make, owner):
     path = make(tmp_path)
-    renamed = path.rename(path.with_name("file.bin"))
     formats = discover("core.model_formats", "FORMAT")
-    assert [name for name, form in formats.items() if form.matches(renamed)] == (
-        [owner] if owner else []
-    )
+    for ending in ("bin", "pt", "pt2", "safetensors", "onnx", "keras", "h5", "index.json"):
+        path = path.rename(path.with_name(f"file.{ending}"))
+        assert [name for name, form in formats.items() if form.matches(path)] == (
+            [owner] if owner else []
+        ), ending
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_header_whose_length_looks_like_a_pickles_first_bytes(protocol, tmp_path):
+    """A length of 0x0280, in bytes 80 02, is how a pickle of protocol 2 begins."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})
+    path, length = tmp_path / "file.bin", 0x80 + (protocol << 8)
+    path.write_bytes(struct.pack("<Q", length) + header.ljust(length).encode() + bytes(4))
+    formats = discover("core.model_formats", "FORMAT")
+    assert [name for name, form in formats.items() if form.matches(path)] == ["safetensors"]
+    assert safetensors.load(path, Card()).module.state_dict()["w"].tolist() == [0]
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,17 @@ def test_the_input_of_a_script_is_tried_out_and_marked_as_inferred(tmp_path, lay
     assert_same(net, loaded.module, torch.randn(3, *expected))
 
 
+@pytest.mark.parametrize(("form", "said"), [("scripted", False), ("traced", True)])
+def test_only_a_size_that_the_file_says_is_called_exported(form, said, tmp_path):
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1)).eval()
+    path = save(net, tmp_path / "net.pt", form, (1, 3, 32, 32))
+    module = FORMAT.load(path, Card()).module
+    with pytest.raises(UserError, match="inputs of N × 3 × 32 × 32, not 2 × 3 × 20 × 20") as error:
+        module(torch.rand(2, 3, 20, 20))
+    assert ("was exported for" in str(error.value)) == said
+    assert ("the file does not say its size" in str(error.value)) != said
+
+
 def test_a_script_that_no_usual_size_fits_asks_for_the_card(tmp_path):
     net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(2 * 15 * 19, 4)).eval()
     path = save(net, tmp_path / "net.pt", "scripted")

@@ -9,6 +9,7 @@ from typing import Any
 from core.card import Card
 from core.cards.card_json import parse_card
 from core.errors import UserError
+from core.model_formats.shard_index import ENDING, whole_name
 
 LARGEST_CARD = 16 << 20  # bytes
 
@@ -26,11 +27,12 @@ def read_json(path: Path) -> Any:
 def card_beside(model: Path) -> tuple[Card, tuple[str, ...]]:
     """What the files beside a model file say of it, and a note on each that was read.
 
-    `FILE.card.json` or `STEM.card.json` first; where the folder holds one model, Hugging Face's
-    and timm's files too. A key that several state comes from the first.
+    `FILE.card.json` or `STEM.card.json` first, then those of the whole where the model lies in
+    several files; where the folder holds one model, Hugging Face's and timm's files too. A key
+    that several state comes from the first.
     """
     card, notes = Card(), []
-    for name in (f"{model.name}.card.json", f"{model.stem}.card.json"):
+    for name in _card_names(model):
         if (path := model.with_name(name)).is_file():
             card = card.or_else(parse_card(read_json(path), name))
             notes.append(f"Model card read from {name}.")
@@ -50,6 +52,14 @@ def card_beside(model: Path) -> tuple[Card, tuple[str, ...]]:
                 notes.append(f"{name} (Hugging Face) read for what the model card leaves open.")
             card = card.or_else(found)
     return card, tuple(notes)
+
+
+def _card_names(model: Path) -> list[str]:
+    """`model.card.json` and the like, also for `model-00001-of-00003.safetensors` and the index."""
+    whole = whole_name(model.name)
+    own = [model.name, model.stem]
+    shared = [] if whole == model.name else [f"{whole}{ENDING}", whole, Path(whole).stem]
+    return [f"{name}.card.json" for name in dict.fromkeys([*own, *shared])]
 
 
 def _preprocessor_config(said: dict) -> dict:

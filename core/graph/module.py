@@ -133,10 +133,17 @@ class GraphModule(Layer):
                             f"given {len(inputs)}. Export it with one input, the picture.")
         for tensor, expected in zip(inputs, self.inputs, strict=True):
             if not _fits(tuple(tensor.shape), expected.sizes):
-                raise UserError(
-                    f"This network was exported for inputs of {_in_words(expected.sizes)}, not "
-                    f"{' × '.join(map(str, tensor.shape))}. Set the input size in the model card, "
-                    "or export it again with dynamic height and width.")
+                raise UserError(_unfit(expected, tuple(tensor.shape)))
+
+
+def _unfit(expected: Input, shape: tuple[int, ...]) -> str:
+    """Why an input does not fit, and what to do; claims of the file only what it says."""
+    sizes = f"{_in_words(expected.sizes)}, not {' × '.join(map(str, shape))}"
+    if expected.is_said:
+        return (f"This network was exported for inputs of {sizes}. Set the input size in the model "
+                "card, or export it again with dynamic height and width.")
+    return (f"This network was read for inputs of {sizes}, and the file does not say its size. Set "
+            "the input size in the model card: the file is then read anew for it.")
 
 
 def _fits(shape: tuple[int, ...], sizes: Sizes) -> bool:

@@ -65,12 +65,14 @@ class Node:
 @dataclass(frozen=True)
 class Input:
     """sizes: (smallest, largest) of each dimension, equal where it is fixed. example: the sizes
-    that the network was recorded with."""
+    that the network was recorded with. is_said: whether the file fixes what is fixed; else that
+    was chosen when it was read."""
 
     name: str
     sizes: tuple[tuple[int, int], ...]
     example: tuple[int, ...]
     dtype: torch.dtype = torch.float32
+    is_said: bool = True
 
 
 @dataclass(frozen=True)

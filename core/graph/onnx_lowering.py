@@ -1,6 +1,7 @@
 """From an ONNX graph to nodes of the allow-list: each operator by its function, sizes by trial."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +33,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {k: v for table in TABLES for k, v in
 FLOW = ("If", "Loop", "Scan", "SequenceMap")
 TOLD = ("outputs", "name")  # what a function is told of its node, never an attribute
 QUIET = ("Constant", "Shape", "Size", "Identity", "Dropout")  # nothing that a layer would show
+QUANTIZED = re.compile(r"(Dynamic)?QuantizeLinear|DequantizeLinear|QLinear.*|\w+Integer")
 OLDEST = 7
 STATE_DICT = "Save the network's state dict, or export it again with torch.onnx.export."
 FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError,
@@ -43,19 +45,20 @@ class Trial:
     """The sizes of one input for which the graph is walked.
 
     shapes: the example, and a larger one where the file leaves sizes open. is_nhwc: the file wants
-    channels last, the module is given them first.
+    channels last, the module is given them first. is_said: see Input.
     """
 
     name: str
     shapes: tuple[tuple[int, ...], ...]
     dtype: torch.dtype
     is_nhwc: bool = False
+    is_said: bool = True
 
     def as_input(self) -> Input:
         example, larger = self.shapes[0], self.shapes[-1]
         sizes = tuple((low, low) if low == high else (1, UNBOUNDED)
                       for low, high in zip(example, larger, strict=True))
-        return Input(self.name, sizes, example, self.dtype)
+        return Input(self.name, sizes, example, self.dtype, self.is_said)
 
 
 def check_operators(model: OnnxModel, nodes: tuple[OnnxNode, ...]) -> None:
@@ -69,15 +72,23 @@ def check_operators(model: OnnxModel, nodes: tuple[OnnxNode, ...]) -> None:
             raise UserError(f"{where} is a loop or branch, which may run for a long time and is "
                             f"not run here. {STATE_DICT}")
         if node.domain or (node.operator not in OPERATORS and node.operator != "Constant"):
-            domain = f" of the domain {shown(node.domain)}" if node.domain else ""
-            raise UserError(f"{where}: the operator {shown(node.operator)}{domain} is unknown "
-                            f"here, so the network cannot run. {STATE_DICT}")
+            raise UserError(_unknown(node, where))
         if node.unreadable:
             raise UserError(f"{where}: its attribute {shown(node.unreadable)} is of a kind that is "
                             f"not read. {STATE_DICT}")
         if unknown := node.attributes.keys() - _attributes(node.operator):
             raise UserError(f"{where}: its attribute {shown(min(unknown))} is unknown here, and "
                             f"may change what it gives. {STATE_DICT}")
+
+
+def _unknown(node: OnnxNode, where: str) -> str:
+    if QUANTIZED.fullmatch(node.operator):
+        return (f"{where} belongs to a quantized network, which computes with whole numbers of 8 "
+                "bits. Such networks are not run here, as they have no gradients. Open the network "
+                "that it was made from, as it was before it was quantized.")
+    domain = f" of the domain {shown(node.domain)}" if node.domain else ""
+    return (f"{where}: the operator {shown(node.operator)}{domain} is unknown here, so the network "
+            "cannot run. Export the network with torch.export.save (.pt2), or save its state dict.")
 
 
 def described(node: OnnxNode) -> str:

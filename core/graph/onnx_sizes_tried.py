@@ -56,7 +56,8 @@ def _trials(model: OnnxModel, nodes: tuple[OnnxNode, ...], known: InputSpec
             larger = tuple(_larger(size, place) if free else size
                            for place, (size, free) in enumerate(zip(example, is_open, strict=True)))
             shapes = (example, larger) if any(is_open) else (example,)
-            picture = Trial(first.name, shapes, first.dtype, nhwc)
+            said = all(size or free for size, free in zip(sizes[1:], is_open[1:], strict=True))
+            picture = Trial(first.name, shapes, first.dtype, nhwc, said)
             yield (picture, *(_beside(other, picture) for other in others))
 
 

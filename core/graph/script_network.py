@@ -94,7 +94,8 @@ class Program:
         outputs = tuple(dict.fromkeys(value.name for value in _tensors(result, recorder)))
         if not outputs:
             raise UserError("the program gives no tensor. Save a network that returns one.")
-        graph = Graph(tuple(recorder.nodes), tuple(_input(*one) for one in named), outputs,
+        graph = Graph(tuple(recorder.nodes),
+                      tuple(_input(*one, self.recorded is not None) for one in named), outputs,
                       recorder.weights, tuple(objects.layers))
         return graph, recorder, objects
 
@@ -109,6 +110,6 @@ def _tensors(result: Any, recorder: Recorder) -> Iterator[TensorValue]:
             yield from _tensors(part, recorder)
 
 
-def _input(name: Ref, shape: tuple[int, ...], dtype: torch.dtype) -> Input:
+def _input(name: Ref, shape: tuple[int, ...], dtype: torch.dtype, is_said: bool) -> Input:
     """Fixed as it was followed; whether the batch is free is checked afterwards."""
-    return Input(name, tuple((size, size) for size in shape), shape, dtype)
+    return Input(name, tuple((size, size) for size in shape), shape, dtype, is_said)

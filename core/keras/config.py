@@ -83,7 +83,7 @@ class _Reader(KerasLinks, KerasSettings):
         nodes = {layer.name: entry.get("inbound_nodes", [])
                  for layer, entry in zip(layers, entries, strict=True) if layer.kind != INPUT}
         ends = [ref.layer for ref in self.endpoints(settings["input_layers"])]
-        inner = {layer.name for layer in layers if layer.graph}
+        inner = {layer.name: layer.saved_as for layer in layers if layer.graph}
         calls, outputs = self.linked(nodes, self.endpoints(settings["output_layers"]), inner,
                                      set(shapes))
         return GraphPlan(str(settings.get("name", "model")),

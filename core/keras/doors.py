@@ -34,7 +34,7 @@ def _refuse_doors(config: Any, name: str) -> None:
     for entry in _dicts(config):
         kind, module, inside = entry.get("class_name"), entry.get("module"), entry.get("config")
         root = str(module or "").split(".")[0]
-        if kind in DOORS:
+        if isinstance(kind, str) and kind in DOORS:
             raise UserError(f"{name}: it contains {shown(kind)}, which would run Python code or "
                             f"open files that the model file chooses; nothing was run. {BUILT_IN}")
         if root in sys.stdlib_module_names and not (root == "builtins" and kind == "function"):

@@ -24,19 +24,20 @@ class KerasLinks:
         parts = said.values() if isinstance(said, dict) else said
         return [ref for part in parts for ref in self.endpoints(part)]
 
-    def linked(self, nodes: dict[str, list], outputs: list[Ref], inner: set[str],
+    def linked(self, nodes: dict[str, list], outputs: list[Ref], inner: dict[str, str],
                inputs: set[str]) -> tuple[tuple[Call, ...], tuple[Ref, ...]]:
-        """The calls that the outputs need, in order, and the outputs."""
+        """The calls that the outputs need, in order, and the outputs. inner: the class of each
+        network among the layers."""
         known = nodes.keys() | inputs
         calls = [self._call(layer, number, node, known)
                  for layer, said in nodes.items() for number, node in enumerate(said)]
         if len(calls) > MOST_CALLS:
             raise UserError(f"{self.name}: its layers are linked more than {MOST_CALLS:,} times.")
-        shifts = _shifts(calls, outputs, nodes, inner)
+        shifts, shifts_of_outputs = _shifts(calls, outputs, nodes, inner)
         calls = [Call(call.layer, call.number, _shifted(call.arguments, shifts),
                       {key: _shifted(value, shifts) for key, value in call.named.items()})
                  for call in calls]
-        outputs = [_shifted(output, shifts) for output in outputs]
+        outputs = [_shifted(output, shifts_of_outputs) for output in outputs]
         return self._ordered(calls, outputs, inputs), tuple(outputs)
 
     def _ordered(self, calls: list[Call], outputs: list[Ref],
@@ -102,11 +103,26 @@ class KerasLinks:
 
 
 def _shifts(calls: list[Call], outputs: list[Ref], nodes: dict[str, list],
-            inner: set[str]) -> dict[str, int]:
-    """By inner network, what its calls are counted from: some versions of Keras start at 1, as its
-    own definition is call 0."""
+            inner: dict[str, str]) -> tuple[dict[str, int], dict[str, int]]:
+    """By inner network, what its calls are counted from where layers take their results, and where
+    they are outputs: Keras 2 starts at 1 in both, as the network's own definition is call 0; Keras
+    3 at 0 in arguments and, for a functional network, at 1 in outputs."""
+    arguments = [ref for call in calls for ref in call.refs()]
+    if not any(isinstance(node, dict) for said in nodes.values() for node in said):
+        shifts = _counted_from([*arguments, *outputs], nodes, inner)
+        return shifts, shifts
+    of_outputs = _counted_from(outputs, nodes, inner)
+    for layer, kind in inner.items():
+        numbers = [ref.call for ref in outputs if ref.layer == layer]
+        if kind != "Sequential" and numbers and 0 not in numbers:
+            of_outputs[layer] = 1
+    return _counted_from(arguments, nodes, inner), of_outputs
+
+
+def _counted_from(refs: list[Ref], nodes: dict[str, list], inner: dict[str, str]) -> dict[str, int]:
+    """By inner network, 1 where a number lies beyond its last call."""
     highest = dict.fromkeys(inner, 0)
-    for ref in (*outputs, *(ref for call in calls for ref in call.refs())):
+    for ref in refs:
         if ref.layer in inner:
             highest[ref.layer] = max(highest[ref.layer], ref.call)
     return {layer: int(highest[layer] >= len(nodes.get(layer, []))) for layer in inner}

@@ -1,6 +1,5 @@
 """What a model takes on disk: its file, and those beside it that hold its weights."""
 
-import json
 from pathlib import Path
 
 from core.cache import cached_result
@@ -9,10 +8,8 @@ from core.graph.onnx_file import GRAPH, MODEL
 from core.graph.onnx_tensors import ENTRY, FIELDS
 from core.graph.onnx_wire import Wire
 from core.library import path_of
-from core.model_formats import onnx
-
-INDEX = ".index.json"  # of weights in several files
-MOST_INDEX = 1 << 26  # bytes
+from core.model_formats import onnx, shard_index
+from core.weight_files.shard_index import read_index
 
 
 @cached_result
@@ -23,21 +20,15 @@ def size_on_disk(model_id: str) -> tuple[int, int]:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The model's own file first, then the files of its folder that it names and that are there."""
-    names = _shards(path) if path.name.endswith(INDEX) else _external(path)
-    beside = [path.parent / name for name in dict.fromkeys(names)
+    """The files that open with this one: its own first, or the index that names it as a part, then
+    those that are named and there. Raises UserError where an index is damaged."""
+    index = path if shard_index.matches(path) else shard_index.index_naming(path)
+    if index is not None:
+        parts = [index.with_name(name) for name in sorted(set(read_index(index).values()))]
+        return [index, *(part for part in parts if part.is_file())]
+    beside = [path.parent / name for name in dict.fromkeys(_external(path))
               if name != path.name and Path(name).name == name]
     return [path, *(file for file in beside if file.is_file() and not file.is_symlink())]
-
-
-def _shards(path: Path) -> list[str]:
-    """https://huggingface.co/docs/transformers/big_models: tensor by tensor, the file it is in."""
-    if path.stat().st_size > MOST_INDEX:
-        return []
-    said = json.loads(path.read_text(encoding="utf-8"))
-    places = said.get("weight_map") if isinstance(said, dict) else None
-    return [name for name in places.values() if isinstance(name, str)] if (
-        isinstance(places, dict)) else []
 
 
 def _external(path: Path) -> list[str]:

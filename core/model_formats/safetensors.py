@@ -6,6 +6,7 @@ from core.card import Card
 from core.model_formats import Format, LoadedModel
 
 LENGTH_BYTES = 8
+OTHERS = (b"PK\x03\x04", b"\x80\x02\x8a")  # a zip; what torch.save wrote before it wrote zips
 
 
 def matches(path: Path) -> bool:
@@ -16,7 +17,8 @@ def matches(path: Path) -> bool:
 
 
 def _claims_header(head: bytes) -> bool:
-    return len(head) > LENGTH_BYTES and b"\0" in head[:LENGTH_BYTES]
+    return (len(head) > LENGTH_BYTES and b"\0" in head[:LENGTH_BYTES]
+            and not head.startswith(OTHERS))
 
 
 def load(path: Path, card: Card) -> LoadedModel:

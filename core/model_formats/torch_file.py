@@ -14,8 +14,9 @@ def matches(path: Path) -> bool:
     if names := member_names(path):
         return "data.pkl" in names and not any(name.startswith(PROGRAMS) for name in names)
     with path.open("rb") as file:
-        head = file.read(2)
-    return head[:1] == b"\x80" and head[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")
+        head = file.read(3)
+    return (head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+            and head[2:] != b"\0")  # which no pickle has there, and lengths of safetensors do
 
 
 def load(path: Path, card: Card) -> LoadedModel:
