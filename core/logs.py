@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from core.errors import UserError
 from core.log_files.children import without_children
 from core.log_files.oddities import oddities
 from core.log_files.parts import is_keeping
+from core.log_files.points import joined
 from core.log_files.recent import recent
 from core.log_files.search import Found, Run, find_logs, formats, log_content_id
-from core.log_formats import COLUMNS, Logs, Settings, no_others
+from core.log_formats import Logs, Settings, no_others
 
 __all__ = ["Found", "Run", "find_logs", "formats", "log_content_id", "read_logs"]
 
@@ -32,7 +32,7 @@ def read_logs(path: Path) -> Logs:
     for name, logs in read.items():
         notes += [f"{name}: {note}" if len(found.runs) > 1 else note for note in logs.notes]
     parts, folded = without_children(found.runs, read, formats())
-    table = _joined([logs.table for logs in parts.values()])
+    table = joined([logs.points for logs in parts.values()])
     others = [logs.others for logs in parts.values() if len(logs.others)]
     return Logs(table, (*notes, *folded, *refused, *oddities(table)), _settings(parts),
                 pd.concat(others, ignore_index=True) if others else no_others())
@@ -67,34 +67,3 @@ def _nothing_found(path: Path) -> str:
                 "Choose the folder that your training writes its logs to.")
     return (f"{path.name} is not a training log that Netlens reads ({known}), or its first bytes "
             "are damaged. Choose another file.")
-
-
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """The tables one after the other, run and tag over common categories in name order."""
-    columns = {name: _stacked([table[name].to_numpy() for table in tables])
-               for name in COLUMNS[2:]}
-    coded = {name: _unified([table[name].array for table in tables]) for name in COLUMNS[:2]}
-    return pd.DataFrame(coded | columns, copy=False)
-
-
-def _stacked(parts: list[np.ndarray]) -> np.ndarray:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _unified(columns: list[pd.Categorical]) -> pd.Categorical:
-    """One column over the names that occur in any. Runs that log the same tags share an index of
-    names, which is then looked at once."""
-    names_of = {id(column.categories): column.categories for column in columns}
-    counts = {key: np.zeros(len(names), np.int64) for key, names in names_of.items()}
-    for column in columns:
-        count = counts[id(column.categories)]
-        if not count.all():
-            count += np.bincount(column.codes, minlength=len(count))
-    used = {names[code] for key, names in names_of.items() for code in np.flatnonzero(counts[key])}
-    place = {name: code for code, name in enumerate(sorted(used))}
-    width = np.int8 if len(place) <= 127 else np.int32
-    codes = {key: np.array([place.get(name, -1) for name in names], width)
-             for key, names in names_of.items()}
-    parts = [codes[id(column.categories)].take(column.codes) if len(column.categories)
-             else column.codes for column in columns]
-    return pd.Categorical.from_codes(_stacked(parts), list(place), validate=False)

@@ -136,6 +136,18 @@ def test_usual_logs_are_read_in_stretches_and_as_tensorboard_reads_them(tmp_path
         assert_same(by_tag(FORMAT.load([path], "run").table), by_tensorboard(path.parent))
 
 
+def test_one_layout_met_once_is_known_from_the_first_step_of_the_next_run(tmp_path):
+    sections._templates().clear()
+    for run in range(3):  # from the second on only the version and step 0 are no rounds
+        path = tmp_path / str(run) / NAME
+        write(path, [scalar(f"metric_{tag}", step, step / (tag + 1), 1.7e9 + step)
+                     for step in range(400) for tag in range(7)])
+        few = [part.start for part in Searcher().sections(path.read_bytes()).found
+               if not isinstance(part, rounds.Stretch)]
+        assert (few == [0]) == (run > 0)
+        assert run == 0 or stretched(path) == 399 * 7
+
+
 def small_file(path):
     return write(path, [event for step in range(120, 136) for event in (
         scalar("a", step, step / 7, 1.7e9 + step / 3), scalar("loss", step, -step, 1.7e9 + step))])

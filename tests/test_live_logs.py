@@ -315,3 +315,12 @@ def test_findings_are_told_but_not_of_an_end_that_has_not_come(tmp_path):
     assert any(r"\*bold\*" in line.value for line in app.markdown)
     rules = [line.value for line in app.markdown if line.value.startswith("**")]
     assert len(rules) == len(KINDS) and "80 %" in " ".join(rules)
+
+
+def test_how_far_a_run_without_times_is(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text("".join(f'{{"step": {step}, "loss": {1 / (step + 1)}}}\n' for step in range(9)))
+    app = AppTest.from_function(page_that_follows)
+    app.session_state["path"] = str(file)
+    app.run()
+    assert not app.exception and "Still being written. Step 8." in app.caption[0].value

@@ -41,10 +41,3 @@ class Events:
     plugin_of_tag: dict[int, int] = field(default_factory=dict)
     settings: dict[str, float | str | bool] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
-
-    def take(self, number: int, dtype: type) -> np.ndarray:
-        """One column, given away once: 0 tag codes, 1 steps, 2 wall times, 3 values."""
-        parts = self.columns[number]
-        whole = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype), *parts])
-        parts.clear()  # so that at most one column is there twice
-        return whole

@@ -105,14 +105,14 @@ def _templates() -> dict[bytes, list[Template]]:
 
 def _learnt(buffer: bytes, starts: list[int], position: int) -> Stretch | int:
     """The stretch of rounds like the one that ends here, which is then a template."""
-    for template in guesses(buffer, starts, position):
+    for template, turned in guesses(buffer, starts, position):
         met = stretch(buffer, position, template)
         if isinstance(met, Stretch):
             known = _templates()
             if sum(map(len, known.values())) >= MOST_TEMPLATES:
                 known.pop(next(iter(known)))
-            header = template.row[:HEADER.size].tobytes()
-            known[header] = [template, *known.pop(header, [])]
+            header = turned.row[:HEADER.size].tobytes()
+            known[header] = [turned, *known.pop(header, [])]
             return met
     return position
 

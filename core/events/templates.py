@@ -8,7 +8,7 @@ import numpy as np
 
 from core.events.checksum import LONGEST_BY_TABLE, crc32c, masked
 from core.events.framing import HEADER, OVERHEAD
-from core.events.layout import Layout, Value, parse_event
+from core.events.layout import Layout, Value, parse_event, varint
 from core.events.rows import masks
 
 SCALARS = "scalars"  # the plug-in that TensorFlow 2 and torch's new style write for a number
@@ -49,19 +49,21 @@ class Template(NamedTuple):
 class _Record(NamedTuple):
     data: bytes  # whole, with header and checksum
     layout: Layout
+    step: int
     tags: tuple[str, ...]
     plugins: tuple[str | None, ...]
 
 
-def guesses(buffer: bytes, starts: list[int], stop: int) -> Iterator[Template]:
-    """Rounds that may end at `stop`, after the records at `starts`, the shortest first."""
+def guesses(buffer: bytes, starts: list[int], stop: int) -> Iterator[tuple[Template, Template]]:
+    """Rounds that may end at `stop`, after the records at `starts`, the shortest first; each also
+    as the round that begins where a step does: it fits from the first step to the last."""
     records, found = [], 0
     for start in reversed(starts[-LONGEST_ROUND:]):
         record = _record(buffer[start:stop])
         if record is None:
             return
         if records and record.tags == records[0].tags:
-            yield _template(records[::-1])
+            yield _template(records[::-1]), _template(_from_a_step_on(records[::-1]))
             found += 1
             if found == MOST_GUESSES:
                 return
@@ -82,7 +84,16 @@ def _record(data: bytes) -> _Record | None:
     plain = all(value.dtype for value in layout.values)
     if not words or not plain or any(plugin not in (None, SCALARS) for _, plugin in words):
         return None
-    return _Record(data, layout, *zip(*words, strict=True))
+    step = varint(inner, layout.step.start, len(inner))[0] if layout.step else 0
+    return _Record(data, layout, step, *zip(*words, strict=True))
+
+
+def _from_a_step_on(records: list[_Record]) -> list[_Record]:
+    """The round turned so that it begins with the first record of a step, where there is one."""
+    steps = [record.step for record in records]
+    begins = [place for place in range(1, len(steps)) if steps[place] != steps[place - 1]]
+    first = begins[0] if len(begins) == 1 else 0
+    return records[first:] + records[:first]
 
 
 def _words(data: bytes, value: Value) -> tuple[str, str | None]:

@@ -89,7 +89,7 @@ def _as_part_of(parent: str, logs: Logs, tags: dict[str, str]) -> Logs:
     renamed = table["tag"].cat.rename_categories(tags)
     settings = {parent if name in logs.table["run"].cat.categories else name: stated
                 for name, stated in logs.hyperparameters.items()}
-    return replace(logs, table=table.assign(run=run, tag=renamed), hyperparameters=settings,
+    return replace(logs, points=table.assign(run=run, tag=renamed), hyperparameters=settings,
                    others=logs.others.assign(run=parent))
 
 

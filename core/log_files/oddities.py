@@ -33,7 +33,27 @@ def in_series(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.flatnonzero(new)
 
 
+def _rises(table: pd.DataFrame) -> bool:
+    """Whether the steps of each series are seen to rise without sorting them: where the tags come
+    in turn, a series goes on as many rows below as there are tags."""
+    runs, tags, steps = (table["run"].array.codes, table["tag"].array.codes,
+                         table["step"].to_numpy())
+    turn = 1 + int((tags[1:] == tags[0]).argmax()) if len(tags) > 1 else 1
+    in_turn = (tags[turn:] == tags[:-turn]).all() and len(set(tags[:turn].tolist())) == turn
+    if not in_turn or _parted(runs):
+        return False
+    return bool(((steps[turn:] > steps[:-turn]) | (runs[turn:] != runs[:-turn])).all())
+
+
+def _parted(runs: np.ndarray) -> bool:
+    """Whether rows of another run lie between those of one."""
+    changes = np.count_nonzero(runs[1:] != runs[:-1])
+    return changes >= np.count_nonzero(np.bincount(runs))
+
+
 def _step_order(table: pd.DataFrame) -> list[str]:
+    if _rises(table):
+        return []
     rows, starts = in_series(table)
     steps = table["step"].to_numpy()[rows]
     stays = np.zeros(len(rows), bool)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from core.errors import UserError
 from core.files.limits import MB
 from core.log_files.bytes import is_fresh
+from core.log_files.points import Points
 from core.log_files.search import Run
 from core.log_formats import Logs
 
@@ -74,4 +75,6 @@ def _stamp(run: Run) -> tuple | None:
 
 
 def _size(logs: Logs) -> int:
-    return int(logs.table.memory_usage(index=False).sum()) + 200 * len(logs.others)
+    points = logs.points
+    size = points.bytes if isinstance(points, Points) else points.memory_usage(index=False).sum()
+    return int(size) + 200 * len(logs.others)

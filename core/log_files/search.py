@@ -4,6 +4,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from core.errors import UserError
@@ -57,7 +58,8 @@ def find_logs(root: Path) -> Found:
         for name, form, members in _named(folder, by_format, root):
             if name in runs:  # the same training, logged in several formats
                 name = f"{name} ({formats()[form].title})"
-            runs[_free(name, runs)] = Run(_free(name, runs), form, members)
+            free = _free(name, runs)
+            runs[free] = Run(free, form, members)
     said = _left_out("tables or JSON files hold no training log", no_logs)
     return Found(tuple(runs.values()), (*notes, *([said] if said else ())))
 
@@ -87,7 +89,7 @@ def _stem(path: Path) -> str:
 
 def _free(name: str, taken: dict[str, Run]) -> str:
     numbered = (f"{name} ({number})" for number in range(2, len(taken) + 3))
-    return next(free for free in (name, *numbered) if free not in taken)
+    return next(free for free in chain((name,), numbered) if free not in taken)
 
 
 def _format_of(path: Path) -> str | None:

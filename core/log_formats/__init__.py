@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.errors import UserError
+from core.log_files.points import Points
 
 COLUMNS = ["run", "tag", "step", "wall_time", "value"]
 
@@ -30,18 +31,23 @@ def no_others() -> pd.DataFrame:
 class Logs:
     """What was read from one file or folder.
 
-    table: COLUMNS; run and tag categorical, step int64, wall_time seconds since 1970 (NaN where
-    the log has none), value float64, NaN and infinity kept; in the order of the files.
+    points: the table, or what it is made of.
     notes: the loading report, one sentence each: read, skipped, truncated, repeated, odd.
     hyperparameters: by run, of the runs that state any; a run may have them and no point.
     others: OTHERS, a row for each histogram, image, text, curve … (kind, or the plug-in's name), in
     the order of the files; core.events.payloads reads what is there.
     """
 
-    table: pd.DataFrame
+    points: pd.DataFrame | Points
     notes: tuple[str, ...] = field(default=())
     hyperparameters: dict[str, Settings] = field(default_factory=dict)
     others: pd.DataFrame = field(default_factory=no_others)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """COLUMNS; run and tag categorical, step int64, wall_time seconds since 1970 (NaN where
+        the log has none), value float64, NaN and infinity kept; in the order of the files."""
+        return self.points.table if isinstance(self.points, Points) else self.points
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """TensorBoard event files, of TensorFlow 1 and 2, torch, tensorboardX, Lightning, Hugging Face …"""
 
 from collections import defaultdict
-from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ from core.events.pieces import Problem
 from core.events.reader import read_runs
 from core.log_files.bytes import LogBytes, cannot_read
 from core.log_files.oddities import counted
-from core.log_formats import COLUMNS, OTHERS, Format, Logs, no_others
+from core.log_files.points import Points
+from core.log_formats import OTHERS, Format, Logs, no_others
 
 NAME = "tfevents"  # what every writer puts into the name of an event file
 MARKER = ".profile-empty"  # the end of the name of a file that only marks a profile
@@ -62,10 +62,10 @@ def _logs(files: list[Path], run: str, events: Events | OSError | UserError) -> 
         return events
     if not events.records:
         return UserError(_nothing_there(files, events))
-    table = _table(events, run)
+    points = Points(run, tuple(events.names.tags), *events.columns)
     settings = {run: events.settings} if events.settings else {}
     others = _others(events, run)
-    return Logs(table, tuple(_notes(events, table, others, files)), settings, others)
+    return Logs(points, tuple(_notes(events, points, others, files)), settings, others)
 
 
 def _nothing_there(files: list[Path], events: Events) -> str:
@@ -75,37 +75,6 @@ def _nothing_there(files: list[Path], events: Events) -> str:
                 "Copy the file again from where it was written.")
     return (f"{[*events.empty, files[0].name][0]} is empty (0 bytes): the run has written "
             "nothing yet. Open it again once training has logged a step.")
-
-
-def _table(events: Events, run: str) -> pd.DataFrame:
-    codes = events.take(0, np.int32)
-    tags = list(events.names.tags)
-    used = np.flatnonzero(np.bincount(codes, minlength=len(tags)))
-    if len(used) < len(tags):
-        code_of = np.zeros(len(tags), np.int32)
-        code_of[used] = np.arange(len(used), dtype=np.int32)
-        codes, tags = code_of[codes], [tags[code] for code in used]
-    columns = (_named(np.zeros(len(codes), np.int8), (run,)), _named(codes, tuple(tags)),
-               events.take(1, np.int64), events.take(2, np.float64), events.take(3, np.float64))
-    table = pd.DataFrame(dict(enumerate(columns)), copy=False)
-    table.columns = _column_names()  # as an index that is there: names cost more than columns
-    return table
-
-
-@cache
-def _column_names() -> pd.Index:
-    return pd.Index(COLUMNS)
-
-
-def _named(codes: np.ndarray, names: tuple[str, ...]) -> pd.Categorical:
-    """Without the checks that cost more than a short run's decoding."""
-    return pd.Categorical.from_codes(codes, dtype=_kind(names), validate=False)
-
-
-@lru_cache(maxsize=8)
-def _kind(names: tuple[str, ...]) -> pd.CategoricalDtype:
-    """The same for runs that log the same tags."""
-    return pd.CategoricalDtype(pd.Index(names, dtype=object))
 
 
 def _others(events: Events, run: str) -> pd.DataFrame:
@@ -129,13 +98,13 @@ def _others(events: Events, run: str) -> pd.DataFrame:
     return pd.DataFrame({name: columns[name] for name in OTHERS}, copy=False)
 
 
-def _notes(events: Events, table: pd.DataFrame, others: pd.DataFrame,
+def _notes(events: Events, points: Points, others: pd.DataFrame,
            files: list[Path]) -> list[str]:
     where = files[0].name if len(files) == 1 else f"{len(files):,} event files"
-    tags = counted(len(table["tag"].array.categories), "tag")
-    read = f"Read {counted(len(table), 'point')} of {tags} from {where}."
+    tags = counted(len(points.occurring), "tag")
+    read = f"Read {counted(len(points), 'point')} of {tags} from {where}."
     none = f"No scalars in {where}: {counted(events.records, 'record')} without a number to draw."
-    notes = [read if len(table) else none]
+    notes = [read if len(points) else none]
     notes += [f"{name} is empty (0 bytes): nothing was logged to it." for name in events.empty]
     if events.settings:
         notes.append(f"Read {counted(len(events.settings), 'hyperparameter')}.")

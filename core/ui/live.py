@@ -87,8 +87,9 @@ def _draw_anew() -> None:
 
 def _status(found: list[Pace]) -> str:
     """How far the runs are to which something was written last."""
-    dated = [pace for pace in found if pace.last_time]
-    now = [pace for pace in dated if dated[0].last_time - pace.last_time < FRESH]
+    latest = found[0].last_time if found else None  # without any time, all may be at work
+    now = [pace for pace in found if not latest
+           or (pace.last_time and latest - pace.last_time < FRESH)]
     said = [":material/fiber_manual_record: Still being written."]
     said += [_one(pace, len(found) > 1) for pace in now[:MOST_RUNS]]
     if len(now) > MOST_RUNS:
@@ -97,10 +98,12 @@ def _status(found: list[Pace]) -> str:
 
 
 def _one(pace: Pace, named: bool) -> str:
-    at = datetime.fromtimestamp(pace.last_time, ZoneInfo(st.context.timezone or "UTC"))
-    words = [f"last point {at:%H:%M:%S}", f"step {count(pace.last_step)}"]
+    words = [f"step {count(pace.last_step)}"]
     if pace.total is not None:
         words[-1] += f" of {count(pace.total)}"
+    if pace.last_time:
+        at = datetime.fromtimestamp(pace.last_time, ZoneInfo(st.context.timezone or "UTC"))
+        words.insert(0, f"last point {at:%H:%M:%S}")
     if pace.per_second:
         words.append(_rate(pace.per_second))
     if pace.seconds_left is not None:
