@@ -49,8 +49,8 @@ def match_labels(
     """Brings a data set's labels to a model's K outputs.
 
     Names are the same whatever their case, spaces and underscores. Where at least half of the
-    data's names are the model's, labels meet outputs by name, else by index. Labels that no output
-    stands for become UNKNOWN, and the note says how many.
+    data's names, of classes that occur, are the model's, labels meet outputs by name, else by
+    index. Labels that no output stands for become UNKNOWN, and the note says how many.
     """
     mine = _fitting(outputs, model_names)
     names = mine or _fitting(outputs, data_names)
@@ -58,7 +58,7 @@ def match_labels(
     if labels is None:
         return Truth(class_names, None, "The data has no labels.")
     found = positions(mine or (), data_names)
-    if by_name := 2 * int((found != UNKNOWN).sum()) >= max(1, len(data_names)):
+    if by_name := _meet_by_name(found, _occurring(data_names, labels)):
         output_of = found
         how = "Labels meet the model's classes by name"
     else:
@@ -78,15 +78,17 @@ def match_labels(
 
 
 def class_mismatch(
-    outputs: int, model_names: tuple[str, ...] | None, data_names: tuple[str, ...]
+    outputs: int, model_names: tuple[str, ...] | None, data_names: tuple[str, ...],
+    labels: np.ndarray | None = None,
 ) -> Mismatch | None:
     """Whether the classes differ in count, names or order; None where nothing is in doubt.
 
-    How labels and outputs meet meanwhile is what `match_labels` says.
+    How labels and outputs meet meanwhile is what `match_labels` says. With labels (N,), the names
+    of classes that do not occur are in no doubt.
     """
     mine = _fitting(outputs, model_names)
-    found = positions(mine or (), data_names)
-    missing = [name for name, output in zip(data_names, found, strict=True) if output == UNKNOWN]
+    found, occurring = positions(mine or (), data_names), _occurring(data_names, labels)
+    missing = [data_names[i] for i in occurring.tolist() if found[i] == UNKNOWN]
     reasons = []
     if model_names and not mine:
         reasons.append(f"The model's card names {len(model_names):,} classes, and the network has "
@@ -95,19 +97,30 @@ def class_mismatch(
         reasons.append(f"The data has {len(data_names):,} classes, and the network has "
                        f"{outputs:,} outputs")
     if mine and missing:
-        reasons.append(f"{len(missing):,} of the data's {len(data_names):,} class names are none "
+        reasons.append(f"{len(missing):,} of the data's {len(occurring):,} class names are none "
                        f"of the model's: {_some(missing)}")
-    if not missing and len(data_names) == outputs and (np.diff(found) < 0).any():
+    if not missing and len(data_names) == outputs and (np.diff(found[occurring]) < 0).any():
         reasons.append("The model and the data have the same class names in another order")
     if not reasons:
         return None
-    return Mismatch(". ".join(reasons) + ".", _proposals(outputs, mine, data_names, found))
+    by_name = _meet_by_name(found, occurring)
+    return Mismatch(". ".join(reasons) + ".", _proposals(outputs, mine, data_names, by_name))
+
+
+def _occurring(data_names: tuple[str, ...], labels: np.ndarray | None) -> np.ndarray:
+    """Positions of the names of which there are examples; all where no example has a name."""
+    times = np.bincount(labels[labels >= 0], minlength=1) if labels is not None else np.array([0])
+    found = np.flatnonzero(times[: len(data_names)])
+    return found if len(found) else np.arange(len(data_names))
+
+
+def _meet_by_name(found: np.ndarray, occurring: np.ndarray) -> bool:
+    return 2 * int((found[occurring] != UNKNOWN).sum()) >= max(1, len(occurring))
 
 
 def _proposals(outputs: int, mine: tuple[str, ...] | None, data_names: tuple[str, ...],
-               found: np.ndarray) -> tuple[Proposal, ...]:
+               by_name: bool) -> tuple[Proposal, ...]:
     """By index, counting from 0 or from 1; what is as it is now needs no more question then."""
-    by_name = 2 * int((found != UNKNOWN).sum()) >= max(1, len(data_names))
     classes = np.arange(len(data_names))
     ways = []
     if by_name:

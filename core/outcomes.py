@@ -1,6 +1,8 @@
 """The one pass as a table: what was said of each example, and whether it is right."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,9 +10,53 @@ import pandas as pd
 from core.cache import cached_result
 from core.errors import UserError
 from core.inference import log_probabilities
+from core.jobs import Working
 from core.labels import UNKNOWN, Truth, match_labels
 from core.library import open_dataset
 from core.model_facts import model_facts
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a model and data get together, each step with those before it. opens: there is a
+    model. answers: it says something of this data. scored: of labels too, so that answers are right
+    or wrong. fault: why it goes no further, None where nothing is amiss."""
+
+    opens: bool
+    answers: bool
+    scored: bool
+    fault: UserError | None = None
+
+
+def standing(model_id: str | None, dataset_id: str | None) -> Standing:
+    """What can be said. Work under way counts as done: the parts that need it wait for it."""
+    steps: list[Callable[[], object]] = []
+    if model_id:
+        steps.append(partial(model_facts, model_id))
+    if model_id and dataset_id:
+        steps.append(partial(_answered, model_id, dataset_id))
+        if open_dataset(dataset_id).labels is not None:
+            steps.append(partial(_scored, model_id, dataset_id))
+    reached, fault = 0, None
+    try:
+        for step in steps:
+            step()
+            reached += 1
+    except Working:
+        reached = len(steps)
+    except UserError as error:
+        fault = error
+    return Standing(reached > 0, reached > 1, reached > 2, fault)
+
+
+@cached_result
+def _answered(model_id: str, dataset_id: str) -> int:
+    return len(outcomes(model_id, dataset_id))
+
+
+@cached_result
+def _scored(model_id: str, dataset_id: str) -> int:
+    return len(scored(model_id, dataset_id))
 
 
 def truth(model_id: str, dataset_id: str) -> Truth:

@@ -116,9 +116,17 @@ def findings(model_id: str, dataset_id: str) -> list[Finding]:
     return found
 
 
-def has_labels(dataset_id: str) -> bool:
-    """Whether the data says of any example what it is."""
-    return open_dataset(dataset_id).labels is not None
+@cached_result
+def class_counts(dataset_id: str) -> pd.DataFrame:
+    """How many examples the data has of each class, most first: class, examples, share (0 to 1) of
+    those with a label. Classes without an example are left out, as are data without labels."""
+    data = open_dataset(dataset_id)
+    known = data.labels[data.labels >= 0] if data.labels is not None else np.array([], int)
+    times = np.bincount(known, minlength=len(data.class_names))
+    names = [*data.class_names, *(str(i) for i in range(len(data.class_names), len(times)))]
+    table = pd.DataFrame({"class": names, "examples": times, "share": times / max(1, len(known))})
+    table = table[table["examples"] > 0]
+    return table.sort_values("examples", ascending=False, kind="stable", ignore_index=True)
 
 
 @cached_result
@@ -140,14 +148,12 @@ def least_sure(model_id: str, dataset_id: str, limit: int) -> pd.DataFrame:
     return table.nsmallest(limit, "confidence").reset_index(drop=True)
 
 
-def opening_notes(model_id: str, dataset_id: str | None) -> list[str]:
+def opening_notes(model_id: str | None, dataset_id: str | None) -> list[str]:
     """The loading report: how the model and the data were read. Needs no pass."""
-    said = list(model_facts(model_id).notes)
-    return (
-        [*said, *open_dataset(dataset_id).notes, *input_notes(model_id, dataset_id)]
-        if dataset_id
-        else said
-    )
+    said = list(model_facts(model_id).notes) if model_id else []
+    if dataset_id:
+        said += open_dataset(dataset_id).notes
+    return [*said, *(input_notes(model_id, dataset_id) if model_id and dataset_id else [])]
 
 
 def pass_notes(model_id: str, dataset_id: str) -> list[str]:

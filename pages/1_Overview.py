@@ -3,11 +3,11 @@
 import streamlit as st
 
 from core.hard_examples import hardest_examples
+from core.outcomes import standing
 from core.overview import (
     by_class,
     confused_pairs,
     findings,
-    has_labels,
     least_sure,
     left_out,
     opening_notes,
@@ -21,11 +21,13 @@ from core.ui.images import image_pool
 from core.ui.overview import (
     answer_without_labels,
     bullets,
+    data_alone,
     left_out_table,
     loss_spark,
     model_line,
     nothing_chosen,
     predictions_by_class,
+    say_once,
     unreadable_list,
 )
 from core.ui.proposals import architecture_choice
@@ -40,10 +42,13 @@ chosen = page()
 
 
 def answer() -> None:
-    """One sentence of figures."""
+    """One sentence of figures, or why there is none."""
     sampled_note(chosen)
-    if not labelled:
+    if known.fault:
+        say_once(known.fault)
+    if known.answers and not known.scored:
         answer_without_labels(chosen.model_id, chosen.dataset_id)
+    if not known.scored:
         return
     figures, classes = (
         summary(chosen.model_id, chosen.dataset_id),
@@ -58,6 +63,21 @@ def answer() -> None:
 
 
 def worth_a_look() -> None:
+    """What to look at first: of all that can be said the most."""
+    if known.scored:
+        found_something()
+    elif known.answers:
+        st.subheader("The least sure answers")
+        unsure = least_sure(chosen.model_id, chosen.dataset_id, SHOWN)
+        image_pool(chosen.dataset_id, unsure, key="overview-unsure", side=68)
+    elif chosen.dataset_id:
+        st.subheader("The data")
+        data_alone(chosen.dataset_id, SHOWN)
+    elif known.opens:
+        st.write("Choose a data set in the sidebar to see what this network gets wrong.")
+
+
+def found_something() -> None:
     """Findings, each with a way to its examples."""
     st.subheader("Worth a look")
     found = findings(chosen.model_id, chosen.dataset_id)
@@ -76,35 +96,39 @@ def worth_a_look() -> None:
             select(finding.examples[:24])
 
 
-def hesitations() -> None:
-    """Where the network is least sure, which takes no labels."""
-    st.subheader("The least sure answers")
-    unsure = least_sure(chosen.model_id, chosen.dataset_id, SHOWN)
-    image_pool(chosen.dataset_id, unsure, key="overview-unsure", side=68)
-
-
 def what_was_opened() -> None:
     """The loading report, the first notes in sight."""
+    model_id, dataset_id = chosen.model_id if known.opens else None, chosen.dataset_id
+    if not (model_id or dataset_id):
+        return
     st.subheader("What was opened")
     said = []
     with boundary("The loading report"):
-        said = opening_notes(chosen.model_id, chosen.dataset_id)
+        said = opening_notes(model_id, dataset_id)
         bullets(said[:4])
-    with boundary("The choice of architecture"):
-        architecture_choice(chosen.model_id, chosen.dataset_id)
-    if chosen.dataset_id:
+    if model_id:
+        with boundary("The choice of architecture"):
+            architecture_choice(model_id, dataset_id)
+    if model_id and dataset_id:
         with boundary("What the network sees"):
-            preprocessing_preview(chosen.model_id, chosen.dataset_id)
+            preprocessing_preview(model_id, dataset_id)
+    if dataset_id:
         with boundary("What was left out"):
-            unreadable_list(chosen.dataset_id)
+            unreadable_list(dataset_id)
+    if known.answers:
         with boundary("The notes on the labels"):
-            bullets(pass_notes(chosen.model_id, chosen.dataset_id))
-            lost = left_out(chosen.model_id, chosen.dataset_id)
-            if len(lost):
-                left_out_table("Which have no prediction", lost)
+            of_the_pass()
     if said[4:]:
         with st.expander(f"{len(said) - 4} more"):
             bullets(said[4:])
+
+
+def of_the_pass() -> None:
+    """How labels met outputs, and which examples have no prediction."""
+    bullets(pass_notes(chosen.model_id, chosen.dataset_id))
+    lost = left_out(chosen.model_id, chosen.dataset_id)
+    if len(lost):
+        left_out_table("Which have no prediction", lost)
 
 
 def pictures() -> None:
@@ -147,32 +171,29 @@ def loss() -> None:
 
 if st.session_state.pop("_go", None):
     st.switch_page("pages/5_Hard_examples.py")
-if chosen.model_id is None:
+if not chosen.model_name:
     nothing_chosen()
     st.stop()
-with boundary("The model"):
-    model_line(chosen.model_id, chosen.model_name)
-labelled = bool(chosen.dataset_id) and has_labels(chosen.dataset_id)
-if chosen.dataset_id:
-    with boundary("The answer"):
-        answer()
+st.title(md_escape(chosen.model_name), anchor=False)
+known = standing(chosen.model_id, chosen.dataset_id)
+if known.opens:
+    with boundary("The model"):
+        model_line(chosen.model_id)
+with boundary("The answer"):
+    answer()
+if known.answers:
     with boundary("The set-up"):
         setup_offer(chosen.model_id, chosen.dataset_id)
 look, opened = st.columns(2, gap="large")
 with look, boundary("Worth a look"):
-    if labelled:
-        worth_a_look()
-    elif chosen.dataset_id:
-        hesitations()
-    else:
-        st.write("Choose a data set in the sidebar to see what this network gets wrong.")
+    worth_a_look()
 with opened:
     what_was_opened()
-if labelled:
+if known.scored:
     with boundary("The pictures"):
         pictures()
-parts = [classes, confusions] if labelled else [predictions] if chosen.dataset_id else []
-parts.append(loss)
-for place, draw in zip(st.columns(3 if labelled else 2), parts, strict=False):
+parts = [classes, confusions] if known.scored else [predictions] if known.answers else []
+parts += [loss] if known.opens or chosen.logs_id else []
+for place, draw in zip(st.columns(max(2, len(parts))), parts, strict=False):
     with place, boundary(draw.__name__.capitalize()):
         draw()

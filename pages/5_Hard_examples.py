@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from core.hard_examples import SCORES, hardest_examples
-from core.outcomes import outcomes
+from core.hard_examples import SCORES, hardest_examples, scores_for
+from core.outcomes import outcomes, standing
 from core.overview import summary
 from core.ui.boundary import boundary
 from core.ui.charts import score_scatter
 from core.ui.frame import page
 from core.ui.images import image_pool
+from core.ui.overview import answer_without_labels
 from core.ui.picture_route import pictures_of
 from core.ui.setup import classes_note
 from core.ui.states import needs_data, title
@@ -21,6 +22,12 @@ needs_data(chosen, "the examples that the network gets most wrong, with their pi
 
 def answer() -> None:
     """How many answers are wrong, and whether they can be compared at all."""
+    if not known.scored:
+        if known.answers:
+            answer_without_labels(chosen.model_id, chosen.dataset_id)
+        if known.fault:
+            raise known.fault
+        return
     classes_note(chosen.model_id, chosen.dataset_id)
     figures = summary(chosen.model_id, chosen.dataset_id)
     wrong = figures.scored - figures.right
@@ -47,23 +54,24 @@ def chosen_examples() -> None:
 
 
 def hardest() -> None:
+    """The examples by a score, as a chart, as cards and as a table."""
     left, right = st.columns([2, 1], vertical_alignment="bottom")
+    names = scores_for(chosen.model_id, chosen.dataset_id)
     score = left.segmented_control(
         "Hardness",
-        list(SCORES),
-        default="Cross-entropy",
+        names,
+        default=names[0],
         required=True,
         key="hardness",
         bind="query-params",
-        help="Cross-entropy: how little the true class was believed. Margin: how far "
-        "a wrong class was ahead. Entropy: how undecided, whatever the label.",
+        help=" ".join(f"{name}: {SCORES[name].words}." for name in names),
     )
     limit = right.slider("Examples", 8, 96, 24, step=8, key="limit", bind="query-params")
     table = hardest_examples(chosen.model_id, chosen.dataset_id, score, limit)
-    score_scatter(
-        table, score, f"scores-{chosen.dataset_id}", pictures_of(chosen.dataset_id)
-    )
-    st.subheader(f"The {limit} hardest, hardest first")
+    if known.scored:
+        score_scatter(table, score, f"scores-{chosen.dataset_id}", pictures_of(chosen.dataset_id))
+    kind = "hardest, hardest" if known.scored else "least sure, least sure"
+    st.subheader(f"The {len(table)} {kind} first")
     image_pool(chosen.dataset_id, table, key="hardest")
     with st.expander("As a table"):
         st.dataframe(
@@ -73,9 +81,11 @@ def hardest() -> None:
         )
 
 
+known = standing(chosen.model_id, chosen.dataset_id)
 with boundary("The answer"):
     answer()
-with boundary("The chosen examples"):
-    chosen_examples()
-with boundary("The hardest examples"):
-    hardest()
+if known.answers:
+    with boundary("The chosen examples"):
+        chosen_examples()
+    with boundary("The hardest examples"):
+        hardest()

@@ -5,11 +5,13 @@ import json
 import lzma
 import os
 import pickle
+import shutil
 import tarfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from core import library
 from core.errors import UserError
@@ -346,3 +348,19 @@ def test_each_real_set_opens_as_the_manifest_says(entry):
         assert said(data, f"train ({expected['train']:,}), validation ({expected['val']:,})")
     assert data.image(len(data) - 1).dtype == np.uint8
     assert found_files.kind_of(place) == "data"
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_the_only_folder_of_pictures_is_no_class(tmp_path, kind):
+    """As photos/2024/*.jpg: a class that nothing is told from would be a false label."""
+    root = tmp_path / "photos"
+    (root / "2024").mkdir(parents=True)
+    for row in range(3):
+        Image.fromarray(np.full((6, 5), 40 * row, np.uint8)).save(root / "2024" / f"{row}.png")
+    if kind == "zip":
+        shutil.make_archive(str(root), "zip", root)
+        root = tmp_path / "photos.zip"
+    data = library.open_dataset(library.dataset_id(root))
+    assert len(data) == 3 and data.labels is None and data.class_names == ()
+    said = " ".join(data.notes)
+    assert "one class would say nothing" in said or "not in class folders" in said

@@ -117,3 +117,12 @@ def test_class_names_for_any_order():
     found = named(np.array([2, 0, UNKNOWN]), ("x", "y", "z"), ("x", "q", "r"), 3)
     assert found == ("y", "q", "x")
     assert named(np.array([2]), ("x",), (), 3) == ("output 0 (no class)", "output 1 (no class)", "x")
+
+
+def test_names_of_classes_that_do_not_occur_are_in_no_doubt():
+    mine = ("tench", "shark", "hen", "crane")
+    given, labels = ("tench", "1", "2", "crane"), np.array([3, 0, 0])
+    assert class_mismatch(4, mine, given, labels) is None
+    assert "2 of the data's 4" in class_mismatch(4, mine, given).reason
+    found = match_labels(4, mine, ("crane", "1", "2"), np.array([0, 0]))
+    assert "by name" in found.note and found.labels.tolist() == [3, 3]

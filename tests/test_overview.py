@@ -7,8 +7,18 @@ import pytest
 from PIL import Image
 
 from core import library
+from core.errors import UserError
+from core.hard_examples import SCORES, hardest_examples, scores_for
 from core.inference import log_probabilities
-from core.overview import LISTED, least_sure, left_out, predicted_classes, unreadable
+from core.outcomes import standing
+from core.overview import (
+    LISTED,
+    class_counts,
+    least_sure,
+    left_out,
+    predicted_classes,
+    unreadable,
+)
 from tests.app import faults, opened, words
 
 
@@ -85,3 +95,74 @@ def test_what_could_not_be_opened_is_not_listed_twice(model_id, tmp_path):
     dataset_id = library.dataset_id(tmp_path / "set")
     assert unreadable(dataset_id)["path"].tolist() == ["3/empty.png"]
     assert left_out(model_id, dataset_id).empty
+
+
+def test_a_model_that_does_not_open_leaves_the_data_and_the_loss(own_data, monkeypatch):
+    from core.files import found_files
+
+    for name, number in (("3", 4), ("7", 2)):
+        pictures(own_data / "set" / name, number)
+    (own_data / "broken.pt").write_bytes(b"<!DOCTYPE html><html>")
+    monkeypatch.setenv("NETLENS_MODELS", str(own_data))
+    found_files.folders.cache_clear()
+    app = opened(model="broken.pt", data="set", logs="logs/shapes")
+    assert len(faults(app)) == 1 and "web page" in faults(app)[0]
+    said = words(app)
+    assert "Not shown" not in said and "6 examples from all over" in said
+    assert app.dataframe[0].value["Examples"].tolist() == [4, 2]
+    assert [title.value for title in app.subheader] == [
+        "The data", "What was opened", "Loss while training"]
+
+
+def test_classes_are_counted_by_their_examples(tmp_path):
+    for name, number in (("b", 2), ("a", 3), ("c", 1)):
+        pictures(tmp_path / "set" / name, number)
+    table = class_counts(library.dataset_id(tmp_path / "set"))
+    assert table["class"].tolist() == ["a", "b", "c"]
+    assert table["share"].tolist() == pytest.approx([3 / 6, 2 / 6, 1 / 6])
+    assert class_counts(library.dataset_id(pictures(tmp_path / "flat", 3))).empty
+
+
+def test_without_labels_hard_examples_are_the_least_sure(model_id, tmp_path):
+    dataset_id = library.dataset_id(pictures(tmp_path / "flat", 40))
+    p = np.exp(log_probabilities(model_id, dataset_id).astype(np.float64))
+    ordered = np.sort(p, axis=1)
+    wanted = {
+        "Entropy": -(p * np.log(p)).sum(1),
+        "Doubt": 1 - p.max(1),
+        "Close second": ordered[:, -2] - ordered[:, -1],
+    }
+    assert scores_for(model_id, dataset_id) == list(wanted)
+    for name, values in wanted.items():
+        table = hardest_examples(model_id, dataset_id, name, 10)
+        assert table["score"].tolist() == pytest.approx(np.sort(values)[::-1][:10], abs=1e-5)
+        assert not {"label", "loss", "correct"} & set(table)
+    for name in set(SCORES) - set(wanted):
+        with pytest.raises(UserError, match="no labels"):
+            hardest_examples(model_id, dataset_id, name, 10)
+
+
+def test_hard_examples_of_data_without_labels_on_the_page(own_data):
+    pictures(own_data / "flat", 30)
+    app = opened("pages/5_Hard_examples.py", model="digits-cnn.safetensors", data="flat",
+                 hardness="Cross-entropy")
+    assert not faults(app)
+    said = words(app)
+    assert "This data has no labels" in said and "The 24 least sure, least sure first" in said
+    assert not {"Label", "Loss", "Correct"} & set(app.dataframe[0].value)
+
+
+def test_how_far_a_model_and_data_get(model_id, tmp_path):
+    for name in ("3", "7"):
+        pictures(tmp_path / "set" / name, 2)
+    (tmp_path / "set.csv").write_text("path,label\nset/3/000.png,40\nset/7/001.png,41\n")
+    flat = library.dataset_id(pictures(tmp_path / "flat", 2))
+    labelled = library.dataset_id(tmp_path / "set")
+    reached = [standing(model_id, data) for data in (labelled, flat, None)]
+    assert [(found.opens, found.answers, found.scored) for found in reached] == [
+        (True, True, True), (True, True, False), (True, False, False)]
+    assert all(found.fault is None for found in reached)
+    strange = standing(model_id, library.dataset_id(tmp_path / "set.csv"))
+    assert strange.answers and not strange.scored and "No label" in str(strange.fault)
+    nothing = standing(None, flat)
+    assert not nothing.opens and nothing.fault is None

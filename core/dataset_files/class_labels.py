@@ -142,4 +142,6 @@ def label_notes(labels: np.ndarray | None, class_names: Sequence[str]) -> tuple[
     if len(found) == 1:
         only = shown(class_names[found[0]])
         return (f"Only one class, {only}: there is nothing to tell it from.",)
+    if len(found) < len(class_names):
+        return (f"{len(found):,} of {len(class_names):,} classes have an example.",)
     return ()

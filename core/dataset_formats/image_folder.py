@@ -10,7 +10,7 @@ import numpy as np
 
 from core.dataset_files.array_roles import SPLITS, split_of
 from core.dataset_files.class_dictionaries import dictionaries, named_by_any
-from core.dataset_files.class_labels import ClassLabels, in_order, label_notes
+from core.dataset_files.class_labels import ClassLabels, in_order, label_notes, shown
 from core.dataset_files.file_sources import Folder, Source, is_litter, skipped_note
 from core.dataset_files.image_files import is_picture, picture_files
 from core.dataset_files.masks import PICTURES, are_pictures_and_masks, without_masks
@@ -142,14 +142,18 @@ def _of_classes(source: Source, files: list[str], prefix: str, notes: tuple[str,
     meant = named_by_any(ClassLabels(labels, class_names), source, prefix)
     if loose:
         notes += (f"{len(loose):,} pictures outside of class folders are left out.",)
+    told = len(class_names) > 1
+    said = (f"{len(labels):,} pictures in {len(class_names)} sub-folders; the sub-folder's name is "
+            "the class.", *notes, *meant.notes) if told else (
+        f"{len(labels):,} pictures, all in the one folder {shown(class_names[0])}: one class would "
+        "say nothing, so its name is taken for no label.", *notes)
     return DataSet(
         title=f"{source.title}, {split}" if split else source.title,
-        image=found.image, labels=labels, class_names=meant.class_names,
+        image=found.image, labels=labels if told else None,
+        class_names=meant.class_names if told else (),
         metadata=found.paths.to_frame(), split=split or split_of(source.title),
         unreadable=found.unreadable,
-        notes=(f"{len(labels):,} pictures in {len(class_names)} sub-folders; the sub-folder's name "
-               "is the class.", *notes, *meant.notes, *found.notes,
-               *label_notes(labels, class_names)),
+        notes=(*said, *found.notes, *label_notes(labels if told else None, meant.class_names)),
     )
 
 

@@ -134,4 +134,4 @@ def _classes_agree(model_id: str, dataset_id: str) -> bool:
     outputs = len(truth(model_id, dataset_id).class_names)
     stated = model_facts(model_id).card.class_names
     data = library.open_dataset(dataset_id)
-    return class_mismatch(outputs, stated, data.class_names) is None
+    return class_mismatch(outputs, stated, data.class_names, data.labels) is None

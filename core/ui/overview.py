@@ -1,16 +1,24 @@
 """Parts of the Overview that say what is open."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.dataset_formats import DataSet
+from core.errors import UserError
 from core.library import open_dataset
 from core.model_facts import model_facts
-from core.overview import LISTED, predicted_classes, unreadable
+from core.overview import LISTED, class_counts, predicted_classes, unreadable
 from core.training_curves import tags_and_runs
+from core.ui.components.gallery import gallery
 from core.ui.curves import Settings, one_chart
+from core.ui.images import thumbnails
+from core.ui.selection import selected, toggle
+from core.ui.sidebar import refused
 from core.ui.states import sample_button
 from core.ui.text import compact, count, headings, md_escape, percent, plural
 
+SIDE = 68  # pixels of a picture
 LOSS_TAGS = (
     "loss/validation",
     "val_loss",
@@ -32,9 +40,8 @@ def nothing_chosen() -> None:
     sample_button()
 
 
-def model_line(model_id: str, name: str) -> None:
-    """Name, architecture, parameters and input in one line."""
-    st.title(md_escape(name), anchor=False)
+def model_line(model_id: str) -> None:
+    """Architecture, parameters and input in one line."""
     facts = model_facts(model_id)
     card = facts.card
     words = [card.title or card.architecture or "network"]
@@ -45,6 +52,12 @@ def model_line(model_id: str, name: str) -> None:
     if card.class_names:
         words.append(f"{len(card.class_names)} classes")
     st.markdown(md_escape(" · ".join(words)))
+
+
+def say_once(fault: UserError) -> None:
+    """Why the page shows no more; drawn by the boundary around, unless it stands above already."""
+    if str(fault) not in map(str, refused()):
+        raise fault
 
 
 def bullets(notes: list[str]) -> None:
@@ -76,11 +89,45 @@ def answer_without_labels(model_id: str, dataset_id: str) -> None:
         f"#### {plural(number, 'prediction')} · mean confidence {percent(sure)} · most often "
         f"{md_escape(first['class'])} ({percent(first['share'])})"
     )
-    st.caption(
-        "This data has no labels, so nothing can be called right or wrong: what follows is what "
-        "the network says. With one sub-folder per class, or a column of labels, its mistakes "
-        "are shown."
+    said = "Nothing can be called right or wrong: what follows is what the network says."
+    if open_dataset(dataset_id).labels is None:
+        said += (" This data has no labels. With one sub-folder per class, or a column of labels, "
+                 "its mistakes are shown.")
+    st.caption(said)
+
+
+def data_alone(dataset_id: str, pictures: int) -> None:
+    """What the data holds, where no network says anything of it: some pictures, and its classes."""
+    data, table = open_dataset(dataset_id), class_counts(dataset_id)
+    rows = np.unique(np.linspace(0, len(data) - 1, min(pictures, len(data))).astype(int)).tolist()
+    names = [_label(data, row) for row in rows]
+    cards = [
+        {"example": row, "image": image, "wrong": False, "title": f"{name} example {row}".strip(),
+         "lines": [*([["main", name]] if name else []), ["quiet", f"#{row}"]]}
+        for row, name, image in zip(rows, names, thumbnails(dataset_id, rows, SIDE), strict=True)
+    ]
+    clicked = gallery(cards, selected(), "overview-data", SIDE)
+    if clicked is not None:
+        toggle(clicked)
+    st.caption(f"{plural(len(rows), 'example')} from all over the data, of {count(len(data))}.")
+    if table.empty:
+        st.write("This data has no labels.")
+        return
+    st.dataframe(
+        table.rename(columns=headings(table)),
+        hide_index=True,
+        column_config={"Share": st.column_config.NumberColumn(format="percent")},
     )
+    if empty := len(data.class_names) - len(table):
+        st.caption(f"{plural(empty, 'more class', 'more classes')} without an example.")
+
+
+def _label(data: DataSet, row: int) -> str:
+    """The class of an example; nothing where it is unknown."""
+    if data.labels is None or data.labels[row] < 0:
+        return ""
+    label = int(data.labels[row])
+    return data.class_names[label] if label < len(data.class_names) else str(label)
 
 
 def predictions_by_class(model_id: str, dataset_id: str) -> None:

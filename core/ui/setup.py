@@ -134,7 +134,9 @@ def _mismatch(model_id: str, dataset_id: str) -> tuple[Mismatch | None, str]:
     """What differs between the classes, and how labels meet them meanwhile."""
     data, known = open_dataset(dataset_id), truth(model_id, dataset_id)
     stated = model_facts(model_id).card.class_names
-    return class_mismatch(len(known.class_names), stated, data.class_names), known.note
+    return (
+        class_mismatch(len(known.class_names), stated, data.class_names, data.labels), known.note
+    )
 
 
 def _classes_differ(model_id: str, dataset_id: str, may_ask: bool) -> None:

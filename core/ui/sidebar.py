@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import streamlit as st
 
 from core import library
 from core.cards.cards_beside import card_beside
+from core.dataset_formats import DataSet
 from core.errors import UserError
 from core.files import found_files
 from core.inference import dataset_for
@@ -60,7 +62,7 @@ def sidebar() -> Chosen:
         logs_id = _logs()
         add_file()
         if model_id:
-            with boundary("The model card"):
+            with boundary("The model card"), _said_on_the_page():
                 card_editor(model_id)
         selection.selection_field(len(library.open_dataset(dataset_id)) if dataset_id else 0)
         with boundary("The device"):
@@ -184,13 +186,21 @@ def _data(model_id: str | None) -> str | None:
         return None
     with boundary("The data set"), _said_on_the_page():
         data = library.open_dataset(library.dataset_id(paths[name]))
-        words = [plural(len(data), "example"), plural(len(data.class_names), "class", "classes")]
+        words = [plural(len(data), "example"), _classes(data)]
         st.caption(md_escape(" · ".join([*words, *([data.split] if data.split else [])])))
         limit = _sample_size(len(data))
         if model_id and data.flat:  # the model's input says the shape of the pictures
             return dataset_for(model_id, paths[name], limit)
         return library.dataset_id(paths[name], limit)
     return None
+
+
+def _classes(data: DataSet) -> str:
+    """How many classes occur: a list of names may be longer."""
+    occur = len(data.class_names)
+    if data.labels is not None:
+        occur = len(np.unique(data.labels[data.labels >= 0]))
+    return plural(occur, "class", "classes")
 
 
 def _sample_size(examples: int) -> int | None:
