@@ -10,7 +10,7 @@ from core.device import locked
 from core.errors import UserError
 from core.input_shape import input_shape
 from core.layers import layer_type
-from core.library import open_model
+from core.library import open_outline
 from core.measures.dry_run import DryRun, Peak, Run, Shape, dry_run, peak
 from core.measures.parameter_counts import (
     numbers,
@@ -24,6 +24,7 @@ from core.weight_files.weights_only import WeightsOnly
 
 COLUMNS = ["name", "type", "depth", "settings", "parameters", "trainable", "share",
            "own_parameters", "same_as", "buffers", "weight_bytes", "dtype", "is_tensor"]
+GROUP = "Group"  # the type of a row of weights alone: what their names have in common
 NOT_RUN = {
     "input_shape": None,
     "output_shape": None,
@@ -55,7 +56,8 @@ class Architecture:
       note: why a row's shapes are missing or are not the whole story.
     totals: parameters, trainable (where the file says it), buffers, parameter_bytes, weight_bytes
       (both), and of a run multiply_adds and peak_activation_bytes.
-    output_shape: of the whole network, with 1 example.
+    output_shape: of the whole network, with 1 example. is_network: else these are weights alone,
+    and the rows are groups of them.
     """
 
     table: pd.DataFrame
@@ -63,12 +65,13 @@ class Architecture:
     notes: tuple[str, ...] = ()
     code: str = ""
     output_shape: Shape | None = None
+    is_network: bool = True
 
 
 @cached_result
 def architecture(model_id: str, dataset_id: str | None = None) -> Architecture:
     """The network behind an id, for an input of the size that its card gives, else its data."""
-    return architecture_of(open_model(model_id).module, input_shape(model_id, dataset_id))
+    return architecture_of(open_outline(model_id).module, input_shape(model_id, dataset_id))
 
 
 @cached_result
@@ -80,12 +83,12 @@ def peak_memory(model_id: str, dataset_id: str | None, batch: int) -> Peak:
     shape = input_shape(model_id, dataset_id)
     if shape is None:
         raise UserError(UNKNOWN_SIZE)
-    return peak(open_model(model_id).module, shape, batch)
+    return peak(open_outline(model_id).module, shape, batch)
 
 
 def model_type(model_id: str) -> str:
     """The class of the whole network."""
-    return layer_type(open_model(model_id).module)
+    return layer_type(open_outline(model_id).module)
 
 
 def architecture_of(model: nn.Module, input_shape: Shape | None) -> Architecture:
@@ -97,7 +100,8 @@ def architecture_of(model: nn.Module, input_shape: Shape | None) -> Architecture
     except UserError as error:
         code = getattr(error, "code", "")
         said = str(error).removesuffix(code).rstrip()
-        return Architecture(_table(model, None), _totals(model, None), (said,), code)
+        return Architecture(_table(model, None), _totals(model, None), (said,), code,
+                            is_network=not isinstance(model, WeightsOnly))
     smallest = getattr(model, "batch", (1, None))[0]  # of an export
     several = f"This export takes {smallest} pictures at once: shapes and costs are of {smallest}."
     notes = (*run.notes, *([several] if smallest > 1 else []))
@@ -126,6 +130,8 @@ def _table(model: nn.Module, run: DryRun | None) -> pd.DataFrame:
     with locked(model):
         rows = weight_rows(model)
     table = pd.DataFrame(rows, columns=COLUMNS)
+    if isinstance(model, WeightsOnly):
+        table["type"] = table["type"].where(table["is_tensor"].astype(bool), GROUP)
     table["trainable"] = table["trainable"].astype("Int64")
     table["is_tensor"] = table["is_tensor"].astype(bool)
     modules = dict(model.named_modules())

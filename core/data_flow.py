@@ -10,7 +10,7 @@ from core.flow.run import caught, recorded
 from core.flow.tidy import rearranged_at_once, without_unused
 from core.input_shape import input_shape
 from core.layers import layer_type
-from core.library import open_model
+from core.library import open_outline
 from core.measures.outputs import Output, example_input, run_of, shown
 from core.one_pass.forward_pass import model_on_device
 from core.weight_files.weights_only import WeightsOnly
@@ -24,7 +24,7 @@ def data_flow(model_id: str, dataset_id: str | None = None) -> Flow:
 
     Where none can be had, `missing` says why, and the operations are the layers by themselves.
     """
-    return flow_of(open_model(model_id).module, input_shape(model_id, dataset_id))
+    return flow_of(open_outline(model_id).module, input_shape(model_id, dataset_id))
 
 
 def flow_of(model: nn.Module, input_shape: Shape | None) -> Flow:

@@ -1,13 +1,13 @@
 """The shape of one input of a network."""
 
 from core.inference import input_spec
-from core.library import open_model
+from core.library import open_outline
 
 Shape = tuple[int, ...]
 
 
 def input_shape(model_id: str, dataset_id: str | None = None) -> Shape | None:
     """(1, C, H, W) of the size that the model's card gives, else its data; None where none does."""
-    spec = input_spec(model_id, dataset_id)[0] if dataset_id else open_model(model_id).card.input
+    spec = input_spec(model_id, dataset_id)[0] if dataset_id else open_outline(model_id).card.input
     known = (spec.channels, spec.height, spec.width)
     return None if None in known else (1, *known)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from core import store
 from core.cache import shared_resource
 from core.card import Card, InputSpec, ShorterSide
-from core.jobs import Progress, demand
-from core.library import open_model, path_of
+from core.jobs import Progress, Working, demand
+from core.library import is_large, open_model, open_outline, path_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,17 +32,31 @@ class Facts:
     weights_only: bool
 
 
-@shared_resource(entries=16)
 def model_facts(model_id: str) -> Facts:
-    """The facts of the model behind an id. May raise Working; UserError if it cannot be opened."""
-    key = store.key(facts=model_id, code=store.code())
+    """The facts of the model behind an id. May raise Working; UserError if it cannot be opened.
+
+    While a large file is being read, what its names and shapes tell: then the notes say nothing of
+    its numbers.
+    """
+    if not is_large(model_id):
+        return _known(model_id, False)
+    outline = _known(model_id, True)
+    try:
+        return _known(model_id, False)
+    except Working:
+        return outline
+
+
+@shared_resource(entries=32)
+def _known(model_id: str, outline: bool) -> Facts:
+    key = store.key(facts=model_id, outline=outline, code=store.code())
     title = f"Opening {path_of(model_id).name}"
-    find = partial(store.read_json, key)
-    return _from_json(demand(key, title, "", find, partial(_keep, key, model_id), "files"))
+    find, keep = partial(store.read_json, key), partial(_keep, key, model_id, outline)
+    return _from_json(demand(key, title, "", find, keep, "files"))
 
 
-def _keep(key: str, model_id: str, progress: Progress) -> None:
-    store.write_json(key, _facts(open_model(model_id)))
+def _keep(key: str, model_id: str, outline: bool, progress: Progress) -> None:
+    store.write_json(key, _facts((open_outline if outline else open_model)(model_id)))
 
 
 def _facts(model: "LoadedModel") -> dict[str, Any]:

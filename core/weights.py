@@ -16,7 +16,7 @@ from core.cache import cached_result
 from core.device import locked
 from core.errors import UserError
 from core.jobs import Progress, demand
-from core.library import open_model, path_of
+from core.library import open_model, open_outline, path_of
 from core.measures.attention_parts import Part, attention_parts, attention_words
 from core.measures.tensor_statistics import (
     Distribution,
@@ -156,7 +156,7 @@ def as_filters(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int] |
 @cached_result
 def shapes_of(model_id: str) -> dict[str, tuple[int, ...]]:
     """By name, the shape of each tensor of the model."""
-    tensors = tensors_of(open_model(model_id).module)
+    tensors = tensors_of(open_outline(model_id).module)
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 

@@ -4,7 +4,6 @@ Large networks run on torch's meta device, where a tensor has a shape and no mem
 """
 
 import math
-import weakref
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from core.device import float_type, locked
 from core.errors import UserError
 from core.layers import first_tensor, layer_names, watched
-from core.measures.multiply_adds import MultiplyAdds
+from core.measures.memory_meter import Meter
 
 Shape = tuple[int, ...]
 SMALL_WEIGHTS = 64 << 20  # bytes
@@ -61,36 +60,6 @@ class Peak:
     bytes: int
     batch: int
     notes: tuple[str, ...] = ()
-
-
-class _Meter(MultiplyAdds):
-    """Measures memory too: bytes by the life of each storage."""
-
-    def __init__(self, owned: list[torch.Tensor]) -> None:
-        super().__init__()
-        self.held = self.peak = 0
-        self.seen = {tensor.untyped_storage()._cdata for tensor in owned}  # weights do not count
-
-    def __torch_dispatch__(self, operator: Any, types: Any, args: tuple = (),
-                           kwargs: dict[str, Any] | None = None) -> Any:
-        output = super().__torch_dispatch__(operator, types, args, kwargs)
-        for tensor in output if isinstance(output, (tuple, list)) else (output,):
-            if isinstance(tensor, torch.Tensor):
-                self.hold(tensor)
-        return output
-
-    def hold(self, tensor: torch.Tensor) -> None:
-        storage = tensor.untyped_storage()
-        if (key := storage._cdata) in self.seen:
-            return
-        self.seen.add(key)
-        self.held += storage.nbytes()
-        self.peak = max(self.peak, self.held)
-        weakref.finalize(storage, self._release, key, storage.nbytes())
-
-    def _release(self, key: int, size: int) -> None:
-        self.seen.discard(key)
-        self.held -= size
 
 
 def dry_run(model: nn.Module, input_shape: Shape) -> DryRun:
@@ -162,7 +131,7 @@ def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Dry
         tensors = named_tensors(model)
         if place == "meta":
             tensors = on_meta(tensors)
-        meter = _Meter(list(tensors.values()))
+        meter = Meter(list(tensors.values()))
         meter.hold(image)
         layers: dict[str, Run] = {}
         begun: dict[str, list[int]] = defaultdict(list)

@@ -17,7 +17,7 @@ from core.flow.operations import Edge, Operation, Shape
 from core.flow.run import recorded
 from core.flow.windows import LARGEST, Axis
 from core.input_shape import input_shape
-from core.library import open_model
+from core.library import open_outline
 from core.weight_files.weights_only import WeightsOnly
 
 # Each number comes from the same place, of any channel.
@@ -59,7 +59,7 @@ def receptive_fields(model_id: str, dataset_id: str | None = None) -> pd.DataFra
     layer; field, step: (height, width) in pixels of the input, of its last run; whole: whether each
     of its numbers sees the whole picture, whatever the field.
     """
-    model, shape = open_model(model_id).module, input_shape(model_id, dataset_id)
+    model, shape = open_outline(model_id).module, input_shape(model_id, dataset_id)
     known = shape is not None and not isinstance(model, WeightsOnly)
     return fields_table(fields_of(model, shape) if known else {})
 

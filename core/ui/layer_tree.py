@@ -45,6 +45,7 @@ HELP = {
 FOLDS = "_folds"  # model, levels that are open, names of the branches that are closed
 CLOSED = "closed"  # in the address: the levels, and the numbers of the rows that are closed
 MOST_CLOSED = 300  # rows that an address can name
+ROW, ORDER = "row", "sort"  # in the address: the layer that is chosen, the column that sorts
 
 
 def layer_tree(everything: pd.DataFrame, shown: pd.DataFrame, outside: str, levels: int | None,
@@ -57,15 +58,30 @@ def layer_tree(everything: pd.DataFrame, shown: pd.DataFrame, outside: str, leve
     rows = tree_rows(shown["name"], outside)
     closed = set() if levels is None else _closed(everything, levels, model_id, outside)
     folded = tuple(n for n, name in enumerate(rows.names) if name in closed and n in rows.holders)
+    places = {name: number for number, name in enumerate(rows.names)}
     chosen = tree(rows, columns_of(shown), folded,
-                  key=f"layers-{model_id}-{hash(tuple(rows.names))}-{levels}")
+                  key=f"layers-{model_id}-{hash(tuple(rows.names))}-{levels}",
+                  row=places.get(st.query_params.get(ROW)), order=st.query_params.get(ORDER, ""))
     if levels is not None and chosen.folded != folded:
         elsewhere = closed - {rows.names[n] for n in folded}
         names = elsewhere | {rows.names[n] for n in chosen.folded}
         st.session_state[FOLDS] = (model_id, levels, names)
     if levels is not None and st.session_state.get(FOLDS, ())[:2] == (model_id, levels):
         _into_address(everything, levels, st.session_state[FOLDS][2])
-    return None if chosen.row is None else rows.names[chosen.row]
+    clicked = None if chosen.row is None else rows.names[chosen.row]
+    in_address(ROW, clicked)
+    in_address(ORDER, chosen.order)
+    return clicked
+
+
+def in_address(name: str, said: str | None) -> None:
+    """Sets what the address says of a setting; takes it out where there is nothing to say."""
+    if st.query_params.get(name, "") == (said or ""):
+        return
+    if said:
+        st.query_params[name] = said
+    else:
+        st.query_params.pop(name, None)
 
 
 def layer_row(table: pd.DataFrame, layer: str) -> None:

@@ -6,6 +6,7 @@ from core.architecture import Architecture, architecture, peak_memory
 from core.measures.disk_size import size_on_disk
 from core.ui.boundary import boundary
 from core.ui.text import compact, count, file_size, md_escape, plural
+from core.weights import shapes_of
 
 LARGEST_BATCH = 65_536
 
@@ -13,8 +14,7 @@ LARGEST_BATCH = 65_536
 def totals(model_id: str, dataset_id: str | None) -> None:
     """The answer in one line, the peak of memory, and what could not be measured."""
     found = architecture(model_id, dataset_id)
-    layers = int((~found.table["is_tensor"]).sum())
-    words = [f"{compact(found.totals['parameters'])} parameters in {plural(layers, 'layer')}"]
+    words = [f"{compact(found.totals['parameters'])} parameters in {_parts(found, model_id)}"]
     if "multiply_adds" in found.totals:
         words.append(f"{compact(found.totals['multiply_adds'])} multiply-adds for one image")
     st.markdown(f"#### {' · '.join(words)}")
@@ -27,6 +27,13 @@ def totals(model_id: str, dataset_id: str | None) -> None:
     if "multiply_adds" in found.totals:
         with boundary("The memory of a batch"):
             _peak(model_id, dataset_id)
+
+
+def _parts(found: Architecture, model_id: str) -> str:
+    """Layers; of weights alone, whose layers nobody knows, tensors."""
+    if found.is_network:
+        return plural(int((~found.table["is_tensor"]).sum()), "layer")
+    return plural(len(shapes_of(model_id)), "tensor")
 
 
 def _sizes(found: Architecture, model_id: str) -> str:

@@ -40,6 +40,7 @@ function listenToBar(view, on) {
   on(view.part("select"), "change", (event) => {
     view.colouring = event.target.value;
     view.recolour();
+    view.send("colour", view.colour());
   });
 }
 

@@ -45,10 +45,12 @@ class View {
     this.found = new Set();
     const { at, fitted, colouring, asked } = known ? saved : { ...this, fitted: true };
     Object.assign(this, { at, fitted, colouring, asked });
+    if (!known && !another && data.colour) this.colouring = data.colour;
     this.part("select").value = this.colouring;
     this.arrange();
     // The page forgot it when this was taken down.
     if (this.selected || another) this.send("selected", this.selected?.id ?? null);
+    if (this.colour() !== data.colour) this.send("colour", this.colour());
   }
 
   // Shares of dead units by id; there may be none, or they may come later than the graph.
@@ -164,6 +166,11 @@ class View {
     this.showFacts();
     this.send("selected", item?.id ?? null);
     this.repaint();
+  }
+
+  // For the address, which says nothing of the way that everybody sees first.
+  colour() {
+    return this.colouring === "type" ? "" : this.colouring;
   }
 
   showFacts() {

@@ -35,30 +35,40 @@ class Rows:
 
 @dataclass(frozen=True)
 class Chosen:
-    """row: the number of the one that was clicked. folded: numbers of those that are closed."""
+    """row: the number of the one that was clicked. folded: numbers of those that are closed.
+    order: the title of the column that sorts, after a - where its largest come first; "" for the
+    order of the tree."""
 
     row: int | None
     folded: tuple[int, ...]
+    order: str = ""
 
 
 def tree(rows: Rows, columns: list[Column], folded: tuple[int, ...], key: str,
-         heading: str = "Layer", height: int = 620) -> Chosen:
+         heading: str = "Layer", height: int = 620, row: int | None = None,
+         order: str = "") -> Chosen:
     """Draws the rows; only those in view, so that thousands cost no more than a few.
 
-    folded: the rows that are closed at first; from then on the table keeps its own, until another
-    `key` draws another.
+    folded: the rows that are closed at first; row, order: what is chosen and how it is sorted at
+    first. From then on the table keeps its own, until another `key` draws another.
     """
+    titles = {heading, *(column.title for column in columns)}
+    order = order if order.removeprefix("-") in titles else ""
     result = _tree(
         data={"rows": asdict(rows), "columns": [asdict(column) for column in columns],
-              "folded": list(folded), "heading": heading, "height": height},
+              "folded": list(folded), "heading": heading, "height": height, "row": row,
+              "order": order},
         key=key,
-        default={"row": None, "folded": None},
+        default={"row": row, "folded": None, "order": order},
         on_row_change=lambda: None,
         on_folded_change=lambda: None,
+        on_order_change=lambda: None,
     )
-    row = result.row
+    row, order = result.row, result.order
     known = type(row) is int and 0 <= row < len(rows.names)
-    return Chosen(row if known else None, _numbers(result.folded, folded, len(rows.names)))
+    sorts = isinstance(order, str) and order.removeprefix("-") in titles
+    return Chosen(row if known else None, _numbers(result.folded, folded, len(rows.names)),
+                  order if sorts else "")
 
 
 def _numbers(said: Any, otherwise: tuple[int, ...], below: int) -> tuple[int, ...]:

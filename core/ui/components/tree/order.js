@@ -28,6 +28,12 @@ function depths(holders) {
   return found;
 }
 
+// The way to sort that an address says: a title, after a - where the largest come first.
+function orderOf(said, titles) {
+  const column = titles.indexOf(said.replace(/^-/, "")) - 1;
+  return said && column >= -1 ? { column, down: said.startsWith("-") } : null;
+}
+
 // The next way to sort by a column: amounts from the largest, text from the first, then the tree.
 function nextSort(sorted, column, amount) {
   if (!sorted || sorted.column !== column) return { column, down: amount };

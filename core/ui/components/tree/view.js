@@ -27,11 +27,17 @@ class View {
     this.indents = depths(data.rows.holders);
     this.holds = new Set(data.rows.holders);
     if (!same) {
-      this.row = this.sorted = null;
+      this.row = data.row ?? null;
+      this.sorted = orderOf(data.order ?? "", this.names());
       this.folded = new Set(data.folded); // from then on the page only says what it was told
     }
     if (this.sorted && this.sorted.column >= data.columns.length) this.sorted = null;
     this.measure();
+    if (!same && this.row !== null) this.move(this.lines.indexOf(this.row), this.lines.includes(this.row));
+  }
+
+  names() {
+    return [this.data.heading, ...this.data.columns.map((column) => column.title)];
   }
 
   measure() {
@@ -91,6 +97,7 @@ class View {
     this.heading = column;
     this.table.scrollTop = this.at = 0;
     this.arrange();
+    this.tell("order", this.sorted ? (this.sorted.down ? "-" : "") + this.names()[column + 1] : "");
   }
 
   choose(row) {
