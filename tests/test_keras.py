@@ -151,9 +151,17 @@ def text_model(keras):
                              layers.GlobalAveragePooling1D(), layers.Dense(3)])
 
 
+def convnext_model(keras):
+    """Keras's own ConvNeXt, in small: it has layers that are not among keras.layers."""
+    from keras.src.applications.convnext import ConvNeXt
+
+    return ConvNeXt([1, 1, 1, 1], [4, 4, 6, 8], drop_path_rate=0.2, weights=None, classes=3,
+                    input_shape=(32, 32, 3), name="small")
+
+
 MODELS = [functional_model, nested_model, attention_model, function_model, recurrent_model,
           flat_model, channels_first_model, normalizing_model, odd_layers_model, two_heads_model,
-          text_model]
+          text_model, convnext_model]
 
 
 def with_random_weights(model):

@@ -18,12 +18,14 @@ class Built:
 
     card: what the tensors say of input and output, each key marked as inferred.
     exact: whether names and shapes leave no choice; where they do, `notes` says what was chosen.
+    renamed: from the tensors to those of the state dict, where it has other names or joins them.
     """
 
     module: nn.Module
     card: Card
     notes: tuple[str, ...] = field(default=())
     exact: bool = True
+    renamed: Callable[[Tensors], dict[str, torch.Tensor]] | None = None
 
 
 def _none(*asked: object) -> tuple[()]:

@@ -20,7 +20,7 @@ ONE_LAYER = 2  # tensors, which are no network yet
 
 @dataclass(frozen=True)
 class Found:
-    """A family's network for tensors under the names it gives them."""
+    """A family's network, and the tensors under the names that it has for them."""
 
     family: str
     built: Built
@@ -34,12 +34,16 @@ def networks(tensors: Tensors, card: Card) -> list[Found]:
     step aside are asked once no other knows any spelling."""
     for aside in ASIDE:
         for spelled, notes in spellings(tensors):
-            if found := [Found(family.title, built, spelled, notes)
+            if found := [Found(family.title, built, _for(built, spelled), notes)
                          for family, built in _claims(spelled, card, aside)]:
                 return sorted(found, key=lambda one: (
                     card.architecture not in (one.family, one.built.card.architecture),
                     not one.built.exact))
     return []
+
+
+def _for(built: Built, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return built.renamed(tensors) if built.renamed else tensors
 
 
 def alternatives(tensors: Tensors, card: Card) -> list[Built]:

@@ -98,13 +98,15 @@ class PatchEmbed(nn.Module):
 
 class VisionTransformer(nn.Module):
     """(N, channels, side, side) to logits (N, classes): from the class token, or where there is
-    none, or a norm after it (`fc_norm`), from the mean of the patches."""
+    none, or a norm after it (`fc_norm`), from the mean of the patches; with a head of its own for
+    the token that a teacher taught (`head_dist`), the mean of both, as DeiT has it."""
 
     def __init__(self, shapes: Shapes, heads: int) -> None:
         super().__init__()
         self.patch_embed, self.heads = PatchEmbed(shapes), heads
-        has_token = "cls_token" in shapes
+        has_token, taught = "cls_token" in shapes, "dist_token" in shapes
         self.cls_token = _parameter(shapes, "cls_token") if has_token else None
+        self.dist_token = _parameter(shapes, "dist_token") if taught else None
         self.pos_embed = _parameter(shapes, "pos_embed")
         self.blocks = nn.Sequential(*(
             Block(shapes, f"blocks.{number}", heads)
@@ -114,19 +116,21 @@ class VisionTransformer(nn.Module):
         self.fc_norm = _norm(shapes, "fc_norm") if averaged else nn.Identity()
         self.averages = averaged or not has_token
         self.head = linear(shapes, "head")
+        self.head_dist = linear(shapes, "head_dist") if "head_dist.weight" in shapes else None
         self.grid = math.isqrt(self.pos_embed.shape[1])
-        if self.pos_embed.shape[1] != self.grid**2 + has_token:
+        if self.pos_embed.shape[1] != self.grid**2 + has_token + taught or \
+                (taught and not has_token) or (self.head_dist and not taught):
             raise ShapeError("pos_embed")
         self.side = self.grid * self.patch_embed.proj.kernel_size[0]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.patch_embed(x)
-        if self.cls_token is not None:
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+        tokens = [token for token in (self.cls_token, self.dist_token) if token is not None]
+        x = torch.cat([*(token.expand(len(x), -1, -1) for token in tokens), x], dim=1)
         x = self.norm(self.blocks(x + self.pos_embed))
-        tokens = int(self.cls_token is not None)
-        x = x[:, tokens:].mean(1) if self.averages else x[:, 0]
-        return self.head(self.fc_norm(x))
+        seen = x[:, len(tokens):].mean(1) if self.averages else x[:, 0]
+        logits = self.head(self.fc_norm(seen))
+        return logits if self.head_dist is None else (logits + self.head_dist(x[:, 1])) / 2
 
 
 def build(shapes: Shapes, card: Card) -> Built | None:

@@ -8,10 +8,12 @@ from typing import Any
 
 from core.card import Card
 from core.cards.card_json import parse_card
+from core.cards.transformers_config import UNNAMED, architecture_of, input_of
 from core.errors import UserError
 from core.model_formats.shard_index import ENDING, whole_name
 
 LARGEST_CARD = 16 << 20  # bytes
+STRETCHED = 384  # pixels from which on transformers' ConvNextImageProcessor cuts nothing off
 
 
 def read_json(path: Path) -> Any:
@@ -69,6 +71,9 @@ def _preprocessor_config(said: dict) -> dict:
     shorter = size[0] if size and size[0] == size[1] else None
     if isinstance(said.get("size"), dict):
         shorter = said["size"].get("shortest_edge")
+    if type(shorter) is int and "ConvNext" in _processor(said):
+        crop, size, shorter = _as_for_convnext(shorter, said.get("crop_pct"))
+        said = said | {"do_center_crop": crop is not None}
     if said.get("do_center_crop") and crop and shorter and crop[0] <= shorter:
         spec |= {
             "height": crop[0],
@@ -89,6 +94,20 @@ def _preprocessor_config(said: dict) -> dict:
     return {"input": spec}
 
 
+def _processor(said: dict) -> str:
+    return str(said.get("image_processor_type") or said.get("feature_extractor_type"))
+
+
+def _as_for_convnext(side: int, share: Any) -> tuple[
+        tuple[int, int] | None, tuple[int, int], int]:
+    """The crop, the size and the shorter side: small pictures are cut from the middle, for ResNet
+    too, large ones stretched."""
+    share = share if isinstance(share, float) and 0 < share <= 1 else 224 / 256
+    if side >= STRETCHED:
+        return None, (side, side), side
+    return (side, side), (side, side), int(side / share)
+
+
 def _sides(size: Any) -> tuple[int, int] | None:
     if isinstance(size, dict) and {"height", "width"} <= size.keys():
         return size["height"], size["width"]
@@ -103,8 +122,12 @@ def _config(said: dict) -> dict:
         card["class_names"] = [names[str(i)] for i in range(len(names))]
     elif isinstance(said.get("label_names"), list):
         card["class_names"] = said["label_names"]
+    if card and all(UNNAMED.fullmatch(str(name)) for name in card["class_names"]):
+        del card["class_names"]
     if isinstance(said.get("architecture"), str):
         card["architecture"] = said["architecture"]
+    elif named := architecture_of(said):
+        card |= {"architecture": named, "input": input_of(said)}
     trained = said.get("pretrained_cfg") if isinstance(said.get("pretrained_cfg"), dict) else {}
     if isinstance(shape := trained.get("input_size"), list) and len(shape) == 3:
         channels, height, width = shape

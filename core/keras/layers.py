@@ -62,7 +62,11 @@ LAYERS: dict[str, frozenset[str]] = {name: frozenset(keys.split()) for name, key
     "GRU": f"{_RECURRENT} reset_after",
     "Bidirectional": "layer backward_layer merge_mode",
     "TimeDistributed": "layer",
+    "LayerScale": "init_values projection_dim",
 }.items()}
+
+# Layers that Keras keeps with its own networks, as ConvNeXt's, and not among keras.layers.
+OF_NETWORKS = {"LayerScale": "keras.src.applications.convnext"}
 
 # What does nothing when a network predicts: built as Identity, so that no random number is drawn.
 INERT = frozenset((
@@ -71,7 +75,7 @@ INERT = frozenset((
     "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness",
     "RandomHue", "RandomSaturation", "RandomSharpness", "RandomGrayscale", "RandomShear",
     "RandomColorJitter", "RandomColorDegeneration", "RandomInvert", "RandomErasing",
-    "RandomGaussianBlur", "RandomPosterization", "RandomHeight", "RandomWidth",
+    "RandomGaussianBlur", "RandomPosterization", "RandomHeight", "RandomWidth", "StochasticDepth",
 ))
 GRAPHS = frozenset(("Sequential", "Functional", "Model"))
 INPUT = "InputLayer"

@@ -5,11 +5,13 @@ owns its weights as torch parameters and lends them to Keras while it runs.
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
+from core.keras.layers import OF_NETWORKS
 from core.keras.plan import LayerPlan
 from core.keras.settings import HARD_SIGMOID_2
 
@@ -104,7 +106,7 @@ def _keras_layer(plan: LayerPlan) -> Any:
     settings = {key: _keras_layer(value) if isinstance(value, LayerPlan) else _setting(value)
                 for key, value in plan.config.items()}
     # Zeros: random numbers would be drawn for nothing.
-    made = getattr(keras.layers, plan.kind)
+    made = getattr(import_module(OF_NETWORKS.get(plan.kind, "keras.layers")), plan.kind)
     return made(**settings, dtype="float32")
 
 

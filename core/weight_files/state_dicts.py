@@ -41,6 +41,8 @@ def model_of(tensors: Tensors, card: Card, name: str, forget: Callable[[], None]
         found = _without_extras(near, spelling, card)
     if found:
         loaded = _network(found, card, notes)
+        if found[0].built.renamed:  # its tensors under these names are no longer the file's
+            return loaded
     else:
         notes += [_unknown_architecture(card), *advice(tensors, card), *_near_notes(near)]
         loaded = LoadedModel(WeightsOnly(tensors, name), card, tuple(notes))

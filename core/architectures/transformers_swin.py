@@ -1,0 +1,131 @@
+"""Swin transformers under the names of Hugging Face's transformers.
+
+https://huggingface.co/docs/transformers/model_doc/swin
+"""
+
+import math
+
+from torch import nn
+
+from core.architectures import Built, Family, Shapes, Tensors
+from core.architectures.layers_from_shapes import ShapeError, count, runs, shapes_of, weight
+from core.architectures.transformers_names import (
+    Rules,
+    fits,
+    joined_shapes,
+    placed,
+    set_activation,
+    set_epsilon,
+    weights_of,
+)
+from core.card import Card
+from core.cards.transformers_config import settings_of
+from core.weight_files.meta_build import ShapesOnly
+
+NAME = "SwinForImageClassification"
+EPSILON = 1e-5
+LAYER, END = r"swin\.encoder\.layers\.(\d)\.", r"\.(weight|bias)"
+BLOCK = LAYER + r"blocks\.(\d+)\."
+TABLE = r"(?:self\.)?(?:relative_position_bias\.)?"
+# Layer 1 is features.3 of torchvision's, between them features.2; see `_in_place`.
+RULES: Rules = (
+    (r"swin\.embeddings\.patch_embeddings\.projection" + END, r"features.0.0.\1"),
+    (r"swin\.embeddings\.norm" + END, r"features.0.2.\1"),
+    *((BLOCK + rf"attention\.(?:self\.{long}|{short}_proj)" + END,
+       rf"stage.\1.\2.attn.qkv.\3|{part}")
+      for part, (long, short) in enumerate((("query", "q"), ("key", "k"), ("value", "v")))),
+    (BLOCK + rf"attention\.{TABLE}relative_position_bias_table",
+     r"stage.\1.\2.attn.relative_position_bias_table"),
+    (BLOCK + rf"attention\.{TABLE}relative_position_index", ""),  # torchvision computes it
+    (BLOCK + r"attention\.(?:output\.dense|o_proj)" + END, r"stage.\1.\2.attn.proj.\3"),
+    (BLOCK + r"layernorm_before" + END, r"stage.\1.\2.norm1.\3"),
+    (BLOCK + r"layernorm_after" + END, r"stage.\1.\2.norm2.\3"),
+    (BLOCK + r"(?:intermediate\.dense|mlp\.fc1)" + END, r"stage.\1.\2.mlp.0.\3"),
+    (BLOCK + r"(?:output\.dense|mlp\.fc2)" + END, r"stage.\1.\2.mlp.3.\3"),
+    (LAYER + r"downsample\.reduction\.weight", r"after.\1.reduction.weight"),
+    (LAYER + r"downsample\.norm" + END, r"after.\1.norm.\2"),
+    (r"swin\.layernorm" + END, r"norm.\1"),
+    (r"classifier" + END, r"head.\1"),
+)
+SAID = ("The tensors have the names of Hugging Face's transformers; layers are shown under "
+        "torchvision's, whose network it is: query, key and value are one layer, attn.qkv.")
+
+
+def build(tensors: Tensors, card: Card) -> Built | None:
+    """The transformer whose names and shapes these are, or None."""
+    if "swin.embeddings.patch_embeddings.projection.weight" not in tensors:
+        return None
+    try:
+        return _built(tensors, card)
+    except ShapeError:
+        return None
+
+
+def _built(tensors: Tensors, card: Card) -> Built | None:
+    places = {_in_place(new): old for new, old in placed(tensors, RULES).items()}
+    shapes = joined_shapes(shapes_of(tensors), places)
+    said = settings_of(card.architecture, (NAME,))
+    module, channels = _network(shapes), weight(shapes, "features.0.0", 4)[1]
+    for part in (module.norm, *module.features[1::2]):  # not those of the patches
+        set_epsilon(part, said, EPSILON)
+    set_activation(module, said, nn.GELU)
+    smallest = _smallest_side(shapes)  # the usual one: 224 for windows of 7, 384 for 12
+    side = card.input.height or smallest
+    if not fits(module, shapes) or side < smallest or not runs(module, channels, side):
+        return None
+    known = card.infer(architecture=NAME, input_channels=channels, input_height=side,
+                       input_width=side, output="logits")
+    return Built(module, known, (SAID,), renamed=weights_of(module, places))
+
+
+def _in_place(name: str) -> str:
+    kind, _, rest = name.partition(".")
+    layer, _, inside = rest.partition(".")
+    after = {"stage": 1, "after": 2}.get(kind)
+    return name if after is None else f"features.{2 * int(layer) + after}.{inside}"
+
+
+def _stages(shapes: Shapes) -> list[int]:
+    found = [place for place in range(1, 20, 2)
+             if f"features.{place}.0.attn.qkv.weight" in shapes]
+    if not found:
+        raise ShapeError("stages")
+    return found
+
+
+def _tables(shapes: Shapes) -> list[tuple[int, int]]:
+    """(Places a window has, heads) of each stage."""
+    tables = [shapes.get(f"features.{stage}.0.attn.relative_position_bias_table", ())
+              for stage in _stages(shapes)]
+    if any(len(table) != 2 or not all(table) for table in tables):
+        raise ShapeError("relative_position_bias_table")
+    return [tuple(table) for table in tables]
+
+
+def _window(shapes: Shapes) -> int:
+    return (math.isqrt(_tables(shapes)[0][0]) + 1) // 2
+
+
+def _smallest_side(shapes: Shapes) -> int:
+    """Of pictures whose last stage fills a window: a smaller one makes transformers use a smaller
+    window, torchvision none."""
+    patch = weight(shapes, "features.0.0", 4)[-1]
+    return patch * _window(shapes) * 2 ** (len(_stages(shapes)) - 1)
+
+
+def _network(shapes: Shapes) -> nn.Module:
+    from torchvision.models import SwinTransformer  # 1 s
+
+    out, channels, _, patch = weight(shapes, "features.0.0", 4)
+    window, heads = _window(shapes), [heads for _, heads in _tables(shapes)]
+    wide = weight(shapes, "features.1.0.mlp.0", 2)[0]
+    with ShapesOnly():
+        module = SwinTransformer(
+            [patch, patch], out,
+            [count(shapes, f"features.{stage}.{{}}.attn.qkv.weight") for stage in _stages(shapes)],
+            heads, [window, window], wide / out, num_classes=weight(shapes, "head", 2)[0])
+        module.features[0][0] = nn.Conv2d(channels, out, patch, patch)
+    return module
+
+
+FAMILY = Family("transformers Swin", build)

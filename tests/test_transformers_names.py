@@ -1,0 +1,290 @@
+"""Networks under the names of Hugging Face's transformers: against the library itself where it is
+installed, and against plain second implementations."""
+
+import json
+import math
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional as F
+
+from core.architectures.search import networks
+from core.card import Card
+from core.cards.cards_beside import card_beside
+from core.cards.transformers_config import architecture_of
+from core.weight_files.state_dicts import model_of
+from core.weight_files.weights_only import WeightsOnly
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+VIT = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4,
+       "num_hidden_layers": 2, "image_size": 32, "patch_size": 8, "num_labels": 5}
+CASES = {
+    "ViT": VIT,
+    "ViT without biases, another activation": VIT | {
+        "qkv_bias": False, "hidden_act": "gelu_new", "num_attention_heads": 1},
+    "DeiT": VIT,
+    "DeiT taught": VIT,
+    "ResNet": {"depths": [1, 2, 1, 1], "num_labels": 5, "num_channels": 1},
+    "ResNet with the stride in front": {
+        "depths": [1, 2, 1, 1], "num_labels": 5, "downsample_in_bottleneck": True,
+        "downsample_in_first_stage": True},
+    "ResNet of basic blocks": {"depths": [2, 1, 1, 1], "hidden_sizes": [64, 128, 256, 512],
+                               "layer_type": "basic", "num_labels": 5},
+    "ConvNext": {"depths": [1, 2, 1], "hidden_sizes": [8, 16, 24], "num_stages": 3,
+                 "num_labels": 5, "num_channels": 1},
+    "Swin": {"depths": [2, 2], "num_heads": [2, 4], "embed_dim": 16, "image_size": 56,
+             "num_labels": 5, "layer_norm_eps": 1e-3},
+}
+
+
+def shaken(network, seed=0):
+    """Weights and statistics unlike a fresh network's, so that each matters."""
+    random = torch.Generator().manual_seed(seed)
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            noise = torch.rand(tensor.shape, generator=random)
+            tensor.copy_(noise + 0.5 if "running_var" in name or (tensor.dim() == 1 and
+                         name.endswith("weight")) else (noise - 0.5) * 0.3)
+    return network.eval()
+
+
+def of_the_library(case):
+    library = pytest.importorskip("transformers")
+    kind, _, rest = case.partition(" ")
+    ending = "WithTeacher" if rest == "taught" else ""
+    config = getattr(library, f"{kind}Config")(**CASES[case])
+    return shaken(getattr(library, f"{kind}ForImageClassification{ending}")(config))
+
+
+def opened(folder):
+    from core.model_formats.safetensors import load
+
+    card, _ = card_beside(folder / "model.safetensors")
+    return load(folder / "model.safetensors", card)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_as_the_library(case, tmp_path):
+    reference = of_the_library(case)
+    reference.save_pretrained(tmp_path)
+    loaded = opened(tmp_path)
+    spec = loaded.card.input
+    assert loaded.card.architecture.startswith(type(reference).__name__)
+    assert loaded.card.output == "logits" and spec.height == spec.width
+    assert loaded.card.class_names is None  # "LABEL_0" is no name
+    pictures = torch.randn(2, spec.channels, spec.height, spec.width)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            loaded.module(pictures), reference(pictures).logits, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["ViT", "DeiT taught", "Swin"])
+def test_a_state_dict_as_version_5_has_it_in_memory(case):
+    reference = of_the_library(case)
+    card = Card(architecture=architecture_of(
+        reference.config.to_dict() | {"architectures": [type(reference).__name__]}))
+    loaded = model_of(reference.state_dict(), card, "model.pt", lambda: None)
+    side = loaded.card.input.height
+    pictures = torch.randn(2, 3, side, side)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            loaded.module(pictures), reference(pictures).logits, atol=1e-5, rtol=1e-4)
+
+
+def vit_tensors(width=24, heads=3, depth=2, patch=4, grid=3, classes=5, wide=40):
+    """Random tensors as google/vit-base-patch16-224 names them."""
+    shapes = {
+        "vit.embeddings.cls_token": (1, 1, width),
+        "vit.embeddings.position_embeddings": (1, grid**2 + 1, width),
+        "vit.embeddings.patch_embeddings.projection.weight": (width, 3, patch, patch),
+        "vit.embeddings.patch_embeddings.projection.bias": (width,),
+        "vit.layernorm.weight": (width,), "vit.layernorm.bias": (width,),
+        "classifier.weight": (classes, width), "classifier.bias": (classes,),
+    }
+    for block in range(depth):
+        place = f"vit.encoder.layer.{block}."
+        for name, out, inside in (
+                ("attention.attention.query", width, width),
+                ("attention.attention.key", width, width),
+                ("attention.attention.value", width, width),
+                ("attention.output.dense", width, width), ("intermediate.dense", wide, width),
+                ("output.dense", width, wide)):
+            shapes |= {f"{place}{name}.weight": (out, inside), f"{place}{name}.bias": (out,)}
+        for name in ("layernorm_before", "layernorm_after"):
+            shapes |= {f"{place}{name}.weight": (width,), f"{place}{name}.bias": (width,)}
+    random = torch.Generator().manual_seed(1)
+    return {name: torch.randn(shape, generator=random) * 0.3 for name, shape in shapes.items()}
+
+
+def vit_by_hand(tensors, x, heads, depth=2):
+    """Logits by the formulas of the paper, one head at a time."""
+    def layer(x, name):
+        return F.linear(x, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+
+    def norm(x, name):
+        x = (x - x.mean(-1, keepdim=True)) / torch.sqrt(
+            x.var(-1, unbiased=False, keepdim=True) + 1e-12)
+        return x * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+
+    place = "vit.embeddings.patch_embeddings.projection"
+    patch = tensors[f"{place}.weight"].shape[-1]
+    patches = F.unfold(x, patch, stride=patch).transpose(1, 2)
+    x = patches @ tensors[f"{place}.weight"].flatten(1).T + tensors[f"{place}.bias"]
+    token = tensors["vit.embeddings.cls_token"].repeat(len(x), 1, 1)
+    x = torch.cat([token, x], 1) + tensors["vit.embeddings.position_embeddings"]
+    for block in range(depth):
+        place = f"vit.encoder.layer.{block}."
+        before = norm(x, f"{place}layernorm_before")
+        query, key, value = (layer(before, f"{place}attention.attention.{name}")
+                             for name in ("query", "key", "value"))
+        seen = []
+        for q, k, v in zip(query.chunk(heads, -1), key.chunk(heads, -1), value.chunk(heads, -1),
+                           strict=True):
+            seen.append((q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])).softmax(-1) @ v)
+        x = x + layer(torch.cat(seen, -1), f"{place}attention.output.dense")
+        inside = layer(norm(x, f"{place}layernorm_after"), f"{place}intermediate.dense")
+        x = x + layer(F.gelu(inside), f"{place}output.dense")
+    return layer(norm(x, "vit.layernorm")[:, 0], "classifier")
+
+
+def test_a_vision_transformer_by_its_formulas(tmp_path):
+    tensors, pictures = vit_tensors(), torch.randn(2, 3, 12, 12)
+    save_file(tensors, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({
+        "architectures": ["ViTForImageClassification"], "num_attention_heads": 3,
+        "layer_norm_eps": 1e-12, "hidden_act": "gelu", "image_size": 12, "num_channels": 3,
+        "id2label": {str(n): name for n, name in enumerate("abcde")}}))
+    loaded = opened(tmp_path)
+    assert loaded.card.class_names == tuple("abcde")
+    assert loaded.card.architecture == (
+        "ViTForImageClassification (num_attention_heads 3, layer_norm_eps 1e-12, hidden_act gelu)")
+    assert not {"architecture", "input.height"} & loaded.card.inferred
+    torch.testing.assert_close(loaded.module(pictures), vit_by_hand(tensors, pictures, 3),
+                               atol=1e-5, rtol=1e-4)
+    assert "blocks.1.attn.qkv" in dict(loaded.module.named_modules())
+    assert any("attn.qkv" in note for note in loaded.notes)
+
+
+def test_heads_that_no_file_says_are_guessed_and_said():
+    tensors = vit_tensors()
+    found, = networks(tensors, Card())
+    assert not found.built.exact and "config.json" in found.built.notes[1]
+    named, = networks(tensors, Card(
+        architecture="ViTForImageClassification (num_attention_heads 3)"))
+    assert named.built.exact and len(named.built.notes) == 1
+    assert not networks(tensors, Card(
+        architecture="ViTForImageClassification (num_attention_heads 7)"))
+
+
+@pytest.mark.parametrize("change", [
+    {"vit.encoder.layer.0.attention.attention.key.weight": None},
+    {"vit.encoder.layer.0.attention.attention.key.weight": (12, 24)},
+    {"vit.embeddings.position_embeddings": (1, 12, 24)},
+    {"vit.encoder.layer.0.another.weight": (24,)},
+    {"classifier.weight": None},
+    {"vit.embeddings.cls_token": ()},
+])
+def test_what_does_not_fit_is_weights_only(change):
+    tensors = vit_tensors()
+    for name, shape in change.items():
+        tensors.pop(name, None)
+        if shape is not None:
+            tensors[name] = torch.zeros(shape)
+    loaded = model_of(tensors, Card(), "model.safetensors", lambda: None)
+    assert isinstance(loaded.module, WeightsOnly)
+
+
+class ConvNorm(nn.Module):
+    def __init__(self, inside, out, side=3, stride=1, active=True):
+        super().__init__()
+        self.convolution = nn.Conv2d(inside, out, side, stride, side // 2, bias=False)
+        self.normalization = nn.BatchNorm2d(out)
+        self.active = active
+
+    def forward(self, x):
+        x = self.normalization(self.convolution(x))
+        return x.relu() if self.active else x
+
+
+class Layer(nn.Module):
+    def __init__(self, inside, out, stride):
+        super().__init__()
+        if stride != 1 or inside != out:
+            self.shortcut = ConvNorm(inside, out, 1, stride, active=False)
+        self.layer = nn.Sequential(
+            ConvNorm(inside, out // 4, 1), ConvNorm(out // 4, out // 4, 3, stride),
+            ConvNorm(out // 4, out, 1, active=False))
+
+    def forward(self, x):
+        around = self.shortcut(x) if hasattr(self, "shortcut") else x
+        return (self.layer(x) + around).relu()
+
+
+class ResNet(nn.Module):
+    """As microsoft/resnet-50 names its tensors, with fewer layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.resnet = nn.Module()
+        self.resnet.embedder = nn.Module()
+        self.resnet.embedder.embedder = ConvNorm(3, 64, 7, 2)
+        self.resnet.encoder = nn.Module()
+        widths = [64, 256, 512, 1024, 2048]
+        self.resnet.encoder.stages = nn.ModuleList()
+        for number, depth in enumerate((1, 2, 1, 1)):
+            stage = nn.Module()
+            stage.layers = nn.Sequential(*(
+                Layer(widths[number + (place > 0)], widths[number + 1],
+                      2 if number and not place else 1) for place in range(depth)))
+            self.resnet.encoder.stages.append(stage)
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(2048, 5))
+
+    def forward(self, x):
+        x = F.max_pool2d(self.resnet.embedder.embedder(x), 3, 2, 1)
+        for stage in self.resnet.encoder.stages:
+            x = stage.layers(x)
+        return self.classifier(x.mean((2, 3)))
+
+
+def test_a_resnet_by_its_layers():
+    reference = shaken(ResNet())
+    loaded = model_of(reference.state_dict(), Card(), "model.safetensors", lambda: None)
+    pictures = torch.randn(1, 3, 96, 96)
+    torch.testing.assert_close(loaded.module(pictures), reference(pictures), rtol=1e-4, atol=1e-5)
+    assert any("downsample_in_bottleneck" in note for note in loaded.notes)
+    stated = Card(architecture="ResNetForImageClassification (downsample_in_bottleneck true)")
+    other = model_of(reference.state_dict(), stated, "model.safetensors", lambda: None)
+    assert not torch.allclose(other.module(pictures), reference(pictures), rtol=1e-3)
+
+
+@pytest.mark.parametrize("side, resize, size", [
+    (224, {"shorter_side": 256, "crop": 224, "longer_side": "down"}, 224),
+    (384, "stretch", 384),
+])
+def test_the_processor_of_convnext_and_resnet(tmp_path, side, resize, size):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({
+        "crop_pct": 0.875, "do_normalize": True, "do_resize": True, "size": side,
+        "feature_extractor_type": "ConvNextFeatureExtractor", "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225], "resample": 3}))
+    card, _ = card_beside(tmp_path / "model.safetensors")
+    assert card.to_json()["input"]["resize"] == resize
+    assert (card.input.height, card.input.width) == (size, size)
+
+
+@pytest.mark.parametrize("said", [
+    {}, {"architectures": []}, {"architectures": "ViT"}, {"architectures": [1]},
+    {"architectures": ["os:system"]}, {"architectures": ["x:yForImageClassification"]},
+    {"architectures": ["BertModel"]},
+])
+def test_a_config_of_something_else_names_no_network(said):
+    assert architecture_of(said) is None
+
+
+def test_a_config_is_text_however_odd():
+    said = {"architectures": ["ViTForImageClassification"], "num_attention_heads": [1],
+            "hidden_act": "a, b) `x` (", "layer_norm_eps": 1e-12}
+    assert architecture_of(said) == (
+        "ViTForImageClassification (layer_norm_eps 1e-12, hidden_act abx)")
