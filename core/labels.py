@@ -64,7 +64,8 @@ def match_labels(
     else:
         output_of = np.arange(max(len(data_names), int(labels.max(initial=-1)) + 1))
         output_of = np.where(output_of < outputs, output_of, UNKNOWN)
-        differ = "the names differ" if mine and data_names else "the model has no class names"
+        differ = _counted_as(mine, data_names, output_of, labels) if mine and data_names else (
+            "the model has no class names")
         how = f"Labels meet the model's classes by index: {differ}"
     if model_names and not mine:
         how += f"; its {len(model_names):,} class names do not fit its {outputs:,} outputs"
@@ -75,6 +76,15 @@ def match_labels(
     if lost:
         how += f"; {lost:,} of {len(labels):,} examples have a label that no output stands for"
     return Truth(class_names, matched.astype(np.int64), f"{how}.", output_of)
+
+
+def _counted_as(model_names: tuple[str, ...], data_names: tuple[str, ...], output_of: np.ndarray,
+                labels: np.ndarray) -> str:
+    """That names differ, and whose examples are therefore called what."""
+    pairs = [(data_names[i], model_names[output_of[i]])
+             for i in _occurring(data_names, labels).tolist() if output_of[i] != UNKNOWN]
+    said = [f"{name} counts as {other}" for name, other in pairs]
+    return f"the names differ, so {_some(said)}" if said else "the names differ"
 
 
 def class_mismatch(

@@ -189,7 +189,10 @@ def left_out(model_id: str, dataset_id: str) -> pd.DataFrame:
 
 
 def input_notes(model_id: str, dataset_id: str) -> list[str]:
-    """What of the input nobody stated, and what was taken instead."""
+    """What of the input nobody stated, and what was taken instead; nothing of weights alone, which
+    take no input."""
+    if model_facts(model_id).weights_only:
+        return []
     spec, open_keys = input_spec(model_id, dataset_id)
     taken = [f"{key.replace('_', ' ')} {getattr(spec, key)}" for key in open_keys]
     return (

@@ -7,13 +7,14 @@ from core.outcomes import outcomes, standing
 from core.overview import summary
 from core.ui.boundary import boundary
 from core.ui.charts import score_scatter
+from core.ui.first_look import answer_without_labels
 from core.ui.frame import page
 from core.ui.images import image_pool
-from core.ui.overview import answer_without_labels
+from core.ui.overview import percent_table
 from core.ui.picture_route import pictures_of
 from core.ui.setup import classes_note
 from core.ui.states import needs_data, title
-from core.ui.text import count, headings, percent
+from core.ui.text import count, percent
 
 chosen = page()
 title("Hard examples")
@@ -70,15 +71,11 @@ def hardest() -> None:
     table = hardest_examples(chosen.model_id, chosen.dataset_id, score, limit)
     if known.scored:
         score_scatter(table, score, f"scores-{chosen.dataset_id}", pictures_of(chosen.dataset_id))
-    kind = "hardest, hardest" if known.scored else "least sure, least sure"
+    kind = "hardest, the hardest" if known.scored else "least sure answers, the least sure"
     st.subheader(f"The {len(table)} {kind} first")
     image_pool(chosen.dataset_id, table, key="hardest")
     with st.expander("As a table"):
-        st.dataframe(
-            table.rename(columns=headings(table)),
-            hide_index=True,
-            column_config={"Confidence": st.column_config.NumberColumn(format="percent")},
-        )
+        percent_table(table, "confidence")
 
 
 known = standing(chosen.model_id, chosen.dataset_id)

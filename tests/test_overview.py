@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from core import library
@@ -148,7 +149,7 @@ def test_hard_examples_of_data_without_labels_on_the_page(own_data):
                  hardness="Cross-entropy")
     assert not faults(app)
     said = words(app)
-    assert "This data has no labels" in said and "The 24 least sure, least sure first" in said
+    assert "This data has no labels" in said and "The 24 least sure answers, the least sure first" in said
     assert not {"Label", "Loss", "Correct"} & set(app.dataframe[0].value)
 
 
@@ -166,3 +167,21 @@ def test_how_far_a_model_and_data_get(model_id, tmp_path):
     assert strange.answers and not strange.scored and "No label" in str(strange.fault)
     nothing = standing(None, flat)
     assert not nothing.opens and nothing.fault is None
+
+
+def test_weights_alone_show_the_data_and_nothing_that_only_a_network_says(own_data, monkeypatch):
+    from core.files import found_files
+
+    for name, number in (("3", 4), ("7", 2)):
+        pictures(own_data / "set" / name, number)
+    torch.save({"some.thing": torch.zeros(7, 5), "other.part": torch.zeros(9)},
+               own_data / "weights.pt")
+    monkeypatch.setenv("NETLENS_MODELS", str(own_data))
+    found_files.folders.cache_clear()
+    app = opened(model="weights.pt", data="set")
+    said = words(app)
+    assert len(faults(app)) == 1 and "holds weights only" in faults(app)[0]
+    assert "6 examples from all over" in said
+    assert "as the network sees it" not in said and "Not stated anywhere" not in said
+    assert "Try other set-ups" not in [button.label for button in app.button]
+    assert app.dataframe[0].value["Share"].tolist() == pytest.approx([400 / 6, 200 / 6])

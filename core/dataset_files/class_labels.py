@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from core.dataset_files.counts import counted
 from core.errors import UserError
 from core.files.text_of_files import shown
 
@@ -79,8 +80,9 @@ def _from_one_hot(array: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str
     filled = (numbers > 0).sum(1)
     one_hot = np.isin(numbers, (0, 1)).all()
     if one_hot and (filled > 1).any():
-        raise UserError(f"{source}: {int((filled > 1).sum()):,} examples have several labels at "
-                        "once; one an example is read. Keep one label each.")
+        several = counted(int((filled > 1).sum()), "example has", "examples have")
+        raise UserError(f"{source}: {several} several labels at once; one an example is read. "
+                        "Keep one label each.")
     indices = np.where(filled == 0, UNKNOWN, numbers.argmax(1))
     soft = () if one_hot else ("Labels are shares of classes; the largest counts.",)
     return indices.astype(np.int64), (*soft, *_missing(filled == 0))

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 from core.dataset_files.array_roles import split_of
 from core.dataset_files.image_files import is_picture
 
-ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|~")  # an address, a drive, a share, a home
+ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|~")  # an address, a share, a home
+DRIVE = re.compile(r"^[A-Za-z]:(?=/)")  # of Windows
 OUTSIDE = "has a path that leads outside of the folder; it was not opened"
 MISSING = "is missing: no such picture beside the table or below it"
 
@@ -38,7 +39,7 @@ class Finder:
 
     def find(self, said: str) -> int | str:
         """The row of the picture, or why there is none, as the end of a sentence."""
-        path = said.strip().replace("\\", "/")
+        path = DRIVE.sub("", said.strip().replace("\\", "/"))
         if ELSEWHERE.match(path) or ".." in path.split("/") or "\0" in path:
             return OUTSIDE
         path = path.removeprefix("./")

@@ -11,6 +11,7 @@ import pyarrow as pa
 from core.dataset_files.array_roles import split_of
 from core.dataset_files.class_dictionaries import named
 from core.dataset_files.class_labels import UNKNOWN, ClassLabels, class_labels, label_notes, text_of
+from core.dataset_files.counts import counted
 from core.dataset_files.file_sources import Source
 from core.dataset_files.image_arrays import array_images
 from core.dataset_files.image_files import is_picture, picture_files
@@ -64,7 +65,7 @@ def label_column_note(columns: Columns) -> tuple[str, ...]:
     """What to say of a column of labels that is not called so."""
     if columns.label is None or is_called_label(columns.label):
         return ()
-    return (f"Labels are from the column {shown(columns.label)!r}, the only one that looks like "
+    return (f"Labels are from the column {shown(columns.label)}, the only one that looks like "
             "labels; call it label if it holds them.",)
 
 
@@ -89,8 +90,9 @@ def of_paths(source: Source, name: str, said: Sequence[str], labels: ClassLabels
     missing = [(path, row) for path, row in zip(said, found, strict=True) if isinstance(row, str)]
     rows = np.array([i for i, row in enumerate(found) if not isinstance(row, str)], dtype=np.int64)
     if not len(rows):
-        raise UserError(f"{name}: none of its {len(said):,} pictures is there; {shown(said[0])} "
-                        f"{missing[0][1]}. Put the pictures beside the table, or below it.")
+        raise UserError(f"{name}: none of its {counted(len(said), 'picture')} is there; "
+                        f"{shown(said[0])} {missing[0][1]}. Put the pictures beside the table, or "
+                        "below it.")
     pictures = picture_files(source, [files[found[i]] for i in rows])
     rows = rows[pictures.kept]
     metadata = metadata.iloc[rows].reset_index(drop=True).drop(columns="path", errors="ignore")
@@ -98,8 +100,10 @@ def of_paths(source: Source, name: str, said: Sequence[str], labels: ClassLabels
     if missing:
         outside = sum(reason == OUTSIDE for _, reason in missing)
         lost = len(missing) - outside
-        notes += (f"{len(missing):,} of {len(said):,} rows were skipped: {lost:,} pictures "
-                  f"are missing, {outside:,} have a path that leads outside.",)
+        reasons = [f"{counted(lost, 'picture is', 'pictures are')} missing"] if lost else []
+        reasons += [f"{counted(outside, 'path leads', 'paths lead')} outside"] if outside else []
+        notes += (f"{len(missing):,} of {counted(len(said), 'row')} skipped: "
+                  f"{', '.join(reasons)}.",)
     data = data_set(name, pictures.image, labels and labels.of(rows), metadata,
                     (*notes, *pictures.notes))
     return replace(data, unreadable=(*missing, *pictures.unreadable))
@@ -188,6 +192,6 @@ def metadata_of(table: pa.Table, columns: Columns) -> tuple[pd.DataFrame, tuple[
     kept = plain[:MOST_METADATA]
     told = {*kept, *used}
     lost = [name for name in table.column_names if name not in told]
-    said = (f"{len(lost):,} columns are left out, first {shown(lost[0])}.",) if lost else ()
+    said = (f"{counted(len(lost), 'column')} left out, first {shown(lost[0])}.",) if lost else ()
     frame = table.select(kept).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     return frame.rename(columns={"path": "path in the table"}), said

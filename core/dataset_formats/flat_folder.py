@@ -103,8 +103,7 @@ def _plain(source: Source, files: list[str], notes: tuple[str, ...], split: str)
     return DataSet(
         title=source.title, image=found.image, labels=None, class_names=(),
         metadata=found.paths.to_frame(), split=split, unreadable=found.unreadable,
-        notes=(f"{len(found.kept):,} {'picture' if len(found.kept) == 1 else 'pictures'}, not in "
-               "class folders.", *notes, *_unread(source),
+        notes=(image_folder.without_classes(len(found.kept)), *notes, *_unread(source),
                *found.notes, *label_notes(None, ())),
     )
 

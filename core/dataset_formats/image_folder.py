@@ -10,7 +10,8 @@ import numpy as np
 
 from core.dataset_files.array_roles import SPLITS, split_of
 from core.dataset_files.class_dictionaries import dictionaries, named_by_any
-from core.dataset_files.class_labels import ClassLabels, in_order, label_notes, shown
+from core.dataset_files.class_labels import ClassLabels, in_order, label_notes
+from core.dataset_files.counts import counted
 from core.dataset_files.file_sources import Folder, Source, is_litter, skipped_note
 from core.dataset_files.image_files import is_picture, picture_files
 from core.dataset_files.masks import PICTURES, are_pictures_and_masks, without_masks
@@ -141,12 +142,10 @@ def _of_classes(source: Source, files: list[str], prefix: str, notes: tuple[str,
     labels = np.array([position[name] for name in classes], dtype=np.int64)[found.kept]
     meant = named_by_any(ClassLabels(labels, class_names), source, prefix)
     if loose:
-        notes += (f"{len(loose):,} pictures outside of class folders are left out.",)
+        notes += (f"{counted(len(loose), 'picture')} outside of class folders left out.",)
     told = len(class_names) > 1
     said = (f"{len(labels):,} pictures in {len(class_names)} sub-folders; the sub-folder's name is "
-            "the class.", *notes, *meant.notes) if told else (
-        f"{len(labels):,} pictures, all in the one folder {shown(class_names[0])}: one class would "
-        "say nothing, so its name is taken for no label.", *notes)
+            "the class.", *notes, *meant.notes) if told else (without_classes(len(labels)), *notes)
     return DataSet(
         title=f"{source.title}, {split}" if split else source.title,
         image=found.image, labels=labels if told else None,
@@ -155,6 +154,13 @@ def _of_classes(source: Source, files: list[str], prefix: str, notes: tuple[str,
         unreadable=found.unreadable,
         notes=(*said, *found.notes, *label_notes(labels if told else None, meant.class_names)),
     )
+
+
+def without_classes(pictures: int) -> str:
+    """What to say of pictures that no folders tell apart; one folder alone is no class, since an
+    archive of it does not keep its name either."""
+    return (f"{counted(pictures, 'picture')}, not in class folders: two classes or more, a folder "
+            "each, would give labels.")
 
 
 def content_id(path: Path) -> str:

@@ -19,6 +19,16 @@ from core.dataset_files.class_dictionaries import FILES, named
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_files.image_files import is_picture
 from core.dataset_files.joined_data import joined
+from core.dataset_files.parquet_columns import (
+    SAMPLED,
+    has_only_paths,
+    has_unread_label,
+    is_picture_type,
+    named_first,
+    plain_columns,
+    sample_cells,
+    unread_columns,
+)
 from core.dataset_files.parquet_images import KeptGroups, ParquetBytes, readable
 from core.dataset_files.parquet_tables import opened_parquet, parquet_columns, texts_in_records
 from core.dataset_files.table_columns import Columns, columns_of, label_column, split_column
@@ -39,7 +49,6 @@ from core.files.text_of_files import shown
 from core.images import decode
 
 MAGIC = b"PAR1"
-SAMPLED = 50  # rows by which columns are told
 SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})((?:-[0-9a-f]+)?\.parquet)", re.IGNORECASE)
 OF_LOGS = {"epoch", "step", "global_step", "loss", "tag", "prediction"}
 
@@ -115,10 +124,10 @@ def read(source: Source, names: Sequence[str]) -> DataSet:
 
 def _read_one(source: Source, name: str, kept: KeptGroups) -> DataSet:
     file = opened_parquet(source, name)
-    pictures = [field.name for field in file.schema_arrow if _is_picture_type(field.type)]
-    if pictures and (column := _named_first(pictures)) and not _only_paths(file, column):
+    pictures = [field.name for field in file.schema_arrow if is_picture_type(field.type)]
+    if pictures and (column := named_first(pictures)) and not has_only_paths(file, column):
         return _of_bytes(source, file, name, column, kept)
-    sample = _sample(file)
+    sample = sample_cells(file)
     paths = texts_in_records(source, name, column, "path") if pictures else None
     if paths is not None:
         first = [text or "" for text in paths.slice(0, SAMPLED).to_pylist()]
@@ -131,63 +140,16 @@ def _read_one(source: Source, name: str, kept: KeptGroups) -> DataSet:
     table = parquet_columns(source, name, [key for key in sample if key not in pictures])
     if paths is not None:
         table = (table or pa.table({})).append_column(column, paths)
-    return examples(source, name, table, columns, (),
+    return examples(source, name, table, columns, unread_columns(file, column if paths else ""),
                     _class_names(file, columns.label))
-
-
-def _sample(file: parquet.ParquetFile) -> dict[str, list[str]]:
-    """The first cells of the columns that are no records and no bytes, as text."""
-    few = next(file.iter_batches(SAMPLED, columns=_plain(file.schema_arrow)), None)
-    return {} if few is None else {
-        column: ["" if cell is None else str(cell) for cell in few[column].to_pylist()]
-        for column in few.schema.names}
-
-
-def _only_paths(file: parquet.ParquetFile, column: str) -> bool:
-    """Whether a column of records has paths and, in its first rows, no bytes."""
-    kind = file.schema_arrow.field(column).type
-    if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
-        return False
-    if kind.get_field_index("bytes") < 0:
-        return True
-    few = next(file.iter_batches(SAMPLED, columns=[f"{column}.bytes"]), None)
-    cells = few.column(0).field("bytes")
-    return cells.null_count == len(cells)
-
-
-def _is_picture_type(kind: pa.DataType) -> bool:
-    """Bytes, or a record of bytes and a path, of which either may be lacking."""
-    if not pa.types.is_struct(kind):
-        return _is_bytes(kind)
-    fields = {kind.field(i).name: kind.field(i).type for i in range(kind.num_fields)}
-    return _is_bytes(fields.get("bytes", pa.null())) or (
-        _is_text(fields.get("path", pa.null())) and fields.keys() <= {"bytes", "path"})
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def _named_first(pictures: Sequence[str]) -> str:
-    """Of several columns of bytes, the one that is called so."""
-    wanted = [name for name in pictures if name.lower() in ("image", "img", "picture", "bytes")]
-    return (wanted or list(pictures))[0]
-
-
-def _plain(schema: pa.Schema) -> list[str]:
-    return [field.name for field in schema if not pa.types.is_nested(field.type)
-            and not _is_bytes(field.type)]
 
 
 def _of_bytes(source: Source, file: parquet.ParquetFile, name: str, column: str,
               kept: KeptGroups) -> DataSet:
     content = ParquetBytes(file, column, name, kept)
-    sample, plain = _sample(file), _plain(file.schema_arrow)
-    columns = Columns(label=label_column(sample, set()), split=split_column(sample))
+    sample, plain = sample_cells(file), plain_columns(file.schema_arrow)
+    label = None if has_unread_label(file) else label_column(sample, set())
+    columns = Columns(label=label, split=split_column(sample))
     table, labels, chosen = parquet_columns(source, name, plain), None, (None, "", ())
     if table is not None:
         labels = labels_of(table, columns, name, _class_names(file, columns.label))
@@ -206,7 +168,8 @@ def _of_bytes(source: Source, file: parquet.ParquetFile, name: str, column: str,
     data = data_set(
         name, lambda row: decode(content(int(rows[row])), paths[row], found.span),
         labels and labels.of(rows), metadata,
-        (*said, *label_column_note(columns), *found.notes, *left_out))
+        (*said, *unread_columns(file, column), *label_column_note(columns), *found.notes,
+         *left_out))
     return replace(data, split=split or data.split, unreadable=found.unreadable)
 
 

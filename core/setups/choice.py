@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 
 from core.setups.orders import Answers, Order
 from core.setups.setup import SetUp
@@ -40,11 +41,10 @@ def chance(other: Answers, one: Answers) -> float:
 
     An exact sign test, one-sided, on the examples where only one of the two is right (McNemar).
     """
-    from scipy.stats import binom
-
     better = int((other.right & ~one.right).sum())
     worse = int((one.right & ~other.right).sum())
-    return float(binom.sf(better - 1, better + worse, 0.5)) if better else 1.0
+    differ = better + worse
+    return sum(comb(differ, number) for number in range(better, differ + 1)) / 2**differ
 
 
 def ranked(tried: Sequence[Tried]) -> list[Tried]:

@@ -15,6 +15,9 @@ CANVAS = {"embedOptions": {"renderer": "canvas"}}
 MOST_COLOURS = 10
 
 
+EACH_LABEL = alt.Axis(labelOverlap=False, labelFlush=False)  # flush, the first slides to the second
+
+
 def _finished(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
     """Canvas, no marks for screen readers one by one, faint grid, legend above."""
     return (
@@ -181,8 +184,9 @@ def class_bars(table: pd.DataFrame, most: int = 20) -> None:
     """Accuracy by class, worst first, with the number of examples."""
     shown = table.head(most)
     base = alt.Chart(shown).encode(
-        y=alt.Y("class:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False))
+        y=alt.Y("class:N", sort=None, title=None, axis=EACH_LABEL)
     )
+    whole = base.mark_bar(color="gray", opacity=0.15, height={"band": 0.7}).encode(x=alt.datum(1))
     bars = base.mark_bar(color=RIGHT, height={"band": 0.7}).encode(
         x=alt.X(
             "accuracy:Q",
@@ -197,7 +201,7 @@ def class_bars(table: pd.DataFrame, most: int = 20) -> None:
             alt.Tooltip("examples:Q", format=","),
         ],
     )
-    st.altair_chart(_finished(bars.properties(height=max(120, 26 * len(shown)))))
+    st.altair_chart(_finished((whole + bars).properties(height=max(120, 26 * len(shown)))))
     if len(table) > most:
         st.caption(f"The worst {most} of {len(table)} classes.")
 
@@ -213,7 +217,7 @@ def confusion(pairs: pd.DataFrame, most: int = 12) -> None:
             title="prediction",
             axis=alt.Axis(labelAngle=-40, labelOverlap=False),
         ),
-        y=alt.Y("label:N", sort=names, title="label", axis=alt.Axis(labelOverlap=False)),
+        y=alt.Y("label:N", sort=names, title="label", axis=EACH_LABEL),
     )
     tip = [
         alt.Tooltip("label:N"),

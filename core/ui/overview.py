@@ -5,29 +5,21 @@ import pandas as pd
 import streamlit as st
 
 from core.dataset_formats import DataSet
-from core.errors import UserError
 from core.library import open_dataset
 from core.model_facts import model_facts
-from core.overview import LISTED, class_counts, predicted_classes, unreadable
-from core.training_curves import tags_and_runs
+from core.outcomes import Standing
+from core.overview import LISTED, class_counts, left_out, opening_notes, pass_notes, unreadable
+from core.ui.boundary import boundary
 from core.ui.components.gallery import gallery
-from core.ui.curves import Settings, one_chart
 from core.ui.images import thumbnails
+from core.ui.proposals import architecture_choice
 from core.ui.selection import selected, toggle
-from core.ui.sidebar import refused
+from core.ui.setup import preprocessing_preview
+from core.ui.sidebar import Chosen
 from core.ui.states import sample_button
-from core.ui.text import compact, count, headings, md_escape, percent, plural
+from core.ui.text import compact, count, headings, md_escape, plural
 
 SIDE = 68  # pixels of a picture
-LOSS_TAGS = (
-    "loss/validation",
-    "val_loss",
-    "loss/val",
-    "loss/test",
-    "loss/train",
-    "train_loss",
-    "loss",
-)
 
 
 def nothing_chosen() -> None:
@@ -54,25 +46,54 @@ def model_line(model_id: str) -> None:
     st.markdown(md_escape(" · ".join(words)))
 
 
-def say_once(fault: UserError) -> None:
-    """Why the page shows no more; drawn by the boundary around, unless it stands above already."""
-    if str(fault) not in map(str, refused()):
-        raise fault
+def what_was_opened(chosen: Chosen, known: Standing) -> None:
+    """The loading report, the first notes in sight."""
+    model_id, dataset_id = chosen.model_id if known.opens else None, chosen.dataset_id
+    if not (model_id or dataset_id):
+        return
+    st.subheader("What was opened")
+    said = []
+    with boundary("The loading report"):
+        said = opening_notes(model_id, dataset_id)
+        _bullets(said[:4])
+    if model_id:
+        with boundary("The choice of architecture"):
+            architecture_choice(model_id, dataset_id)
+    if model_id and dataset_id:
+        with boundary("What the network sees"):
+            preprocessing_preview(model_id, dataset_id, known.answers)
+    if dataset_id:
+        with boundary("What was left out"):
+            _unreadable_list(dataset_id)
+    if known.answers:
+        with boundary("The notes on the labels"):
+            _of_the_pass(chosen.model_id, chosen.dataset_id)
+    if said[4:]:
+        with st.expander(f"{len(said) - 4} more"):
+            _bullets(said[4:])
 
 
-def bullets(notes: list[str]) -> None:
+def _of_the_pass(model_id: str, dataset_id: str) -> None:
+    """How labels met outputs, and which examples have no prediction."""
+    _bullets(pass_notes(model_id, dataset_id))
+    lost = left_out(model_id, dataset_id)
+    if len(lost):
+        _left_out_table("Which have no prediction", lost)
+
+
+def _bullets(notes: list[str]) -> None:
     """Notes from files, one a line."""
     st.markdown("\n".join(f"- {md_escape(note, longest=600)}" for note in notes))
 
 
-def unreadable_list(dataset_id: str) -> None:
+def _unreadable_list(dataset_id: str) -> None:
     """What of the data could not be read when it was opened, which waits for nothing."""
     every = len(open_dataset(dataset_id).unreadable)
     if every:
-        left_out_table(f"{plural(every, 'file')} left out", unreadable(dataset_id))
+        _left_out_table(f"{plural(every, 'file')} left out", unreadable(dataset_id))
 
 
-def left_out_table(title: str, table: pd.DataFrame) -> None:
+def _left_out_table(title: str, table: pd.DataFrame) -> None:
     """Paths and reasons, folded."""
     with st.expander(title):
         st.dataframe(table.rename(columns=headings(table)), hide_index=True)
@@ -80,20 +101,12 @@ def left_out_table(title: str, table: pd.DataFrame) -> None:
             st.caption(f"At most {count(LISTED)} are listed.")
 
 
-def answer_without_labels(model_id: str, dataset_id: str) -> None:
-    """What is predicted most, where nothing says what is right."""
-    table = predicted_classes(model_id, dataset_id)
-    number, first = int(table["examples"].sum()), table.iloc[0]
-    sure = float((table["confidence"] * table["examples"]).sum()) / number
-    st.markdown(
-        f"#### {plural(number, 'prediction')} · mean confidence {percent(sure)} · most often "
-        f"{md_escape(first['class'])} ({percent(first['share'])})"
-    )
-    said = "Nothing can be called right or wrong: what follows is what the network says."
-    if open_dataset(dataset_id).labels is None:
-        said += (" This data has no labels. With one sub-folder per class, or a column of labels, "
-                 "its mistakes are shown.")
-    st.caption(said)
+def percent_table(table: pd.DataFrame, *shares: str) -> None:
+    """A table whose columns of shares (0 to 1) are shown as percent, each with one digit."""
+    names = headings(table)
+    shown = table.assign(**{name: 100 * table[name] for name in shares}).rename(columns=names)
+    each = st.column_config.NumberColumn(format="%.1f %%")
+    st.dataframe(shown, hide_index=True, column_config={names[name]: each for name in shares})
 
 
 def data_alone(dataset_id: str, pictures: int) -> None:
@@ -113,11 +126,7 @@ def data_alone(dataset_id: str, pictures: int) -> None:
     if table.empty:
         st.write("This data has no labels.")
         return
-    st.dataframe(
-        table.rename(columns=headings(table)),
-        hide_index=True,
-        column_config={"Share": st.column_config.NumberColumn(format="percent")},
-    )
+    percent_table(table, "share")
     if empty := len(data.class_names) - len(table):
         st.caption(f"{plural(empty, 'more class', 'more classes')} without an example.")
 
@@ -128,39 +137,3 @@ def _label(data: DataSet, row: int) -> str:
         return ""
     label = int(data.labels[row])
     return data.class_names[label] if label < len(data.class_names) else str(label)
-
-
-def predictions_by_class(model_id: str, dataset_id: str) -> None:
-    """How often each class is predicted."""
-    table = predicted_classes(model_id, dataset_id)
-    st.dataframe(
-        table.rename(columns={"class": "Class", "examples": "Predicted", "share": "Share",
-                              "confidence": "Mean confidence"}),
-        hide_index=True,
-        column_config={
-            "Share": st.column_config.NumberColumn(format="percent"),
-            "Mean confidence": st.column_config.NumberColumn(format="percent"),
-        },
-    )
-
-
-def loss_spark(logs_id: str | None) -> None:
-    """The loss of each run, small, with the way to the curves."""
-    if logs_id is None:
-        st.write("Choose training logs in the sidebar to see the loss here.")
-        return
-    tags, runs = tags_and_runs(logs_id)
-    tag = next((tag for tag in LOSS_TAGS if tag in tags), None)
-    if tag is None:
-        st.write("These logs have no loss that Netlens knows by name.")
-    else:
-        one_chart(
-            logs_id,
-            tag,
-            runs,
-            runs,
-            Settings(smoothing=0.0, axis="step", log=False, outliers=False),
-        )
-    st.page_link(
-        "pages/3_Training_curves.py", label="All training curves", icon=":material/arrow_forward:"
-    )

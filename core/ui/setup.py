@@ -55,8 +55,11 @@ def setup_offer(model_id: str, dataset_id: str) -> None:
         _tried(search)
 
 
-def preprocessing_preview(model_id: str, dataset_id: str) -> None:
-    """Pictures as they are and as the network gets them, with the steps in words."""
+def preprocessing_preview(model_id: str, dataset_id: str, may_try: bool = True) -> None:
+    """Pictures as they are and as the network gets them, with the steps in words; may_try: and a
+    button that tries other set-ups. Draws nothing where there are weights alone."""
+    if model_facts(model_id).weights_only:
+        return
     spec, _ = input_spec(model_id, dataset_id)
     found = _some_pictures(dataset_id)
     seen = [as_network_sees(nearly_resized(picture, spec), spec) for picture in found]
@@ -69,7 +72,7 @@ def preprocessing_preview(model_id: str, dataset_id: str) -> None:
                f"{md_escape(_in_words(spec, found[0]), 400)}. It gets numbers from {low:,.4g} to "
                f"{high:,.4g}, {np.mean(seen):,.3g} on average.")
     answered = st.session_state.get(ANSWERED) == (model_id, dataset_id)
-    if open_dataset(dataset_id).labels is not None and not answered:
+    if may_try and open_dataset(dataset_id).labels is not None and not answered:
         st.button("Try other set-ups", on_click=_ask, args=(model_id, dataset_id),
                   help="Scores 256 examples with other ranges, means, channel orders, sizes and "
                        "orders of classes, and offers what is clearly better.")
