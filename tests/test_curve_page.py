@@ -189,6 +189,26 @@ def test_closed_groups_and_closed_tabs_build_no_chart(shapes):
     assert not specs(opened(PAGE, **shapes, view="How the logs were read"))
 
 
+def test_few_charts_are_drawn_at_first_and_of_any_logs_some(tmp_path, monkeypatch):
+    file = tmp_path / "own" / "run" / "metrics.jsonl"
+    file.parent.mkdir(parents=True)
+    tags = [f"{group}/{number}" for group in ("loss", "accuracy", "norm") for number in range(6)]
+    file.write_text("".join(json.dumps({"step": step} | dict.fromkeys(tags, step)) + "\n"
+                            for step in range(5)))
+    os.utime(file, (1e9, 1e9))
+    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
+    found_files.folders.cache_clear()
+    try:
+        app = opened(PAGE, data="none", logs="own")
+        few = opened(PAGE, data="none", logs="own", find_tags="[01]$")
+    finally:
+        found_files.folders.cache_clear()
+    assert not faults(app)
+    assert [spec["title"] for spec in specs(app)] == tags[:6]  # the first group, however large
+    assert [spec["title"] for spec in specs(few)] == [
+        "loss/0", "loss/1", "accuracy/0", "accuracy/1"]
+
+
 def test_the_table_of_runs(shapes):
     app = opened(PAGE, **shapes, view="Runs", metrics=["loss/validation"])
     table = app.dataframe[1].value  # after the list of runs on the left

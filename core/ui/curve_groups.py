@@ -14,7 +14,8 @@ from core.runs.filter import found
 from core.training_curves import tags_and_runs
 from core.ui.text import md_escape
 
-OPEN_GROUPS = 2
+FIRST_CHARTS = 5  # groups are open at first as far as they have so many in all: each takes
+# a browser over 50 ms, and what is further down nobody sees yet
 MOST_CHARTS = 24  # in one group, before a person asks for more
 
 Groups = dict[str, list[Chart]]  # by title
@@ -29,9 +30,11 @@ def groups(logs_id: str, words: str, draw: Callable[[Chart, str], None]) -> list
         st.write("No tag matches. Remove a letter, or look for a part of the name.")
     laid = {f"{title} · as the training program laid it out": charts
             for title, charts in _laid_out(logs_id, tags).items()}
-    drawn = []
-    for number, (title, charts) in enumerate([*laid.items(), *_by_prefix(tags).items()]):
-        part = st.expander(f"{md_escape(title)} ({len(charts)})", expanded=number < OPEN_GROUPS,
+    drawn, before = [], 0
+    for title, charts in [*laid.items(), *_by_prefix(tags).items()]:
+        first = before == 0 or before + len(charts) <= FIRST_CHARTS
+        before += len(charts)
+        part = st.expander(f"{md_escape(title)} ({len(charts)})", expanded=first,
                            key=f"group-{path_of(logs_id)}-{title}", on_change="rerun")
         with part:
             if not part.open:  # its charts are drawn when they are looked at

@@ -50,14 +50,16 @@ def run(tmp_path):
 def live(browser, run, tmp_path):
     server = Server(tmp_path / "cache", "--logs", str(tmp_path / "logs"))
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.goto(f"{server.url}/Training_curves?data=none&zoom=")
-    page.locator(CHART).wait_for()
-    ready(page)
-    yield page
-    context.close()
-    server.stop()
-    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    try:
+        page = context.new_page()
+        page.goto(f"{server.url}/Training_curves?data=none&zoom=")
+        page.locator(CHART).wait_for()
+        ready(page)
+        yield page
+    finally:
+        context.close()
+        server.stop()
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 
 
 def test_points_come_while_the_page_is_open(live, run):
