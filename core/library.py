@@ -7,7 +7,7 @@ import hashlib
 import json
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -20,19 +20,19 @@ from core.card import Card
 from core.cards.cards_beside import card_beside
 from core.dataset_formats import DataSet
 from core.errors import UserError
+from core.files import model_ids
 from core.files.cache_space import in_use
 from core.files.file_map import outlines
-from core.files.found_files import format_of, model_format, not_known, stamp
+from core.files.found_files import format_of, model_format, not_known
 from core.files.limits import UPLOADED, limited_to
+from core.files.model_ids import content_id, file_id
+from core.jobs import Progress, demand
 from core.log_files.parts import keeping
 from core.log_formats import Logs
 from core.logs import log_content_id, read_logs
 from core.model_formats import LoadedModel
 from core.model_formats.shard_index import whole_name
 from core.trusted_code import code_digest, trusted
-
-LARGE = 1 << 27  # bytes from which on a model's weights are read only where they are needed
-BLOCK, BLOCKS = 1 << 16, 64  # bytes, and how many of them, that tell a large file
 
 
 @dataclass(frozen=True)
@@ -65,26 +65,7 @@ class Shaped:
 _places: dict[str, Place] = {}  # by id
 _ids_of_logs: dict[Path, dict[str, None]] = {}
 MOST_OF_A_LOG = 10_000  # ids that are remembered
-_whole: WeakValueDictionary[str, LoadedModel] = WeakValueDictionary()  # read where an outline was
-# wanted, by id
-
-
-@lru_cache(maxsize=10_000)
-def _bytes_id(path: Path, size: int, changed: int) -> str:
-    with path.open("rb") as file:
-        if size <= LARGE:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
-        digest = hashlib.sha256(f"{size}\0{changed}\0".encode())
-        for block in range(BLOCKS):
-            file.seek(block * (size - BLOCK) // (BLOCKS - 1))
-            digest.update(file.read(BLOCK))
-    return digest.hexdigest()[:32]
-
-
-def file_id(path: Path) -> str:
-    """A digest of the file's bytes, read once as long as size and time stay; of a large file's
-    size, time and a sample of its bytes, so that it is another once it was written."""
-    return _bytes_id(path, *stamp(path))
+_whole: WeakValueDictionary[str, LoadedModel] = WeakValueDictionary()  # those in memory, by id
 
 
 def model_id(path: Path, correction: Card | None = None) -> str:
@@ -97,32 +78,13 @@ def model_id(path: Path, correction: Card | None = None) -> str:
         for file in sorted(path.parent.glob("*.json"))
         if file.name.startswith(first) or file.name.endswith("config.json")
     ]
-    said = [_content(path), beside, (correction or Card()).to_json()]
+    content = content_id(path)
+    said = [content, beside, (correction or Card()).to_json()]
     if trusted():
         card = (correction or Card()).or_else(card_beside(path)[0])
         said += ["trusted", code_digest(card.architecture)]
     said = json.dumps(said, sort_keys=True)
-    return _placed(said, Place(path, _content(path), correction or Card()))
-
-
-def _content(path: Path) -> str:
-    """A digest of all files of a model, see `file_id`."""
-    ids = [file_id(path), *map(file_id, _parts(path))]
-    return ids[0] if len(ids) == 1 else hashlib.sha256("".join(ids).encode()).hexdigest()[:32]
-
-
-def _parts(path: Path) -> list[Path]:
-    """The files that a model's weights seem to lie in beside its own: `net.onnx.data` beside
-    `net.onnx`, the numbered parts of a set with an index."""
-    whole = whole_name(path.name)
-    return [
-        file
-        for file in sorted(path.parent.iterdir())
-        if file != path
-        and file.suffix != ".json"
-        and (file.name.startswith(path.name) or whole_name(file.name) == whole != file.name)
-        and file.is_file()
-    ]
+    return _placed(said, Place(path, content, correction or Card()))
 
 
 def _placed(said: str, place: Place) -> str:
@@ -189,7 +151,20 @@ def _place(any_id: str) -> Place:
 @shared_resource(entries=2)
 def open_model(model_id: str) -> LoadedModel:
     """The model behind an id, its card filled with what could be inferred."""
-    return _whole.get(model_id) or _opened(model_id)
+    loaded = _whole[model_id] = _whole.get(model_id) or _opened(model_id)
+    return loaded
+
+
+def read_model(model_id: str) -> LoadedModel:
+    """`open_model`, a large file in the background. May raise Working."""
+    if is_large(model_id) and model_id not in _whole:
+        title, find = f"Opening {path_of(model_id).name}", partial(_whole.get, model_id)
+        demand(f"open {model_id}", title, "", find, partial(_read, model_id), "files")
+    return open_model(model_id)
+
+
+def _read(model_id: str, progress: Progress) -> None:
+    open_model(model_id)
 
 
 @shared_resource(entries=4)
@@ -210,21 +185,43 @@ def open_outline(model_id: str) -> LoadedModel:
 
 def is_large(model_id: str) -> bool:
     """Whether reading all weights of a model takes long."""
-    path = path_of(model_id)
-    return sum(stamp(file)[0] for file in (path, *_parts(path))) > LARGE
+    return model_ids.is_large(path_of(model_id))
 
 
 def _opened(model_id: str) -> LoadedModel:
     place = _place(model_id)
     path, correction = place.path, place.setting
-    beside, notes = card_beside(path)
-    title = model_format(path)
-    with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
-        loaded = format_of(path, "core.model_formats").load(path, correction.or_else(beside))
-    if _content(path) != place.content:
-        raise UserError(f"{path.name} changed while it was being opened. Choose it again.")
-    read = f"Read as {title}, {path.stat().st_size / 1e6:,.1f} MB."
+    try:
+        loaded, notes = _loaded(path, correction)
+    except (UserError, OSError) as error:
+        if _changed(place):  # a half that was read gives reasons of its own
+            raise _changed_meanwhile(path) from error
+        raise
+    if _changed(place):
+        raise _changed_meanwhile(path)
+    read = f"Read as {model_format(path)}, {path.stat().st_size / 1e6:,.1f} MB."
     return replace(loaded, notes=(read, *notes, *loaded.notes, *_inferred_note(loaded.card)))
+
+
+def _loaded(path: Path, correction: Card) -> tuple[LoadedModel, tuple[str, ...]]:
+    """The model, and notes on the card beside it."""
+    beside, notes = card_beside(path)
+    form = format_of(path, "core.model_formats")
+    if form is None:
+        raise UserError(not_known(path, "model"))
+    with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
+        return form.load(path, correction.or_else(beside)), notes
+
+
+def _changed(place: Place) -> bool:
+    try:
+        return content_id(place.path) != place.content
+    except OSError:  # it is gone
+        return True
+
+
+def _changed_meanwhile(path: Path) -> UserError:
+    return UserError(f"{path.name} changed while it was being opened. Choose it again.")
 
 
 def _inferred_note(card: Card) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What a model file turned out to be, kept on disk: known again without opening it, or torch."""
 
+import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from core import store
 from core.cache import shared_resource
 from core.card import Card, InputSpec, ShorterSide
-from core.jobs import Progress, Working, demand
+from core.jobs import Progress, Working, audience, demand
 from core.library import is_large, open_model, open_outline, path_of
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from core.model_formats import LoadedModel
 
+SOON = 2.0  # seconds in which a page draws what an outline tells, before the whole is read
 FEATURE_LAYERS = 4  # captured with the first pass, so that maps of them need no second one
 
 
@@ -51,11 +53,13 @@ def model_facts(model_id: str) -> Facts:
 def _known(model_id: str, outline: bool) -> Facts:
     key = store.key(facts=model_id, outline=outline, code=store.code())
     title = f"Opening {path_of(model_id).name}"
-    find, keep = partial(store.read_json, key), partial(_keep, key, model_id, outline)
+    later = SOON if audience.get() and is_large(model_id) and not outline else 0.0
+    find, keep = partial(store.read_json, key), partial(_keep, key, model_id, outline, later)
     return _from_json(demand(key, title, "", find, keep, "files"))
 
 
-def _keep(key: str, model_id: str, outline: bool, progress: Progress) -> None:
+def _keep(key: str, model_id: str, outline: bool, later: float, progress: Progress) -> None:
+    time.sleep(later)
     store.write_json(key, _facts((open_outline if outline else open_model)(model_id)))
 
 

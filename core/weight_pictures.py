@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from core.cache import cached_result
-from core.library import open_model
+from core.library import open_outline
 from core.measures.tensor_statistics import as_matrix
 from core.weights import outputs_first, tensor_of
 
@@ -31,7 +31,7 @@ def filters(model_id: str, name: str, first: int, number: int) -> np.ndarray:
     MOST_INPUTS inputs the first ones. Channels of pictures are red, green, blue."""
     tensor = outputs_first(name, tensor_of(model_id, name))
     shown = tensor[first : first + number, :MOST_INPUTS].to("cpu", torch.float32)
-    order = open_model(model_id).card.input.channel_order
+    order = open_outline(model_id).card.input.channel_order
     return (shown.flip(1) if order == "BGR" and tensor.shape[1] == 3 else shown).numpy()
 
 

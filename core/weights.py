@@ -16,7 +16,7 @@ from core.cache import cached_result
 from core.device import locked
 from core.errors import UserError
 from core.jobs import Progress, demand
-from core.library import open_model, open_outline, path_of
+from core.library import open_outline, path_of, read_model
 from core.measures.attention_parts import Part, attention_parts, attention_words
 from core.measures.tensor_statistics import (
     Distribution,
@@ -53,8 +53,8 @@ def _own(place: str, module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def tensor_of(model_id: str, name: str) -> torch.Tensor:
-    """The tensor called `name`. Raises UserError where the model has none."""
-    found = tensors_of(open_model(model_id).module).get(name)
+    """The tensor called `name`. Raises UserError where the model has none. May raise Working."""
+    found = tensors_of(read_model(model_id).module).get(name)
     if found is None:
         raise UserError(f"This model has no tensor {name!r}. Choose one from the list.")
     return found
@@ -75,17 +75,17 @@ def weight_statistics(model_id: str, below: str = "") -> pd.DataFrame:
 
 
 def _statistics(model_id: str, below: str) -> pd.DataFrame:
-    tensors = tensors_of(open_model(model_id).module, below)
-    if sum(tensor.numel() + OF_A_TENSOR for tensor in tensors.values()) <= AT_ONCE:
-        return _table(list(_rows(tensors)))
+    outlined = tensors_of(open_outline(model_id).module, below)
+    if sum(tensor.numel() + OF_A_TENSOR for tensor in outlined.values()) <= AT_ONCE:
+        return _table(list(_rows(tensors_of(read_model(model_id).module, below))))
     key = store.key(weights=model_id, below=below, code=store.code())
     title = f"Reading the weights of {path_of(model_id).name}"
-    find = partial(store.read_json, key)
-    return _table(demand(key, title, "tensors", find, partial(_keep, key, tensors), "files"))
+    find, keep = partial(store.read_json, key), partial(_keep, key, model_id, below)
+    return _table(demand(key, title, "tensors", find, keep, "files"))
 
 
-def _keep(key: str, tensors: dict[str, torch.Tensor], progress: Progress) -> None:
-    rows = []
+def _keep(key: str, model_id: str, below: str, progress: Progress) -> None:
+    tensors, rows = tensors_of(read_model(model_id).module, below), []
     for row in _rows(tensors):
         rows.append(row)
         progress(len(rows), len(tensors))

@@ -1,5 +1,6 @@
 """Activations and gradients against eager hooks, autograd and nets with planted faults."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,7 @@ def test_gradient_norms_are_those_of_autograd(samples, shapes, file):
     found = gradient_norms.gradient_norms(model, shapes).set_index("layer")
     rows = sampled(shapes, gradient_norms.SAMPLE, labelled=True)
     labels = torch.from_numpy(truth(model, shapes).labels[rows])
-    copy = open_model.__wrapped__(model).module  # a second network from the same file
+    copy = deepcopy(open_model(model).module)
     assert copy is not open_model(model).module
     copy.requires_grad_(True)
     images = torch.cat([model_input(model, shapes, int(row)) for row in rows])

@@ -178,7 +178,7 @@ def test_columns_say_something_and_what_is_missing_is_none(shown):
 
 
 def test_weights_alone_have_no_columns_of_a_run(tmp_path, monkeypatch):
-    weights = {"body.first.weight": torch.zeros(3, 5), "body.first.bias": torch.zeros(3)}
+    weights = {"body.first.weight": torch.zeros(3, 5), "body.second.table": torch.zeros(3, 2, 2)}
     torch.save(weights, tmp_path / "weights.pt")
     monkeypatch.setenv("NETLENS_MODELS", str(tmp_path))
     app = opened(PAGE, model="weights.pt")

@@ -1,19 +1,29 @@
 """Outlines of large files: their names and shapes, as the whole has them, and no number read."""
 
+import io
 import os
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from core import library
-from core.architecture import architecture
+from core import model_facts as model_facts_module
+from core.architecture import architecture, architecture_of
+from core.compare import compared
 from core.errors import UserError
-from core.files import file_map
+from core.files import file_map, model_ids
 from core.files.file_map import FEW, FileMap, outlines
+from core.files.model_ids import file_id
+from core.jobs import Audience, Working, audience
+from core.measures.multiply_adds import LAYER_NORM, layer_norm_without_numbers
 from core.model_facts import model_facts
+from core.weight_files.weights_only import WeightsOnly
+from core.weight_pictures import filters, heat_map
+from core.weights import distribution, npy_file, spectral_norm, weight_statistics
 
 SIDE = 640  # of matrices above FEW bytes
 
@@ -51,10 +61,10 @@ def saved(form, folder):
 
 @pytest.fixture
 def all_are_large(monkeypatch):
-    monkeypatch.setattr(library, "LARGE", FEW)
-    library._bytes_id.cache_clear()
+    monkeypatch.setattr(model_ids, "LARGE", FEW)
+    model_ids._bytes_id.cache_clear()
     yield
-    library._bytes_id.cache_clear()
+    model_ids._bytes_id.cache_clear()
 
 
 @pytest.mark.parametrize("form", ["pth", "old.pth", "safetensors", "pt2", "torchscript"])
@@ -67,7 +77,7 @@ def test_the_table_of_an_outline_is_that_of_the_whole(form, tmp_path, all_are_la
     norm = next(tensor for name, tensor in small.items() if name.endswith("norm.weight"))
     assert bool((norm == 1).all())  # is read
     found = architecture(model)
-    monkeypatch.setattr(library, "LARGE", 1 << 40)
+    monkeypatch.setattr(model_ids, "LARGE", 1 << 40)
     whole = library.open_model(model)
     assert all(bool(tensor.any()) for tensor in whole.module.parameters() if tensor.nbytes > FEW)
     architecture.clear()
@@ -86,8 +96,8 @@ def test_facts_of_a_large_file_are_those_of_the_whole_once_it_was_read(tmp_path,
 
 
 def test_what_has_no_outline_is_opened_whole(tmp_path, samples, monkeypatch):
-    monkeypatch.setattr(library, "LARGE", 1000)
-    library._bytes_id.cache_clear()
+    monkeypatch.setattr(model_ids, "LARGE", 1000)
+    model_ids._bytes_id.cache_clear()
     monkeypatch.setattr(file_map, "LONGEST_HEAD", 1000)  # an ONNX file is all head
     monkeypatch.setattr(file_map, "FEW", 100)
     for name in ("digits-keras.keras", "shapes-cnn.onnx"):
@@ -95,7 +105,7 @@ def test_what_has_no_outline_is_opened_whole(tmp_path, samples, monkeypatch):
         outline = library.open_outline(model)
         assert library.open_model(model) is outline
         assert any(bool(tensor.any()) for tensor in outline.module.parameters())
-    library._bytes_id.cache_clear()
+    model_ids._bytes_id.cache_clear()
 
 
 def test_a_damaged_large_file_says_what_is_wrong(tmp_path, all_are_large):
@@ -109,16 +119,16 @@ def test_an_id_of_a_large_file_follows_its_time_and_a_sample_of_its_bytes(tmp_pa
     path = tmp_path / "net.bin"
     path.write_bytes(bytes(3 * FEW))
     os.utime(path, ns=(0, 10**18))
-    first = library.file_id(path)
-    assert library.file_id(path) == first
+    first = file_id(path)
+    assert file_id(path) == first
     os.utime(path, ns=(0, 10**18 + 1))
-    second = library.file_id(path)
+    second = file_id(path)
     with path.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"1")
     os.utime(path, ns=(0, 10**18))
-    library._bytes_id.cache_clear()
-    assert len({first, second, library.file_id(path)}) == 3
+    model_ids._bytes_id.cache_clear()
+    assert len({first, second, file_id(path)}) == 3
 
 
 def refused(*arguments):
@@ -153,3 +163,140 @@ def test_an_outline_ends_where_the_file_ends_and_keeps_what_was_read(tmp_path):
     mapped.forget()
     assert bytes(mapped.view(0, 100)) == content[:100]
     assert bytes(mapped._bytes[-5:]) == content[-5:]
+
+
+@pytest.fixture
+def tied(tmp_path, all_are_large):
+    """The id of a network whose outline was opened first, and its file."""
+    path = saved("pt2", tmp_path)
+    model = library.model_id(path)
+    assert not any(tensor.any() for tensor in library.open_outline(model).module.parameters()
+                   if tensor.nbytes > FEW)
+    return model, path
+
+
+def matrix(model):
+    """The name of the large one, and its numbers as they lie in the file."""
+    torch.manual_seed(0)
+    whole = Tied().first.weight.detach()
+    table = weight_statistics(model)
+    return table["name"][table["parameters"] == whole.numel()].iloc[0], whole
+
+
+def test_no_number_of_an_outline_is_shown(tied):
+    model, _ = tied
+    name, whole = matrix(model)
+    row = weight_statistics(model).set_index("name").loc[name]
+    assert row["std"] == pytest.approx(float(whole.std(correction=0)), rel=1e-3)
+    assert row["zeros"] == float((whole == 0).double().mean())
+    inside = weight_statistics(model, name.rpartition(".")[0] if "." in name else name)
+    assert row["norm"] == inside.set_index("name").loc[name, "norm"]
+    assert distribution(model, name).quantiles[0.5] == pytest.approx(
+        float(whole.median()), abs=1e-3)
+    assert spectral_norm(model, name) == pytest.approx(
+        float(torch.linalg.matrix_norm(whole, 2)), rel=1e-3)
+    assert np.allclose(np.load(io.BytesIO(npy_file(model, name))), whole.numpy())
+    assert np.abs(heat_map(model, name).cells).max() > 0
+
+
+def test_pictures_of_filters_are_of_the_whole(tmp_path, all_are_large):
+    layers = nn.Conv2d(300, 400, 3)
+    torch.save({"0.weight": layers.weight.detach()}, tmp_path / "net.pt")
+    model = library.model_id(tmp_path / "net.pt")
+    assert not library.open_outline(model).module.get_parameter("0.weight").any()
+    seen = filters(model, "0.weight", 5, 2)
+    assert np.array_equal(seen, layers.weight.detach()[5:7, : seen.shape[1]].numpy())
+
+
+def test_a_comparison_is_of_the_whole(tied, tmp_path):
+    model, _ = tied
+    with torch.no_grad():
+        other = Tied().eval()
+        other.first.weight.mul_(3)
+    (tmp_path / "other").mkdir()
+    torch.export.save(torch.export.export(other, (torch.zeros(1, 1, 20, 32),)),
+                      tmp_path / "other" / "net.pt2")
+    twin = library.model_id(tmp_path / "other" / "net.pt2")
+    assert library.open_outline(twin)
+    name, whole = matrix(model)
+    moved = compared(model, twin).set_index("name").loc[name]
+    expected = (other.first.weight.detach() - whole).norm() / whole.norm()
+    assert moved["relative_change"] == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_a_large_file_is_read_in_the_background(tied):
+    model, _ = tied
+    token = audience.set(Audience("browser", lambda: True))
+    try:
+        with pytest.raises(Working) as working:
+            library.read_model(model)
+        assert working.value.job.finished.wait(60)
+        assert library.read_model(model) is library.open_model(model)
+    finally:
+        audience.reset(token)
+
+
+@pytest.mark.parametrize("harm", ["cut", "replaced", "deleted"])
+def test_a_file_that_changes_after_its_outline_was_read_says_so(harm, tied):
+    model, path = tied
+    if harm == "deleted":
+        path.unlink()
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[:-9000] if harm == "cut" else content[::-1])
+    for read in (library.open_model, library.read_model, weight_statistics):
+        with pytest.raises(UserError, match=r"net\.pt2 changed while it was being opened"):
+            read(model)
+
+
+def test_a_file_that_changes_under_an_outline_says_so(tmp_path, all_are_large, monkeypatch):
+    path = saved("safetensors", tmp_path)
+    model = library.model_id(path)
+    read = FileMap._read
+
+    def cut_first(self, offset, into):
+        os.truncate(path, 4 * FEW // 3)
+        read(self, offset, into)
+
+    monkeypatch.setattr(FileMap, "_read", cut_first)
+    with pytest.raises(UserError, match="changed while it was being opened"):
+        library.open_outline(model)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize(("shape", "sides"), [((1, 5, 8), 1), ((2, 3, 4, 5), 2), ((7,), 1)])
+def test_a_layer_norm_without_numbers_gives_what_torch_gives(kind, shape, sides):
+    for given in (torch.empty(shape, dtype=kind, device="meta"),
+                  torch.empty(shape[::-1], dtype=kind, device="meta").permute(
+                      *range(len(shape))[::-1])):
+        normalised = list(shape[-sides:])
+        expected = LAYER_NORM(given, normalised, None, None, 1e-5)
+        made = layer_norm_without_numbers(given, normalised)
+        for one, other in zip(made, expected, strict=True):
+            assert (one.shape, one.dtype, one.stride()) == (
+                other.shape, other.dtype, other.stride())
+
+
+def test_facts_come_from_the_outline_until_the_whole_was_read(tmp_path, all_are_large):
+    weights = {"a.weight": torch.full((SIDE, SIDE), torch.nan)}
+    save_file(weights, tmp_path / "net.safetensors")
+    model = library.model_id(tmp_path / "net.safetensors")
+    model_facts_module._known(model, True)
+    token = audience.set(Audience("browser", lambda: True))
+    try:
+        first = model_facts(model)
+        assert first.parameters == SIDE * SIDE
+        assert not any("Not finite" in note for note in first.notes)
+        with pytest.raises(Working) as working:
+            model_facts_module._known(model, False)
+        assert working.value.job.finished.wait(60)
+        assert any("Not finite" in note for note in model_facts(model).notes)
+    finally:
+        audience.reset(token)
+
+
+def test_weights_alone_of_any_names_say_what_is_missing():
+    names = [".".join("abcdefgh" * 8), "a/b.c <img>", "half", "training"]
+    found = architecture_of(WeightsOnly({name: torch.ones(2) for name in names}, "net.pt"), None)
+    assert not found.is_network and found.totals["parameters"] == 8
+    assert "net.pt holds weights only" in found.notes[0]

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from core.device import float_type, locked
 from core.errors import UserError
 from core.flow.operations import INPUT, OUTPUT, Edge, Operation, Shape
 from core.flow.recorder import Recorder, tensors_in
 from core.layers import layer_names, watched
-from core.measures.dry_run import is_small, named_tensors, on_meta
+from core.measures.dry_run import is_small, named_tensors, on_meta, run_with
 from core.measures.multiply_adds import MultiplyAdds
 
 Recorded = tuple[list[Operation], list[Edge]]
@@ -64,7 +63,7 @@ def _watch(recorder: Recorder, model: nn.Module, tensors: dict[str, torch.Tensor
            image: torch.Tensor) -> None:
     recorder.keep(Operation(INPUT), (), (image,))
     with watched(model, layer_names(model), recorder.leave, recorder.enter), recorder:
-        output = functional_call(model, tensors, (image,), tie_weights=False)
+        output = run_with(model, tensors, image)
     results = tensors_in(output)
     if not any(map(recorder.position, results)):
         raise UserError("What leaves this network cannot be traced back to its input.")

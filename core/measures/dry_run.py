@@ -18,6 +18,7 @@ from core.device import float_type, locked
 from core.errors import UserError
 from core.layers import first_tensor, layer_names, watched
 from core.measures.memory_meter import Meter
+from core.weight_files.weights_only import WeightsOnly
 
 Shape = tuple[int, ...]
 SMALL_WEIGHTS = 64 << 20  # bytes
@@ -145,10 +146,18 @@ def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Dry
 
         with watched(model, layer_names(model), after,
                      before=lambda name: begun[name].append(meter.total)), meter:
-            # Each slot is given once: torch ties by itself wrongly where a module has two names,
-            # and would leave it on the meta device.
-            output = functional_call(model, tensors, (image,), tie_weights=False)
+            output = run_with(model, tensors, image)
         return DryRun(layers, meter.total, meter.peak, _shape(first_tensor(output)))
+
+
+def run_with(model: nn.Module, tensors: dict[str, torch.Tensor], image: torch.Tensor) -> Any:
+    """What the network gives with other tensors under its names; weights alone raise what is
+    missing, and their names, which may be any, are not looked up."""
+    if isinstance(model, WeightsOnly):
+        return model(image)
+    # Each slot is given once: torch ties by itself wrongly where a module has two names, and would
+    # leave it on the meta device.
+    return functional_call(model, tensors, (image,), tie_weights=False)
 
 
 def named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+
+LAYER_NORM = torch.ops.aten.native_layer_norm.default
 
 
 class MultiplyAdds(TorchDispatchMode):
@@ -21,8 +24,22 @@ class MultiplyAdds(TorchDispatchMode):
     def __torch_dispatch__(self, operator: Any, types: Any, args: tuple = (),
                            kwargs: dict[str, Any] | None = None) -> Any:
         kwargs = kwargs or {}
+        if operator is LAYER_NORM and args[0].is_meta:
+            return layer_norm_without_numbers(*args[:2])
         output = operator(*args, **kwargs)
         formula = flop_registry.get(getattr(operator, "_overloadpacket", None))
         if formula is not None:
             self.total += formula(*args, **kwargs, out_val=output) // 2
         return output
+
+
+def layer_norm_without_numbers(
+    given: torch.Tensor, normalised: list[int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What torch's layer norm gives on the meta device, where it has only a version in Python of
+    twenty operators: half of the time that a transformer's dry run took."""
+    kept = given.dim() - len(normalised)
+    wide = torch.float32 if given.dtype.itemsize == 2 else given.dtype
+    moments = given.new_empty((*given.shape[:kept], *[1] * len(normalised)), dtype=wide)
+    made = torch.empty_like(given, memory_format=torch.contiguous_format)
+    return made, moments, torch.empty_like(moments)

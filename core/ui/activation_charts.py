@@ -56,7 +56,9 @@ def gradient_chart(table: pd.DataFrame, far: float) -> None:
     low, high = drawn["gradient"].min(), drawn["gradient"].max()
     scale = alt.Scale(type="log", domain=[min(low, last / far) / 2, max(high, last * far) * 2])
     places = alt.X("layer:N", sort=None, title="layers in the order of the network",
-                   axis=alt.Axis(labelAngle=-40, labelOverlap=True, labelLimit=120))
+                   # upright, as many as there is room for: of slanted ones Vega leaves out every
+                   # other, as the boxes around them overlap
+                   axis=alt.Axis(labelAngle=-90, labelOverlap="greedy", labelLimit=160))
     norms = alt.Y("gradient:Q", title="norm of the gradient", scale=scale,
                   axis=alt.Axis(format=".0e", tickCount=8))
     colour = alt.Color("kind:N", scale=alt.Scale(domain=list(NAMES.values()),
@@ -72,4 +74,4 @@ def gradient_chart(table: pd.DataFrame, far: float) -> None:
     ends = alt.Chart(pd.DataFrame({"gradient": [last / far, last * far]})).mark_rule(
         strokeDash=[4, 4], opacity=0.6).encode(y=norms, color=alt.value(RIGHT))
     line = base.mark_line(opacity=0.35, color=RIGHT)
-    st.altair_chart(_finished((ends + line + points).properties(height=340)))
+    st.altair_chart(_finished((ends + line + points).properties(height=380)))

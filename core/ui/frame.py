@@ -17,6 +17,12 @@ from core.ui.sidebar import Chosen, refused, sidebar
 PAGES = Path(__file__).parent.parent.parent / "pages"
 ICON = Path(__file__).parent / "icon.svg"  # a named icon would be fetched from the network
 SOON = 1.5  # seconds, in which the browser draws the page
+FOR_OTHERS = (
+    "core.architecture",
+    "core.explain",
+    "core.one_pass.forward_pass",
+    "torchvision.models",  # for the first state dict that comes: 2 s, 85 MB
+)
 _in_frame: ContextVar[bool] = ContextVar("in_frame", default=False)
 
 
@@ -55,7 +61,7 @@ def _import_when_idle() -> None:
     time.sleep(SOON)
     while active():
         time.sleep(SOON)
-    for module in ("core.architecture", "core.explain", "core.one_pass.forward_pass"):
+    for module in FOR_OTHERS:
         import_module(module)
 
 
