@@ -12,7 +12,7 @@ from core.dataset_formats.shapes_drawing import SIDE, draw
 from core.dataset_formats.shapes_plan import CLASS_NAMES, SIZES, plans
 
 VERSION = 1  # of the generator; raise it when a pixel, label or column changes
-BLOCK = 40  # pictures drawn at a time, from the second on: a page shows few, a pass needs all
+FEW = 32  # pictures drawn one by one: a page shows few, a pass needs all
 
 
 def load(path: Path) -> DataSet:
@@ -45,16 +45,15 @@ def _metadata(plan: pd.DataFrame, split: str) -> pd.DataFrame:
 class Drawn:
     """The pictures of a split: uint8 (N, 64, 64, 3), and bool (N, 64, 64), true on the shape.
 
-    Drawn when asked for: the first of a block alone, with the second all of the block (40 take
-    as long as 6 one by one). 98 MB for both splits.
+    Drawn when asked for, the first few alone, then all at once, which takes as long as 200 alone:
+    beside a network that computes, each picture would take twice as long. 98 MB for both splits.
     """
 
     def __init__(self, split: str, seed: int) -> None:
         self.plan, self.seed = plans(seed)[split], seed
         self.pictures = np.empty((len(self.plan), SIDE, SIDE, 3), np.uint8)
         self.masks = np.empty((len(self.plan), SIDE, SIDE), bool)
-        self._first: dict[int, int] = {}  # the row drawn alone, by block
-        self._done: set[int] = set()
+        self._done: set[int] | range = set()
         self._drawing = threading.Lock()
 
     def picture(self, row: int) -> np.ndarray:
@@ -67,16 +66,15 @@ class Drawn:
 
     def _have(self, row: int) -> None:
         row = range(len(self.plan))[row]  # as arrays count: -1 is the last
-        block = row // BLOCK
         with self._drawing:  # a second caller waits rather than draws
-            if block in self._done or self._first.get(block) == row:
+            if row in self._done:
                 return
-            if block not in self._first:
+            if len(self._done) < FEW:
                 self._draw(slice(row, row + 1))
-                self._first[block] = row
+                self._done = {*self._done, row}
             else:
-                self._draw(slice(block * BLOCK, (block + 1) * BLOCK))
-                self._done.add(block)
+                self._draw(slice(None))
+                self._done = range(len(self.plan))
 
     def _draw(self, rows: slice) -> None:
         plan = self.plan.iloc[rows].reset_index(drop=True)

@@ -21,7 +21,6 @@ FOR_OTHERS = (
     "core.architecture",
     "core.explain",
     "core.one_pass.forward_pass",
-    "torchvision.models",  # for the first state dict that comes: 2 s, 85 MB
 )
 _in_frame: ContextVar[bool] = ContextVar("in_frame", default=False)
 
