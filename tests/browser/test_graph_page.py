@@ -89,7 +89,7 @@ def saved(page, kind):
 
 
 def boxes(page):
-    return int(page.locator(".box").get_attribute("data-boxes"))
+    return int(page.locator(".box[data-boxes]").get_attribute("data-boxes"))
 
 
 def test_each_form_of_file_is_drawn_and_a_click_shows_the_layer(page):

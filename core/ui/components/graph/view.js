@@ -50,7 +50,7 @@ class View {
     this.arrange();
     // The page forgot it when this was taken down.
     if (this.selected || another) this.send("selected", this.selected?.id ?? null);
-    if (this.colour() !== data.colour) this.send("colour", this.colour());
+    if (this.colour() !== (data.colour || "")) this.send("colour", this.colour());
   }
 
   // Shares of dead units by id; there may be none, or they may come later than the graph.
