@@ -57,10 +57,8 @@ def show(logs_id: str, runs: Sequence[str]) -> None:
     clean = len(set(runs) - {finding.run for finding in faults})
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"#### {plural(len(runs), 'run')}, {_clean(clean, len(runs))}")
-        rules = st.popover("How this is found", type="tertiary", key="rules", on_change="rerun")
-        if rules.open:
-            with rules:
-                _rules()
+        with st.popover("How this is found", type="tertiary"):
+            _rules()
     colours = run_colours(tags_and_runs(logs_id)[1])
     _lines([*faults, *best[: max(0, MOST_LINES - len(faults))]][:MOST_LINES], colours)
     rest = [*faults, *best][MOST_LINES:]
