@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-OUTPUTS = ("logits", "probabilities", "log_probabilities", "sigmoid")
+FEATURES = "features"  # a network without its last layer, which has no classes
+OUTPUTS = ("logits", "probabilities", "log_probabilities", "sigmoid", FEATURES)
 CHANNEL_ORDERS = ("RGB", "BGR")
 
 
@@ -20,6 +21,9 @@ class ShorterSide:
     shorter_side: int
     crop: int
     longer_side: str = "nearest"
+
+    def __str__(self) -> str:
+        return f"shorter side {self.shorter_side}, middle {self.crop}"
 
     def to_json(self) -> dict[str, Any]:
         said = asdict(self)
@@ -60,6 +64,10 @@ class Card:
     data: str | None = None
     logs: str | None = None
     inferred: frozenset[str] = frozenset()
+
+    @property
+    def has_classes(self) -> bool:
+        return self.output != FEATURES
 
     def values(self) -> dict[str, Any]:
         """What is known by dotted key, "input.mean" and the like."""

@@ -18,7 +18,7 @@ from core.measures.tensor_statistics import blocks
 from core.weights import tensors_of
 
 COLUMNS = ["name", "change", "shape", "other_name", "other_shape", "relative_change", "cosine",
-           "parameters", "sure"]
+           "parameters", "dtype", "other_dtype", "sure"]
 Tensors = dict[str, torch.Tensor]
 
 
@@ -28,10 +28,11 @@ def compared(model_id: str, other_id: str) -> pd.DataFrame:
 
     change: equal, changed, renamed (the same place under another name, whatever its numbers),
     reshaped, removed (only in the model) or added (only in the other). shape, other_name,
-    other_shape: None where there is none. relative_change: ||other - model|| / ||model||, 0 where
-    they are equal; cosine, -1 to 1: of the two as vectors; both missing where shapes differ, or a
-    number is not finite. parameters: numbers in the model's tensor, else in the other's. sure: what
-    speaks for a pair, see core.measures.pairings; empty where there is none.
+    other_shape, dtype, other_dtype: None where there is none. relative_change: ||other - model|| /
+    ||model||, 0 where they are equal; cosine, -1 to 1: of the two as vectors (of complex numbers
+    its real part); both missing where shapes differ, or a number is not finite. parameters: numbers
+    in the model's tensor, else in the other's. sure: what speaks for a pair, see
+    core.measures.pairings; empty where there is none.
     """
     key = store.key(compared=[model_id, other_id], code=store.code())
     title = f"Comparing {path_of(model_id).name} with {path_of(other_id).name}"
@@ -76,7 +77,7 @@ def _row(
     elif not alike:
         change = "reshaped"
     else:
-        change = "equal" if relative == 0 else "changed"
+        change = "equal" if relative == 0 or _same(tensor, other) else "changed"
         change = change if name == other_name else "renamed"
     return {
         "name": name,
@@ -87,13 +88,33 @@ def _row(
         "relative_change": relative,
         "cosine": cosine,
         "parameters": (other if tensor is None else tensor).numel(),
+        "dtype": _dtype(tensor),
+        "other_dtype": _dtype(other),
     }
+
+
+def _dtype(tensor: torch.Tensor | None) -> str | None:
+    return None if tensor is None else str(tensor.dtype).removeprefix("torch.")
+
+
+def _same(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    """Number by number, NaN beside NaN included."""
+    return all(torch.allclose(a.double(), b.double(), rtol=0, atol=0, equal_nan=True)
+               for a, b in _blocks(tensor, other))
+
+
+def _blocks(tensor: torch.Tensor, other: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    """A complex number as two."""
+    if tensor.is_complex() or other.is_complex():
+        tensor, other = (torch.view_as_real(one.to(torch.complex128).resolve_conj())
+                         for one in (tensor, other))
+    return zip(blocks(tensor), blocks(other), strict=True)
 
 
 def _moved(tensor: torch.Tensor, other: torch.Tensor) -> tuple[float | None, float | None]:
     """(relative change, cosine); None where they are not defined."""
     moved = mine = theirs = product = 0.0
-    for a, b in zip(blocks(tensor), blocks(other), strict=True):
+    for a, b in _blocks(tensor, other):
         a, b = a.double(), b.double()
         moved += float((b - a).square().sum())
         mine, theirs, product = mine + float(a @ a), theirs + float(b @ b), product + float(a @ b)

@@ -14,7 +14,7 @@ from core.cache import cached_result
 from core.card import InputSpec
 from core.dataset_formats import DataSet
 from core.errors import UserError
-from core.inference import activations, log_probabilities, pass_key
+from core.inference import activations, answered, pass_key
 from core.jobs import Progress, demand
 from core.library import content_of, open_dataset, sample_rows
 from core.preprocess import resized
@@ -66,7 +66,7 @@ def layer_map(model_id: str, dataset_id: str, layer: str, pooling: str,
     data = open_dataset(dataset_id)
     rows, notes = sampled(data, limit)
     values = activations(model_id, dataset_id, layer, pooling)[rows]
-    read = ~np.isnan(log_probabilities(model_id, dataset_id)[rows, 0])
+    read = answered(model_id, dataset_id)[rows]
     finite = np.isfinite(values).all(axis=1)
     if lost := int((~read).sum()):
         notes = (*notes, f"{lost:,} examples that could not be read are left out.")

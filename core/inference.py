@@ -27,6 +27,11 @@ from core.weight_files.missing_network import MissingNetworkError
 if TYPE_CHECKING:
     import torch
 
+NO_CLASSES = (
+    "This network has no classes: it ends in features, so nothing is predicted and nothing is "
+    "right or wrong. See its layers on the pages Architecture and Embeddings; for predictions, "
+    "open a file that was saved with the last layer, which gives the classes."
+)
 SMALLEST = 1e-12  # probabilities below it are taken for it, so that losses stay finite
 # A pooling maps a layer's output (N, C, ...) or, for tokens, (N, T, C) to (N, C).
 POOLINGS: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
@@ -79,8 +84,15 @@ def pass_key(model_id: str, dataset_id: str, **more: str) -> str:
 
 
 def log_probabilities(model_id: str, dataset_id: str) -> np.ndarray:
-    """ln p of each class, float32 (N, K), mapped from disk; NaN where a picture was unreadable."""
+    """ln p of each class, float32 (N, K), mapped from disk; NaN where a picture was unreadable.
+    Raises UserError for a network without classes."""
+    _check_classes(model_facts(model_id).card)
     return _arrays(model_id, dataset_id, ())["log_probabilities"]
+
+
+def answered(model_id: str, dataset_id: str) -> np.ndarray:
+    """Whether the network gave numbers for each example, bool (N,): not for unreadable ones."""
+    return ~np.isnan(_arrays(model_id, dataset_id, ())["log_probabilities"][:, 0])
 
 
 def predictions(model_id: str, dataset_id: str) -> np.ndarray:
@@ -132,8 +144,10 @@ def _run(
 def log_probabilities_of(outputs: np.ndarray, card: Card) -> np.ndarray:
     """ln p, float32 (N, K), from raw outputs (N, K) by what the card says they mean.
 
-    One output alone is the probability, or the logit, of the second of two classes.
+    One output alone is the probability, or the logit, of the second of two classes. Raises
+    UserError where they are no classes.
     """
+    _check_classes(card)
     x = outputs.astype(np.float64)
     if card.output in ("probabilities", "sigmoid"):
         logs = np.log(np.clip(np.hstack([1 - x, x]) if x.shape[1] == 1 else x, SMALLEST, 1))
@@ -144,3 +158,16 @@ def log_probabilities_of(outputs: np.ndarray, card: Card) -> np.ndarray:
         top = x.max(1, keepdims=True)
         logs = x - top - np.log(np.exp(x - top).sum(1, keepdims=True))
     return np.maximum(logs, np.log(SMALLEST)).astype(np.float32)
+
+
+def kept_of(outputs: np.ndarray, card: Card) -> np.ndarray:
+    """What the pass keeps of raw outputs: ln p (N, K); of features only that there are some, as
+    the certain answer of one class (N, 1)."""
+    if card.has_classes:
+        return log_probabilities_of(outputs, card)
+    return np.zeros((len(outputs), 1), np.float32)
+
+
+def _check_classes(card: Card) -> None:
+    if not card.has_classes:
+        raise UserError(NO_CLASSES)

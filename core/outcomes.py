@@ -9,9 +9,9 @@ import pandas as pd
 
 from core.cache import cached_result
 from core.errors import UserError
-from core.inference import log_probabilities
+from core.inference import answered, log_probabilities
 from core.jobs import Working
-from core.labels import UNKNOWN, Truth, match_labels
+from core.labels import UNKNOWN, Truth, match_labels, unique
 from core.library import open_dataset
 from core.model_facts import model_facts
 
@@ -96,6 +96,19 @@ def outcomes(model_id: str, dataset_id: str) -> pd.DataFrame:
         table["loss"] = np.where(known.labels == UNKNOWN, np.nan, loss)
         table["correct"] = known.labels == guesses
     return table[~np.isnan(best)].reset_index(drop=True)
+
+
+def examples(model_id: str, dataset_id: str) -> pd.DataFrame:
+    """What is known of each example: the rows of `outcomes`; of a network without classes only
+    example, path and, where the data has labels, label."""
+    if model_facts(model_id).card.has_classes:
+        return outcomes(model_id, dataset_id)
+    data, rows = open_dataset(dataset_id), np.flatnonzero(answered(model_id, dataset_id))
+    paths = data.metadata["path"].astype(str).to_numpy()
+    table = pd.DataFrame({"example": rows, "path": paths[rows]})
+    if data.labels is not None:
+        table["label"] = pd.Categorical.from_codes(data.labels[rows], unique(data.class_names))
+    return table
 
 
 def _chunks(array: np.ndarray, rows: int = 65536) -> Iterator[np.ndarray]:

@@ -11,8 +11,9 @@ import numpy as np
 from core import jobs, library
 from core.errors import UserError
 from core.explain import explanation, methods
-from core.inference import activations, dataset_for, predictions
-from core.outcomes import outcomes, truth
+from core.inference import NO_CLASSES, activations, dataset_for, predictions
+from core.model_facts import model_facts
+from core.outcomes import examples, truth
 from core.overview import by_class, opening_notes, pass_notes, summary
 from core.reports import finite, given_card, write_table
 
@@ -28,16 +29,16 @@ def score(
 ) -> dict:
     """examples, accuracy, mean_loss, per_class, notes; with `out`, the tables and arrays as files.
 
-    Without labels there is no accuracy, and the notes say so. limit: the first examples only;
+    Without labels or classes there is no accuracy, as notes say. limit: the first examples only;
     sample: as many as the app's sample of that size, so that the app opens the results.
     """
     model_id = library.model_id(model, given_card(card))
     with _progress():
         dataset_id = dataset_for(model_id, data, limit or sample, first=limit is not None)
-        table = outcomes(model_id, dataset_id)
+        table = examples(model_id, dataset_id)
         features = {layer: activations(model_id, dataset_id, layer, "mean") for layer in layers}
     record: dict = {"examples": len(table), "accuracy": None, "mean_loss": None, "per_class": {}}
-    if "label" in table:
+    if "correct" in table:
         figures = summary(model_id, dataset_id)
         record |= {
             "accuracy": figures.accuracy,
@@ -51,14 +52,17 @@ def score(
                 for _, row in by_class(model_id, dataset_id).iterrows()
             },
         }
-    record["notes"] = [*opening_notes(model_id, dataset_id), *pass_notes(model_id, dataset_id)]
+    classes = model_facts(model_id).card.has_classes
+    said = pass_notes(model_id, dataset_id) if classes else [NO_CLASSES]
+    record["notes"] = [*opening_notes(model_id, dataset_id), *said]
     if out:
         metadata = (
             library.open_dataset(dataset_id).metadata.drop(columns="path").iloc[table["example"]]
         )
         metadata = metadata.drop(columns=[c for c in metadata if c in table]).reset_index(drop=True)
         write_table(table.assign(**metadata), out / "predictions.parquet")
-        np.save(out / "probabilities.npy", predictions(model_id, dataset_id))
+        if classes:
+            np.save(out / "probabilities.npy", predictions(model_id, dataset_id))
         for layer, values in features.items():
             (out / "activations").mkdir(exist_ok=True)
             np.save(out / "activations" / f"{layer}.npy", values)

@@ -29,17 +29,22 @@ def id_column(sample: Mapping[str, Sequence[str]], is_stem: IsStem) -> str | Non
 
 
 def stems_of(source: Source, folder: str) -> IsStem:
-    """Whether a picture of that name lies in a folder of a source or below it."""
-    below = f"{folder}/" if folder else ""
-    stems: set[str] = set()
+    """Whether a picture of that name lies in a folder of a source or below it; where no picture
+    does, in the folder above or below that."""
+    found: list[set[str]] = []  # once it was looked for
 
     def is_stem(stem: str) -> bool:
-        if not stems:
-            stems.update(name.rpartition("/")[2].rpartition(".")[0] for name in source.names()
-                         if name.startswith(below) and is_picture(name))
-        return stem in stems
+        if not found:
+            found.append(_stems(source, folder) or _stems(source, folder.rpartition("/")[0]))
+        return stem.rpartition("/")[2] in found[0]
 
     return is_stem
+
+
+def _stems(source: Source, folder: str) -> set[str]:
+    below = f"{folder}/" if folder else ""
+    return {name.rpartition("/")[2].rpartition(".")[0] for name in source.names()
+            if name.startswith(below) and is_picture(name)}
 
 
 def stems_near(folder: Path) -> IsStem:
@@ -47,7 +52,7 @@ def stems_near(folder: Path) -> IsStem:
     places: list[Path] = []
 
     def is_stem(stem: str) -> bool:
-        if not stem or Path(stem).name != stem or "\0" in stem:
+        if not stem or "\0" in stem or Path(stem).is_absolute() or ".." in Path(stem).parts:
             return False
         if not places:
             places.extend(islice(_folders(folder, 2), PLACES))

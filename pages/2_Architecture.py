@@ -15,7 +15,7 @@ from core.ui.layer_downloads import downloads
 from core.ui.layer_statistics import gradients, over_the_data
 from core.ui.layer_times import timing
 from core.ui.layer_tree import layer_tree
-from core.ui.layers import inside_button, layer_table, shown_layers
+from core.ui.layers import NO_LAYERS, inside_button, layer_table, shown_layers
 from core.ui.network_totals import totals
 from core.ui.states import needs_data, sample_button, title
 from core.ui.text import md_escape
@@ -46,6 +46,8 @@ def layers() -> None:
     st.caption("Click a row for its weights, its arrow to open or close it, a heading to sort. A "
                "layer's figures include those inside it.")
     found = architecture(chosen.model_id, chosen.dataset_id)
+    if found.is_network and everything["is_tensor"].all():
+        st.caption(NO_LAYERS)
     if "multiply_adds" in found.totals:  # it runs
         st.caption("Multiply-adds count convolutions and matrix products, attention included; "
                    "nothing elementwise. Shapes are for one image.")

@@ -14,7 +14,7 @@ from core.ui.live import follow
 from core.ui.log_address import keep_settings
 from core.ui.log_histograms import distributions
 from core.ui.log_media import media
-from core.ui.runs import group_choice, run_choice, runs_table, tick
+from core.ui.runs import run_choice, runs_table, tick
 from core.ui.states import sample_button, title
 from core.ui.text import md_escape, plural
 
@@ -64,10 +64,7 @@ with findings.above(chosen.logs_id, every):
     # A single run leaves nothing to choose, so its charts have all the width.
     left, right = [st.container()] * 2 if len(every) == 1 else st.columns([1, 3], gap="medium")
     with left, boundary("The runs"):
-        choice = st.container()
-        grouping = group_choice(chosen.logs_id)
-        with choice:
-            runs = run_choice(chosen.logs_id, coloured=grouping is None)
+        runs, grouping = run_choice(chosen.logs_id)
         without = runs_without_points(chosen.logs_id)
     with right:
         tabs = st.tabs(list(parts), key="view", on_change="rerun", bind="query-params")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.embeddings import layer_map, pixel_map
 from core.inference import POOLINGS
-from core.outcomes import outcomes
+from core.outcomes import examples
 from core.ui.boundary import boundary
 from core.ui.charts import linked_scatter
 from core.ui.embeddings import colour_choice, layer_choice, map_table, trust_line
@@ -64,7 +64,7 @@ def chosen_examples() -> None:
     if not chosen.examples:
         st.write("Click a point to see its picture; Shift adds to the choice.")
         return
-    table = outcomes(chosen.model_id, chosen.dataset_id).set_index("example", drop=False)
+    table = examples(chosen.model_id, chosen.dataset_id).set_index("example", drop=False)
     image_pool(
         chosen.dataset_id, table.loc[table.index.intersection(chosen.examples[::-1])], key="chosen"
     )

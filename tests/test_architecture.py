@@ -1,5 +1,9 @@
 """The layer table: parameters, shapes and costs against torch's counters and real runs."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
@@ -12,6 +16,7 @@ from core.architecture import architecture, architecture_of, peak_memory
 from core.errors import UserError
 from core.layers import capture, layer_names
 from core.measures.dry_run import dry_run, peak
+from core.measures.parameter_counts import partners, places
 from core.weight_files.weights_only import WeightsOnly
 
 NETWORKS = torchvision.models.list_models(module=torchvision.models)  # its classifiers
@@ -58,8 +63,9 @@ class Tangled(nn.Module):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_costs_and_parameters_agree_with_torchs_counters(name):
     model = network(name)
-    with FlopCounterMode(display=False) as counter:
-        found = architecture_of(model, (1, 3, 224, 224))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.empty(1, 3, 224, 224, device="meta"))
+    found = architecture_of(model, (1, 3, 224, 224))
     assert found.totals["multiply_adds"] == pytest.approx(counter.get_total_flops() / 2, rel=0.01)
     top = found.table[found.table.depth == 1]
     assert top.multiply_adds.sum() == found.totals["multiply_adds"]
@@ -338,3 +344,47 @@ def test_layers_of_frozen_networks_say_their_settings(samples, form):
             said = ours.loc[name, "settings"]
             assert f"weight={tuple(module.weight.shape)}" in said
             assert f"stride={module.stride}" in said and f"padding={module.padding}" in said
+
+
+def test_who_shares_a_tensor_is_named_however_many_they_are():
+    """Against the pairs compared one by one; 400 rows that share one are told as three and more."""
+    torch.manual_seed(0)
+    model = nn.Module()
+    parts = [nn.Parameter(torch.randn(4)) for _ in range(3)]
+    for place in range(12):
+        row = nn.Module()
+        row.a, row.b = parts[place % 3], parts[place % 2]
+        model.add_module(f"row{place}", row)
+    rows = places(model)
+    said = partners(model, rows)
+    for row in rows:
+        others = {other.name for other in rows if other is not row
+                  and any(one is part for one in other.own for part in row.own)}
+        named, _, more = said[row.name].partition(" and ")
+        assert len(set(named.split(", "))) == 3 and set(named.split(", ")) <= others
+        assert more == (f"{len(others) - 3} more" if len(others) > 3 else "")
+    many = nn.Module()
+    for place in range(400):
+        many.add_module(str(place), row := nn.Module())
+        row.weight = parts[0]
+    assert partners(many, places(many))["0"] == "1, 2, 3 and 396 more"
+
+
+def test_a_run_for_shapes_does_not_import_the_compiler_of_torch():
+    """It takes seconds; answers of our own to convolution, norms and the like stand in for it."""
+    code = ("import sys, torch\n"
+            "from torch import nn\n"
+            "from core.flow.run import recorded\n"
+            "from core.measures.dry_run import dry_run\n"
+            "with torch.device('meta'):\n"
+            "    attention = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)\n"
+            "    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True),\n"
+            "                        nn.Flatten(2), nn.Linear(36, 8), attention,\n"
+            "                        nn.Flatten(), nn.Linear(64, 5)).eval()\n"
+            "found = dry_run(net, (1, 3, 8, 8))\n"
+            "recorded(net, (1, 3, 8, 8))\n"
+            "print(found.output_shape, found.layers['0'].multiply_adds)\n"
+            "print('torch._dynamo' in sys.modules)")
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                         cwd=Path(__file__).parents[1], check=False)
+    assert run.stdout.splitlines() == [f"(1, 5) {27 * 8 * 36}", "False"], run.stdout + run.stderr

@@ -156,6 +156,7 @@ def test_a_name_with_a_space_is_found_in_quotes(shown):
     table = shown.table.assign(name=["a b", "a b.c", "b a", "a", "b"])
     assert list(found_layers(table, '"A b"')["name"]) == ["a b"]
     assert list(found_layers(table, 'b "sequential"')["name"]) == ["a b"]
+    assert list(found_layers(table, '"A')["name"]) == list(found_layers(table, "a")["name"])
 
 
 def test_a_label_says_what_the_rows_above_it_do_not(shown):

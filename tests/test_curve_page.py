@@ -6,7 +6,10 @@ import zipfile
 from functools import partial
 from io import BytesIO
 from types import SimpleNamespace
+from urllib.parse import unquote
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from core.curves.charts import chart_of, picture_of
@@ -14,6 +17,7 @@ from core.curves.picture import picture
 from core.curves.points import Settings
 from core.curves.together import Grouping
 from core.files import found_files
+from core.library import open_logs
 from core.training_curves import tags_and_runs
 from core.ui import log_address
 from core.ui.curve_chart import chart
@@ -151,6 +155,10 @@ def test_pinned_runs_are_drawn_whatever_is_found(shapes):
     app = opened(PAGE, **shapes, pin=["vit"], find_runs="^cnn$", find_tags="loss/train$")
     names = specs(app)[0]["layer"][0]["layer"][0]["encoding"]["color"]["scale"]["domain"]
     assert names == ["cnn", "vit"] and "2 of 5 runs drawn" in words(app)
+    table = app.dataframe[0].value
+    assert list(table["run"]) == ["vit", "cnn"]
+    star, dot = map(unquote, table["colour"])
+    assert "<path" in star and "<circle" in dot and star.startswith("data:image/svg+xml,")
     app = opened(PAGE, **shapes, find_runs="(a+)+", find_tags="loss/train$")
     assert "looked for as plain text" in words(app) and "No run matches" in words(app)
 
@@ -260,6 +268,18 @@ def test_a_single_run_leaves_nothing_to_choose(tmp_path, monkeypatch):
     assert not app.dataframe and "find_runs" not in [field.key for field in app.text_input]
 
 
+def test_what_is_sent_is_the_whole_chart(shapes):
+    app = opened(PAGE, **shapes, find_tags="loss/train$", find_runs="^cnn$", smoothing="0")
+    logs_id = app.session_state["_chosen"].logs_id
+    sent = {part.name: pa.ipc.open_stream(part.data.data).read_all().to_pandas()
+            for part in app.get("vega_lite_chart")[0].proto.datasets}
+    expected = open_logs(logs_id).table
+    expected = expected[(expected["run"] == "cnn") & (expected["tag"] == "loss/train")]
+    assert list(sent["lines_left"]["x"]) == list(expected["step"])
+    np.testing.assert_array_equal(sent["lines_left"]["y"], expected["value"].astype(np.float32))
+    assert {"lines_left", "dots_left", "pointer", "marks"} <= set(sent)
+
+
 def test_settings_are_written_as_short_as_they_are():
     assert [_short(number) for number in (32.0, 1e-05, 0.25, float("inf"), float("nan"))] == [
         "32", "1e-05", "0.25", "inf", ""]
@@ -275,3 +295,20 @@ def test_tags_without_a_group_are_open_where_they_are_losses():
 
     groups = {"": ["train_loss", "lr"], "grad": ["grad/norm"], "accuracy": ["accuracy/val"]}
     assert sorted(groups, key=lambda group: _rank(group, groups[group])) == ["", "accuracy", "grad"]
+
+
+def test_what_is_set_out_of_sight_shows_on_its_button(shapes):
+    def labels(app):
+        return [block.proto.popover.label for block in app.get("popover")]
+
+    assert "More settings" in labels(opened(PAGE, **shapes, find_tags="loss/train$"))
+    app = opened(PAGE, **shapes, find_tags="loss/train$", log="true", outliers="true", pin="cnn")
+    assert not faults(app)
+    assert {"More settings · 2", "Pin or group · 1"} <= set(labels(app))
+    app.toggle(key="outliers").set_value(False).run()
+    assert "More settings · 1" in labels(app)
+
+
+def test_a_point_outside_the_axis_names_the_switch_that_shows_it(shapes):
+    app = opened(PAGE, **shapes, find_tags="loss/train$")
+    assert 'percentile. Switch on "Show outliers" in "More settings" to see all.' in words(app)

@@ -13,7 +13,6 @@ from PIL import Image
 
 from core import library
 from core.dataset_formats import DataSet
-from core.errors import UserError
 
 
 def pictures(folder: Path, number: int) -> Path:
@@ -56,12 +55,14 @@ def test_what_lies_elsewhere_stays_closed(tmp_path, said):
     assert "1 of 3 rows skipped: 1 path leads outside." in data.notes
 
 
-def test_an_example_of_two_classes_is_refused_by_number(tmp_path):
+def test_columns_that_say_two_classes_of_an_example_are_no_labels(tmp_path):
     pictures(tmp_path / "img", 2)
     text = "path,cat,dog\nimg/0.png,1,1\nimg/1.png,0,1\n"
     (tmp_path / "t.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match="1 example has several labels"):
-        opened(tmp_path / "t.csv")
+    data = opened(tmp_path / "t.csv")
+    assert data.labels is None
+    assert data.metadata["cat"].tolist() == [1, 0]
+    assert any("'cat', 'dog' say several classes" in note for note in data.notes)
 
 
 def test_parquet_says_which_columns_it_cannot_show(tmp_path):

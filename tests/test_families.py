@@ -1,5 +1,6 @@
 """Families of architectures against networks written here by hand, and against real files."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -452,6 +453,16 @@ def test_the_order_of_a_file_that_is_sorted_by_name_changes_nothing():
         reference = trained(make())
         tensors = dict(sorted(reference.state_dict().items()))
         same_outputs(claims(tensors)["plain_chain"], reference, shape)
+
+
+@pytest.mark.parametrize(("widths", "said"), [
+    ((100, 256, 784), "28 × 28"), ((64, 128, 512, 3072), "3 × 32 × 32"), ((100, 1024, 784), None),
+    ((784, 256, 100), None), ((784, 100, 196), None)])
+def test_outputs_that_look_like_an_image_are_said_to_do_so(widths, said):
+    layers = [nn.Linear(*pair) for pair in pairwise(widths)]
+    (built,) = claims(nn.Sequential(*layers).state_dict()).values()
+    warnings = [note for note in built.notes if "not a classifier" in note]
+    assert len(warnings) == (said is not None) and all(f"= {said}," in note for note in warnings)
 
 
 def test_means_above_zero_tell_that_a_norm_comes_after_relu():

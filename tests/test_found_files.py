@@ -1,6 +1,7 @@
 """The listing of what there is to open: as fresh as the folders, without asking every file again."""
 
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -79,3 +80,11 @@ def test_links_and_hidden_folders_are_left_out(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / ".hidden")
     found = [place.name for place, _ in walked_folders.walked(tmp_path).folders]
     assert found == [tmp_path.name]
+
+
+def test_a_batch_of_cifar_is_data_though_a_pickle_may_be_a_model(tmp_path):
+    said = {b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 1]}
+    (tmp_path / "test_batch").write_bytes(pickle.dumps(said, protocol=2))
+    (tmp_path / "network.pkl").write_bytes(pickle.dumps({"fc.weight": 1}, protocol=2))
+    assert found_files.kind_of(tmp_path / "test_batch") == "data"
+    assert found_files.kind_of(tmp_path / "network.pkl") == "models"

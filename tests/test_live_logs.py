@@ -303,8 +303,9 @@ def test_findings_are_told_but_not_of_an_end_that_has_not_come(tmp_path):
     app.session_state["path"] = str(tmp_path)
 
     def told():
-        lines = [line.value.replace("\\", "") for line in app.run().markdown]
-        return [line for line in lines if line.startswith(("#", ":color"))]
+        blocks = [block.value.replace("\\", "") for block in app.run().markdown]
+        lines = [line for block in blocks for line in block.split("  \n")]
+        return [line for line in lines if line.startswith(("#", ":small[:color"))]
 
     assert told() == ["#### 2 runs, nothing conspicuous"]
     for file in tmp_path.rglob(NAME):
@@ -313,8 +314,27 @@ def test_findings_are_told_but_not_of_an_end_that_has_not_come(tmp_path):
     assert not app.exception and heading == "#### 2 runs, something happened in each"
     assert "was still falling when training stopped" in bold and "probably too low" in slow
     assert any(r"\*bold\*" in line.value for line in app.markdown)
-    rules = [line.value for line in app.markdown if line.value.startswith("**")]
+    rules = next(block.value for block in app.markdown if block.value.startswith("**"))
+    rules = rules.split("\n\n")
     assert len(rules) == len(KINDS) and "80 %" in " ".join(rules)
+
+
+def test_each_run_is_told_once_before_any_twice(tmp_path):
+    for run in ("a", "b", "c", "d"):
+        ends = {"loss": float("nan"), "val_loss": float("nan"), "other_loss": 1.0}
+        write(tmp_path / run / NAME, [
+            scalar(tag, step, end if step > 30 else 2.3 - step / 20)
+            for tag, end in ends.items() for step in range(50)])
+    for file in tmp_path.rglob(NAME):
+        os.utime(file, (OLD, OLD))
+    app = AppTest.from_function(page_of_findings)
+    app.session_state["path"] = str(tmp_path)
+    blocks = [block.value for block in app.run().markdown]
+    first = next(block for block in blocks if block.startswith(":small")).split("  \n")
+    assert [line.split("**")[1] for line in first] == ["a", "b", "c"]
+    whole = next(block for block in blocks if ":small[:gray" in block)
+    assert {run for run in "abcd" if f"**{run}**" in whole} == set("abcd")
+    assert not app.exception
 
 
 def test_how_far_a_run_without_times_is(tmp_path):

@@ -76,3 +76,13 @@ def test_steps_that_go_back_or_repeat_are_said_however_tags_come(seed):
     notes = " ".join(oddities(table))
     assert (f"go back {back} time" in notes) == (back > 0)
     assert (f"{same} point" in notes) == (same > 0)
+
+
+def test_rounds_that_repeat_are_the_same_table_as_their_codes_written_out():
+    plain = points("a", ("x", "never", "b"), [("b", 0, 1.0), ("x", 0, 2.0), ("b", 1, 3.0),
+                                              ("x", 1, 4.0)], [("x", 2, 5.0)])
+    rounds = Points("a", plain.tags, [np.broadcast_to(np.array([2, 0], np.int32), (2, 2)),
+                                      plain.codes[1]], plain.step, plain.wall_time, plain.value)
+    assert rounds.occurring.tolist() == [0, 2]
+    pd.testing.assert_frame_equal(joined([rounds, plain]), joined([plain, plain]))
+    assert list(rounds.table["tag"]) == ["b", "x", "b", "x", "x"]

@@ -10,6 +10,7 @@ from torch import nn
 from core.architectures.search import networks
 from core.card import Card
 from core.model_formats.torch_file import load
+from core.weight_files import state_dicts
 from core.weight_files.state_dicts import model_of
 from core.weight_files.weights_only import WeightsOnly
 
@@ -188,3 +189,12 @@ def test_heads_side_by_side_are_no_chain_and_layers_out_of_order_still_are():
         nn.Linear(8, 3), nn.Linear(12, 8), nn.Linear(16, 12))
     found, = networks(shuffled.state_dict(), Card())
     assert "16-12-8-3" in found.built.card.architecture
+
+
+def test_more_tensors_than_any_network_has_are_compared_with_none(monkeypatch):
+    monkeypatch.setattr(state_dicts, "MOST_COMPARED", 3)
+    for asked in (networks, state_dicts.nearly, state_dicts.advice):
+        monkeypatch.setattr(state_dicts, asked.__name__, lambda *_: pytest.fail("compared"))
+    model = model_of(torchvision.models.resnet18().state_dict(), Card(), "file.pt", lambda: None)
+    assert isinstance(model.module, WeightsOnly)
+    assert any("more than 3 tensors are compared with no known" in note for note in model.notes)

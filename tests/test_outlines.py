@@ -5,8 +5,10 @@ import os
 import warnings
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import helper, numpy_helper
 from safetensors.torch import save_file
 from torch import nn
 
@@ -25,7 +27,7 @@ from core.weight_files.weights_only import WeightsOnly
 from core.weight_pictures import filters, heat_map
 from core.weights import distribution, npy_file, spectral_norm, weight_statistics
 
-SIDE = 640  # of matrices above FEW bytes
+SIDE = 760  # of matrices above FEW bytes
 
 
 class Tied(nn.Module):
@@ -45,13 +47,24 @@ def saved(form, folder):
     """A network of more than FEW bytes in a file of each form."""
     torch.manual_seed(0)
     model, path = Tied().eval(), folder / f"net.{form}"
-    picture = torch.zeros(1, 1, 20, 32)
+    picture = torch.zeros(1, 1, 20, 38)
     if form == "pt2":
         torch.export.save(torch.export.export(model, (picture,)), path)
     elif form == "torchscript":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.jit.save(torch.jit.trace(model, picture), path)
+    elif form == "onnx":
+        torch.onnx.export(model, (picture,), path, dynamo=False, opset_version=17,
+                          dynamic_axes={"x": {0: "batch"}}, input_names=["x"])
+    elif form == "half.onnx":
+        saved("onnx", folder)
+        halved = onnx.load(folder / "net.onnx")
+        for tensor in halved.graph.initializer:
+            array = numpy_helper.to_array(tensor)
+            if array.dtype == np.float32:
+                tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float16), tensor.name))
+        onnx.save(halved, path)
     elif form == "safetensors":
         save_file({name: tensor.clone() for name, tensor in model.state_dict().items()}, path)
     else:
@@ -67,7 +80,8 @@ def all_are_large(monkeypatch):
     model_ids._bytes_id.cache_clear()
 
 
-@pytest.mark.parametrize("form", ["pth", "old.pth", "safetensors", "pt2", "torchscript"])
+@pytest.mark.parametrize("form", ["pth", "old.pth", "safetensors", "pt2", "torchscript", "onnx",
+                                  "half.onnx"])
 def test_the_table_of_an_outline_is_that_of_the_whole(form, tmp_path, all_are_large, monkeypatch):
     model = library.model_id(saved(form, tmp_path))
     outline = library.open_outline(model)
@@ -95,17 +109,56 @@ def test_facts_of_a_large_file_are_those_of_the_whole_once_it_was_read(tmp_path,
     assert any("Not finite" in note for note in model_facts(model).notes)
 
 
-def test_what_has_no_outline_is_opened_whole(tmp_path, samples, monkeypatch):
+def opened_whole(model):
+    outline = library.open_outline(model)
+    assert library.open_model(model) is outline
+    assert any(bool(tensor.any()) for tensor in outline.module.parameters())
+    return outline
+
+
+def test_what_has_no_outline_is_opened_whole(samples, monkeypatch):
     monkeypatch.setattr(model_ids, "LARGE", 1000)
     model_ids._bytes_id.cache_clear()
-    monkeypatch.setattr(file_map, "LONGEST_HEAD", 1000)  # an ONNX file is all head
-    monkeypatch.setattr(file_map, "FEW", 100)
-    for name in ("digits-keras.keras", "shapes-cnn.onnx"):
-        model = library.model_id(samples / name)
-        outline = library.open_outline(model)
-        assert library.open_model(model) is outline
-        assert any(bool(tensor.any()) for tensor in outline.module.parameters())
+    opened_whole(library.model_id(samples / "digits-keras.keras"))
+    monkeypatch.setattr(file_map, "LONGEST_HEAD", 100)
+    opened_whole(library.model_id(samples / "shapes-cnn.safetensors"))
     model_ids._bytes_id.cache_clear()
+
+
+def test_a_batch_that_is_freed_by_trying_takes_the_numbers(tmp_path, all_are_large):
+    weight = np.full((SIDE, SIDE), 0.001, np.float32)
+    nodes = [helper.make_node("Reshape", ["x", "sizes"], ["flat"]),
+             helper.make_node("MatMul", ["flat", "weight"], ["y"])]
+    sizes = {"x": [2, 1, 20, 38], "y": [2, SIDE]}
+    given, result = (helper.make_tensor_value_info(name, 1, shape) for name, shape in sizes.items())
+    tensors = [numpy_helper.from_array(weight, "weight"),
+               numpy_helper.from_array(np.array([2, SIDE]), "sizes")]
+    graph = helper.make_graph(nodes, "graph", [given], [result], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]),
+              tmp_path / "net.onnx")
+    found = opened_whole(library.model_id(tmp_path / "net.onnx"))
+    assert any("were freed" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("held", ["raw", "floats", "beside"])
+def test_numbers_are_read_wherever_an_onnx_file_holds_them(held, tmp_path, all_are_large):
+    path = saved("onnx", tmp_path)
+    model = onnx.load(path)
+    expected = {tensor.name: numpy_helper.to_array(tensor).copy()
+                for tensor in model.graph.initializer}
+    if held == "floats":
+        for tensor in model.graph.initializer:
+            tensor.float_data.extend(numpy_helper.to_array(tensor).reshape(-1).tolist())
+            tensor.ClearField("raw_data")
+    onnx.save(model, path, save_as_external_data=held == "beside", location="net.onnx.data")
+    name = library.model_id(path)
+    outline = dict(library.open_outline(name).module.state_dict())
+    whole = library.open_model(name).module.state_dict()
+    assert outline.keys() == whole.keys()
+    for key, tensor in whole.items():
+        assert any(np.array_equal(tensor.numpy(), one) for one in expected.values())
+        assert outline[key].shape == tensor.shape
+        assert torch.equal(outline[key], tensor if tensor.nbytes <= FEW else 0 * tensor)
 
 
 def test_a_damaged_large_file_says_what_is_wrong(tmp_path, all_are_large):
@@ -214,7 +267,7 @@ def test_a_comparison_is_of_the_whole(tied, tmp_path):
         other = Tied().eval()
         other.first.weight.mul_(3)
     (tmp_path / "other").mkdir()
-    torch.export.save(torch.export.export(other, (torch.zeros(1, 1, 20, 32),)),
+    torch.export.save(torch.export.export(other, (torch.zeros(1, 1, 20, 38),)),
                       tmp_path / "other" / "net.pt2")
     twin = library.model_id(tmp_path / "other" / "net.pt2")
     assert library.open_outline(twin)

@@ -129,3 +129,15 @@ def test_not_a_number_and_half_precision_do_not_stop_it():
         name: f"x.{name}" for name in mine}
     assert rows[0]["relative_change"] is None
     assert np.isclose(rows[1]["relative_change"], 0)
+
+
+def test_kernels_are_paired_where_an_export_gave_them_a_bias():
+    """As after batch normalisation was folded in: another module, another scale, a bias."""
+    torch.manual_seed(2)
+    sizes = [(4, 3, 3, 3), (8, 4, 3, 3), (8, 8, 3, 3)]
+    mine = {f"layer{n}.conv.weight": torch.randn(size) for n, size in enumerate(sizes)}
+    theirs = {f"Conv_{7 * n}.{last}": torch.randn(size if last == "weight" else size[:1])
+              for n, size in enumerate(sizes) for last in ("weight", "bias")}
+    found = paired(mine, theirs)
+    assert found.others == {f"layer{n}.conv.weight": f"Conv_{7 * n}.weight" for n in range(3)}
+    assert set(found.sure.values()) == {SHAPES}

@@ -26,6 +26,15 @@ def test_torch_is_imported_ahead_only_where_nothing_is_kept(kept, tmp_path, monk
     assert found.stdout.strip() == str(not kept)
 
 
+def test_altair_is_left_to_the_other_pages(tmp_path):
+    script = ("from core.ui.start import _import; _import(); import core.ui.first_look, sys\n"
+              "print([m for m in ('altair', 'sklearn', 'captum') if m in sys.modules])")
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**os.environ, "NETLENS_CACHE": str(tmp_path)})
+    assert found.stdout.strip() == "[]"
+
+
 def test_a_browser_is_opened_on_the_page(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

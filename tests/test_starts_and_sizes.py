@@ -127,12 +127,3 @@ def test_a_transformer_with_a_tensor_missing_or_of_another_shape_is_none(name):
     less = {key: tensor for key, tensor in tensors.items() if key != name}
     assert isinstance(loaded(less).module, WeightsOnly)
     assert isinstance(loaded(less | {name: torch.ones(1, 7, 3)}).module, WeightsOnly)
-
-
-def test_a_headless_network_says_how_to_give_the_head():
-    reference = torchvision.models.resnet18()
-    reference.fc = nn.Identity()
-    model = loaded(reference.state_dict())
-    assert isinstance(model.module, WeightsOnly)
-    assert any("Only the last layer of resnet18" in note and "'fc.bias'" in note
-               for note in model.notes)

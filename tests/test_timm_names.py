@@ -61,12 +61,15 @@ def test_a_new_head_of_several_layers():
     assert opened_like(reference).card.architecture == "resnet26t"
 
 
-def test_without_its_head_a_network_is_a_near_miss_that_says_how_to_give_it():
+def test_without_its_head_a_network_is_opened_as_features():
     timm = pytest.importorskip("timm")
-    model = loaded(timm.create_model("resnet26t", num_classes=0).state_dict())
-    assert isinstance(model.module, WeightsOnly)
-    assert any(note.startswith("Near miss: resnet26t") for note in model.notes)
-    assert any("Only the last layer of resnet26t" in note for note in model.notes)
+    theirs = timm.create_model("resnet26t", num_classes=0).eval()
+    model = loaded(theirs.state_dict())
+    assert model.card.architecture == "resnet26t" and model.card.output == "features"
+    assert any(note.startswith("No head: 'fc.*'") for note in model.notes)
+    pictures = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(model.module(pictures), theirs(pictures))
 
 
 def test_without_timm_the_networks_name_is_said(monkeypatch):

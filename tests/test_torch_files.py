@@ -458,6 +458,12 @@ def test_unknown_files_are_described(head, word):
     assert said.startswith("x.pt ") and word in said and said.endswith(".")
 
 
+def test_an_unknown_data_set_is_told_what_data_sets_are_and_nothing_of_weights():
+    for head in (bytes(range(128, 256)), b"PK\x03\x04 and no more", b"ARROW1\0\0"):
+        said = describe_unknown(head, "x.bin", "data set")
+        assert "weights" not in said and ("sub-folder per class" in said or "Parquet" in said)
+
+
 # real and hostile files, where they are
 
 

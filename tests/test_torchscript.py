@@ -179,6 +179,22 @@ def test_only_a_size_that_the_file_says_is_called_exported(form, said, tmp_path)
     assert ("the file does not say its size" in str(error.value)) != said
 
 
+class OfText(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.head = nn.Embedding(50, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.words(x).mean(1))
+
+
+def test_a_script_that_reads_words_is_refused_in_one_sentence(tmp_path):
+    path = save(OfText().eval(), tmp_path / "text.pt", "scripted")
+    with pytest.raises(UserError, match="reads whole numbers, such as those of the words") as error:
+        FORMAT.load(path, Card())
+    assert "sizes tried" not in str(error.value)
+
+
 def test_a_script_that_no_usual_size_fits_asks_for_the_card(tmp_path):
     net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(2 * 15 * 19, 4)).eval()
     path = save(net, tmp_path / "net.pt", "scripted")

@@ -1,9 +1,11 @@
 """Statistics, pictures and comparisons of weights, against NumPy and by hand."""
 
 import io
+import json
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,6 +23,8 @@ from core.measures.tensor_statistics import (
     spectral_norm_of,
     statistics,
 )
+from core.ui.comparison import verdict
+from core.ui.weight_tree import tensor_rows
 from core.weight_files.weights_only import WeightsOnly
 from core.weight_pictures import filters, heat_map, heat_map_of
 from core.weights import (
@@ -272,6 +276,38 @@ def test_comparing_finds_what_was_done():
     assert found["head.weight"]["other_shape"] == [5, 4]
 
 
+def test_complex_numbers_are_compared_as_such_and_nan_is_equal_to_nan():
+    a = torch.tensor([3 + 4j, 1j, 2.0])
+    odd = torch.tensor([1.0, torch.nan, torch.inf])
+    mine = {"a": a, "b": a, "odd": odd, "half": torch.ones(2, 2)}
+    others = {"a": a.conj(), "b": a.clone(), "odd": odd.clone(), "half": torch.ones(2, 2).half()}
+    rows = {row["name"]: row for row in comparison(mine, others)}
+    x, y = a.numpy(), a.numpy().conj()
+    assert rows["a"]["relative_change"] == pytest.approx(
+        np.linalg.norm(y - x) / np.linalg.norm(x))
+    assert rows["a"]["cosine"] == pytest.approx(
+        np.vdot(x, y).real / np.linalg.norm(x) / np.linalg.norm(y))
+    assert [rows[name]["change"] for name in ("a", "b", "odd", "half")] == [
+        "changed", "equal", "equal", "equal"]
+    assert rows["odd"]["relative_change"] is None
+    assert (rows["half"]["dtype"], rows["half"]["other_dtype"]) == ("float32", "float16")
+
+
+@pytest.mark.parametrize("others, said", [
+    ({"a": 1.0, "b": 2.0}, "The weights of both are the same."),
+    ({"m.a": 1.0, "m.b": 2.0}, "The weights of both are the same, under other names."),
+    ({"a": 1.0, "b": 3.0}, "2 tensors of one have a match in the other; in 1 of these all"),
+    ({"a": 4.0}, "1 tensor of one has a match in the other; in none of these all"),
+    ({}, "Nothing in common"),
+])
+def test_how_much_is_the_same_is_said_in_a_sentence(others, said):
+    mine = {"a": torch.full((2, 2), 1.0), "b": torch.full((3, 3), 2.0)}
+    sides = {"a": (2, 2), "b": (3, 3)}
+    theirs = {name: torch.full(sides[name[-1]], number) for name, number in others.items()}
+    table = pd.DataFrame(list(comparison(mine, theirs)))
+    assert verdict(table).startswith(said)
+
+
 def test_renamed_modules_are_recognised_by_their_place():
     mine = {"a.weight": torch.ones(2, 3), "a.bias": torch.ones(2), "b.weight": torch.ones(2, 2)}
     others = {f"module.{name}": 2 * tensor for name, tensor in mine.items()}
@@ -301,17 +337,42 @@ def drawn(app, column):
     return next(frame.value for frame in app.dataframe if column in frame.value)
 
 
+def tree_of(app):
+    """The names in the tree of tensors, and its columns by title."""
+    (told,) = [json.loads(element.proto.json) for element in app.get("bidi_component")
+               if element.proto.component_name == "netlens_tree"]
+    return (told["rows"]["names"],
+            {column["title"]: column["values"] for column in told["columns"]})
+
+
+def test_tensors_stand_with_those_of_their_module_and_sums_count_each_once():
+    table = pd.DataFrame({
+        "name": ["net.a.weight", "net.b.weight", "net.a.bias", "net.a", "net.head.weight"],
+        "parameters": [6, 10, 3, 1, 6], "nan": [0, 2, 1, 0, 0], "infinite": 0,
+        "same_as": ["", "", "", "", "net.a.weight"]})
+    rows, holders = tensor_rows(table, "net")
+    assert [(row["name"], row["is_tensor"], holder)
+            for row, holder in zip(rows, holders, strict=True)] == [
+        ("net.a", False, -1), ("net.a.weight", True, 0), ("net.a.bias", True, 0),
+        ("net.b", False, -1), ("net.b.weight", True, 3), ("net.a", True, -1),
+        ("net.head", False, -1), ("net.head.weight", True, 6)]
+    modules = [row for row in rows if not row["is_tensor"]]
+    assert [(row["parameters"], row["nan"]) for row in modules] == [(9, 1), (10, 2), (0, 0)]
+    deep = pd.DataFrame({"name": [".".join(["x"] * 2000)], "parameters": 4, "nan": 0,
+                         "infinite": 0, "same_as": ""})
+    rows, holders = tensor_rows(deep, "")
+    assert (len(rows), rows[0]["parameters"]) == (2000, 4)
+
+
 def test_the_page_shows_the_tree_of_tensors_and_looks_into_one(samples):
-    model_id = library.model_id(samples / SAMPLE["model"])
     app = opened(PAGE, view="Weights", **SAMPLE)
-    tree = drawn(app, "Tensor")
     stored = load_file(samples / SAMPLE["model"])
-    assert tree["Shape"].notna().sum() == len(stored)
-    assert len(tree) > len(stored)  # and the modules that hold them
-    row = next(i for i, shape in enumerate(tree["Shape"]) if str(shape).count("×") == 3)
-    key = f"weights-tensors-{model_id}--"
-    app.session_state[key] = {"selection": {"rows": [row], "columns": [], "cells": []}}
-    app.run()
+    names, columns = tree_of(app)
+    assert set(stored) < set(names)  # and the modules that hold them
+    shapes = dict(zip(names, columns["Shape"], strict=True))
+    filters = next(name for name, tensor in stored.items() if tensor.ndim == 4)
+    assert shapes[filters] == " × ".join(map(str, stored[filters].shape))
+    app = opened(PAGE, view="Weights", **SAMPLE, **{"weights-tensor": filters})
     assert faults(app) == []
     assert "Quantiles" in words(app)
     assert "Filters 0 to" in words(app)
@@ -376,8 +437,7 @@ def test_pages_that_predict_say_how_to_give_a_network(weights_alone, page, monke
 def test_weights_alone_are_shown_and_lines_to_copy_given(weights_alone):
     app = opened(PAGE, model=weights_alone, view="Weights", data="none", logs="none")
     assert faults(app) == []
-    assert list(drawn(app, "Tensor")["Tensor"].str.strip()) == [
-        "loose", "stem", "scale", "conv", "weight"]
+    assert tree_of(app)[0] == ["loose", "stem", "stem.scale", "stem.conv", "stem.conv.weight"]
     assert "holds weights only" in words(app)
     assert any('"mine.pt2"' in code.value for code in app.code)
 

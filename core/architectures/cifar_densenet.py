@@ -4,19 +4,10 @@ import torch
 from torch import nn
 
 from core.architectures import Built, Family, Shapes, Tensors
-from core.architectures.layers_from_shapes import (
-    ShapeError,
-    batch_norm,
-    convolution,
-    count,
-    linear,
-    runs,
-    same_shapes,
-    shapes_of,
-)
+from core.architectures.cifar_family import built, made
+from core.architectures.layers_from_shapes import batch_norm, convolution, count, linear, shapes_of
 from core.card import Card
 
-SIDE = 32  # of CIFAR's pictures
 MOST_BLOCKS = 8
 
 
@@ -80,16 +71,10 @@ def build(tensors: Tensors, card: Card) -> Built | None:
     shapes = shapes_of(tensors)
     if not {"conv1.weight", "dense1.0.conv1.weight", "trans1.conv.weight"} <= shapes.keys():
         return None
-    try:
-        module = CifarDenseNet(shapes)
-    except ShapeError:
-        return None
-    if not same_shapes(module, shapes) or not runs(module, module.conv1.in_channels, SIDE):
+    if (module := made(CifarDenseNet, shapes)) is None:
         return None
     layers = sum(len(getattr(module, f"dense{n}")) for n in range(1, module.blocks + 1))
-    return Built(module, card.infer(
-        architecture=f"CIFAR DenseNet-{2 * layers + module.blocks + 1}", output="logits",
-        input_channels=module.conv1.in_channels, input_height=SIDE, input_width=SIDE))
+    return built(module, shapes, card, f"CIFAR DenseNet-{2 * layers + module.blocks + 1}")
 
 
 FAMILY = Family("CIFAR DenseNet", build)

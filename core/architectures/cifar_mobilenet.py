@@ -7,20 +7,11 @@ import torch
 from torch import nn
 
 from core.architectures import Built, Family, Shapes, Tensors
-from core.architectures.layers_from_shapes import (
-    ShapeError,
-    batch_norm,
-    convolution,
-    count,
-    linear,
-    runs,
-    same_shapes,
-    shapes_of,
-    weight,
-)
+from core.architectures import layers_from_shapes as shaped
+from core.architectures.cifar_family import built, made
+from core.architectures.layers_from_shapes import batch_norm, convolution, weight
 from core.card import Card
 
-SIDE = 32  # of CIFAR's pictures
 GUESSED = ("Taken for {}; the tensors do not say where the picture is halved: as in pytorch-cifar, "
            "where {}.")
 
@@ -81,12 +72,12 @@ class CifarMobileNet(nn.Module):
         kind = Inverted if self.inverted else Separable
         self.layers = nn.Sequential(*(
             kind(shapes, f"layers.{number}")
-            for number in range(count(shapes, "layers.{}.conv1.weight"))))
+            for number in range(shaped.count(shapes, "layers.{}.conv1.weight"))))
         if self.inverted:
             self.conv2, self.bn2 = convolution(shapes, "conv2"), batch_norm(shapes, "bn2")
             self.relu2 = nn.ReLU()
         self.pool, self.flatten = nn.AdaptiveAvgPool2d(1), nn.Flatten()
-        self.linear = linear(shapes, "linear")
+        self.linear = shaped.linear(shapes, "linear")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.layers(self.relu(self.bn1(self.conv1(x))))
@@ -97,25 +88,18 @@ class CifarMobileNet(nn.Module):
 
 def build(tensors: Tensors, card: Card) -> Built | None:
     """The network whose names and shapes these are, or None."""
-    shapes = shapes_of(tensors)
+    shapes = shaped.shapes_of(tensors)
     last = "conv3" if "layers.0.conv3.weight" in shapes else "conv2"
     depthwise = shapes.get("layers.0.conv1.weight" if last == "conv2" else "layers.0.conv2.weight")
     if not {"conv1.weight", "linear.weight"} <= shapes.keys() or not depthwise \
             or len(depthwise) != 4 or depthwise[1] != 1:
         return None
-    try:
-        module = CifarMobileNet(shapes)
-    except ShapeError:
-        return None
-    if not same_shapes(module, shapes) or not runs(module, module.conv1.in_channels, SIDE):
+    if (module := made(CifarMobileNet, shapes)) is None:
         return None
     title = f"CIFAR MobileNet{'V2' if module.inverted else ''}"
     where = "channels change without a shortcut" if module.inverted else "channels are doubled"
-    named = card.architecture == title
-    return Built(module, card.infer(
-        architecture=title, output="logits", input_channels=module.conv1.in_channels,
-        input_height=SIDE, input_width=SIDE),
-        () if named else (GUESSED.format(title, where),), exact=named)
+    guessed = () if card.architecture == title else (GUESSED.format(title, where),)
+    return built(module, shapes, card, title, guessed=guessed)
 
 
 FAMILY = Family("CIFAR MobileNet", build)

@@ -11,19 +11,10 @@ import torch
 from torch import nn
 
 from core.architectures import Built, Family, Shapes, Tensors
-from core.architectures.cifar_resnet import POOLED, SIDE, STAGES, side_of
-from core.architectures.layers_from_shapes import (
-    LikeNeighbours,
-    ShapeError,
-    batch_norm,
-    convolution,
-    count,
-    linear,
-    runs,
-    same_shapes,
-    shapes_of,
-    weight,
-)
+from core.architectures import layers_from_shapes as shaped
+from core.architectures.cifar_family import SIDE, built, made
+from core.architectures.cifar_resnet import POOLED, STAGES, side_of
+from core.architectures.layers_from_shapes import ShapeError, batch_norm, convolution, shapes_of
 from core.card import Card
 
 LAST_NORMS = ("bn", "bn1", "norm", "bn_last", "bn_final")
@@ -78,18 +69,18 @@ class PreActivationResNet(nn.Module):
             stage = nn.Sequential(*(
                 Block(shapes, f"layer{self.stages}.{block}",
                       2 if self.stages > 1 and block == 0 else 1, way)
-                for block in range(count(shapes, f"layer{self.stages}.{{}}.conv1.weight"))))
+                for block in range(shaped.count(shapes, f"layer{self.stages}.{{}}.conv1.weight"))))
             self.add_module(f"layer{self.stages}", stage)
             width = stage[-1].width
         self.last_norm = next((n for n in LAST_NORMS if f"{n}.weight" in shapes), None)
         if self.last_norm:
             self.add_module(self.last_norm, batch_norm(shapes, self.last_norm))
             self.relu = nn.ReLU()
-        features = weight(shapes, head, 2)[1]
+        features = shaped.weight(shapes, head, 2)[1]
         self.side = None if features == width else side_of(features, width, self.stages)
         self.pool = nn.AvgPool2d(POOLED) if self.side else nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.add_module(head, linear(shapes, head))
+        self.add_module(head, shaped.linear(shapes, head))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.conv1(x)
@@ -118,7 +109,7 @@ def proposals(tensors: Tensors, card: Card) -> Iterator[Built]:
 
 def near(shapes: Shapes, card: Card) -> Iterator[tuple[str, Shapes]]:
     """The network that most of the tensors belong to, its other shapes as in the blocks beside."""
-    module = _network(LikeNeighbours(shapes), _usual(shapes))
+    module = _network(shaped.LikeNeighbours(shapes), _usual(shapes))
     if module is not None:
         yield _title(module, _usual(shapes)), shapes_of(module.state_dict())
 
@@ -130,15 +121,11 @@ def _usual(shapes: Shapes) -> str:
 
 def _built(shapes: Shapes, card: Card, way: str) -> Built | None:
     module = _network(shapes, way)
-    if module is None or not same_shapes(module, shapes):
+    if module is None:
         return None
-    title, side = _title(module, way), module.side or SIDE
-    if not runs(module, module.conv1.in_channels, side):
-        return None
-    known = card.infer(architecture=title, input_channels=module.conv1.in_channels,
-                       input_height=side, input_width=side, output="logits")
-    said = () if card.architecture == title else (GUESSED.format(title),)
-    return Built(module, known, said, exact=not said)
+    title = _title(module, way)
+    guessed = () if card.architecture == title else (GUESSED.format(title),)
+    return built(module, shapes, card, title, module.side or SIDE, guessed)
 
 
 def _network(shapes: Shapes, way: str) -> PreActivationResNet | None:
@@ -148,11 +135,8 @@ def _network(shapes: Shapes, way: str) -> PreActivationResNet | None:
             or "layer2.0.shortcut.1.weight" in shapes:  # norms come after, as in CIFAR ResNets
         return None
     head = "linear" if "linear.weight" in shapes else "fc"
-    try:
-        module = PreActivationResNet(shapes, head, way)
-    except ShapeError:
-        return None
-    return module if module.stages in STAGES else None
+    module = made(PreActivationResNet, shapes, head, way)
+    return module if module and module.stages in STAGES else None
 
 
 def _title(module: PreActivationResNet, way: str) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from core.architectures import Built, Family, Shapes, Tensors
+from core.architectures.cifar_family import SIDE, built, made
 from core.architectures.layers_from_shapes import (
     LikeNeighbours,
     ShapeError,
@@ -19,15 +20,12 @@ from core.architectures.layers_from_shapes import (
     convolution,
     count,
     linear,
-    runs,
-    same_shapes,
     shapes_of,
     weight,
 )
 from core.card import Card
 
 STAGES = range(2, 7)
-SIDE = 32  # of CIFAR's pictures
 POOLED = 4  # side of what pytorch-cifar's last pooling takes the mean of
 USUAL_WIDTHS = ([16, 32, 64], [64, 128, 256, 512])
 
@@ -131,14 +129,9 @@ def build(tensors: Tensors, card: Card) -> Built | None:
     """The network whose names and shapes these are, or None."""
     shapes = shapes_of(tensors)
     module = _network(shapes)
-    if module is None or not same_shapes(module, shapes):
+    if module is None:
         return None
-    side = module.side or SIDE
-    if not runs(module, module.conv1.in_channels, side):
-        return None
-    return Built(module, card.infer(
-        architecture=_title(module, shapes), input_channels=module.conv1.in_channels,
-        input_height=side, input_width=side, output="logits"))
+    return built(module, shapes, card, _title(module, shapes), module.side or SIDE)
 
 
 def near(shapes: Shapes, card: Card) -> Iterator[tuple[str, Shapes]]:
@@ -154,11 +147,8 @@ def _network(shapes: Shapes) -> CifarResNet | None:
         return None
     head = "linear" if "linear.weight" in shapes else "fc"
     shortcut = "downsample" if any(".downsample." in name for name in shapes) else "shortcut"
-    try:
-        module = CifarResNet(shapes, head, shortcut)
-    except ShapeError:
-        return None
-    return module if module.stages in STAGES else None
+    module = made(CifarResNet, shapes, head, shortcut)
+    return module if module and module.stages in STAGES else None
 
 
 def _title(module: CifarResNet, shapes: Shapes) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -22,8 +22,9 @@ class NearMiss:
     """A known network and what of a file's names and shapes differs from it.
 
     missing: names that the file lacks; extra: that the network lacks; other: name -> the file's
-    shape and the network's. agreement: share of all names that have the same shape, 0 to 1. last:
-    the last name of the network, its head's.
+    shape and the network's. agreement: share of all names that have the same shape, 0 to 1.
+    lacking: the shapes that the network has for what is missing. last: the last name of the
+    network, its head's.
     """
 
     name: str
@@ -31,6 +32,7 @@ class NearMiss:
     extra: tuple[str, ...]
     other: dict[str, tuple[torch.Size, torch.Size]]
     agreement: float
+    lacking: dict[str, torch.Size] = field(default_factory=dict)
     last: str = ""
 
     @property
@@ -40,10 +42,10 @@ class NearMiss:
 
     @property
     def lacks_head(self) -> bool:
-        """Whether only the file's last layer is missing, as where people took it off."""
-        layers = {name.rpartition(".")[0] for name in self.missing}
-        return len(layers) == 1 and not self.other and not self.extra and \
-            any(self.last.startswith(f"{layer}.") for layer in layers)
+        """Whether only the file's last layer is missing, or the last layers that stand under one
+        name, as where people took them off."""
+        blocks = {name.partition(".")[0] for name in self.missing}
+        return len(blocks) == 1 and not self.extra and self.last in self.missing
 
     def extra_names(self) -> str:
         """The tensors that the network lacks, in short."""
@@ -83,7 +85,7 @@ def _compared(name: str, mine: Shapes, its: Shapes) -> NearMiss:
         name, tuple(key for key in its if key not in common),
         tuple(key for key in mine if key not in common), other,
         (len(common) - len(other)) / max(1, len(mine.keys() | its.keys())),
-        next(reversed(its), ""))
+        {key: size for key, size in its.items() if key not in common}, next(reversed(its), ""))
 
 
 def _agree(mine: torch.Size, its: torch.Size) -> bool:

@@ -20,6 +20,7 @@ from core.architectures.layers_from_shapes import ShapeError, same_shapes, shape
 from core.card import Card, InputSpec
 
 SMALLEST_SIDE = 8  # of a picture: smaller ones are taken for numbers that are no picture
+IMAGE = 24  # pixels, the smallest side of a picture that outputs are taken for
 SURE = 8  # channels; the running means of fewer may all be positive by chance
 
 
@@ -200,10 +201,27 @@ def _notes(chain: ChainLayers, arrangement: Arrangement, others: int,
             "activation, padding, strides, pooling and their order"
         notes.append(f"The tensors do not say {open_keys}; {others} other arrangements fit. Name "
                      'another in the card\'s "architecture".')
+    if side := _side_of_outputs(chain):
+        outputs = chain.links[-1].layer.out
+        pixels = f"{side} × {side}" if side * side == outputs else f"3 × {side} × {side}"
+        notes.append(f"It ends in {outputs:,} outputs = {pixels}, which looks like an image: this "
+                     "may be a generator or an autoencoder, not a classifier. Then its answers "
+                     "mean nothing; its layers can be looked at.")
     if any(link.norm and link.norm.kind == "norm" for link in chain.convolutions):
         notes.append("A norm without running statistics after a convolution is taken for GroupNorm "
                      "with the usual number of groups.")
     return tuple(notes)
+
+
+def _side_of_outputs(chain: ChainLayers) -> int:
+    """Of the picture that the outputs of Linear layers, more than any layer inside has, may be;
+    0 where they look like none."""
+    outputs = chain.links[-1].layer.out
+    if chain.convolutions or len(chain.links) < 2 or \
+            outputs <= max(link.layer.out for link in chain.links[:-1]):
+        return 0
+    sides = (math.isqrt(outputs // channels) for channels in (1, 3) if outputs % channels == 0)
+    return next((side for side in sides if side >= IMAGE and outputs in (side**2, 3 * side**2)), 0)
 
 
 FAMILY = Family("Plain chain", build, proposals, steps_aside=2)

@@ -1,6 +1,7 @@
 """Which networks tensors belong to: exact ones first, then what nearly fits."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,18 +15,21 @@ from core.files.text_of_files import shown
 from core.plugins import discover
 
 ASIDE = range(3)  # how far families step aside
+TOLD_BY_NAMES = range(2)  # without those that tell by shapes alone
 MOST_PARTS = 4  # networks side by side in one file
 ONE_LAYER = 2  # tensors, which are no network yet
 
 
 @dataclass(frozen=True)
 class Found:
-    """A family's network, and the tensors under the names that it has for them."""
+    """A family's network, and the tensors under the names that it has for them. by_names: whether
+    the names told it, too, and not the shapes alone."""
 
     family: str
     built: Built
     tensors: dict[str, torch.Tensor]
     notes: tuple[str, ...] = field(default=())
+    by_names: bool = True
 
 
 def networks(tensors: Tensors, card: Card) -> list[Found]:
@@ -34,11 +38,21 @@ def networks(tensors: Tensors, card: Card) -> list[Found]:
     step aside are asked once no other knows any spelling."""
     for aside in ASIDE:
         for spelled, notes in spellings(tensors):
-            if found := [Found(family.title, built, _for(built, spelled), notes)
-                         for family, built in _claims(spelled, card, aside)]:
-                return sorted(found, key=lambda one: (
-                    card.architecture not in (one.family, one.built.card.architecture),
-                    not one.built.exact))
+            if found := found_among(spelled, notes, card, (aside,)):
+                return found
+    return []
+
+
+def found_among(tensors: dict[str, torch.Tensor], notes: tuple[str, ...], card: Card,
+                steps_aside: Iterable[int]) -> list[Found]:
+    """What the families that step so far aside build of one spelling, the best first."""
+    for aside in steps_aside:
+        if found := [Found(family.title, built, _for(built, tensors), notes,
+                           aside in TOLD_BY_NAMES)
+                     for family, built in _claims(tensors, card, aside)]:
+            return sorted(found, key=lambda one: (
+                card.architecture not in (one.family, one.built.card.architecture),
+                not one.built.exact))
     return []
 
 

@@ -18,7 +18,7 @@ from core.architectures import Built, Family, Shapes, Tensors, timm_vit, torchvi
 from core.architectures.layers_from_shapes import same_shapes, shapes_of
 from core.architectures.timm_build import installed, made
 from core.architectures.timm_names import listed, names_of
-from core.card import Card
+from core.card import Card, ShorterSide
 from core.weight_files.classifier_heads import below, new_head
 
 CLASSES, CHANNELS = 1000, 3
@@ -191,7 +191,7 @@ def _input_of(module: nn.Module) -> dict[str, Any]:
     share = known.get("crop_pct") or 1.0
     return said | {"input_range": (0.0, 1.0), "input_mean": tuple(known["mean"]),
                    "input_std": tuple(known["std"]),
-                   "input_resize": (math.floor(height / share), height)}
+                   "input_resize": ShorterSide(math.floor(height / share), height, "down")}
 
 
 FAMILY = Family("timm", build, proposals, near, advice, steps_aside=1)

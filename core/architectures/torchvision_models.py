@@ -18,7 +18,7 @@ from core.architectures.torchvision_registry import (
     near,
     network,
 )
-from core.card import Card
+from core.card import Card, ShorterSide
 from core.weight_files.classifier_heads import Head, below, new_head, same_head
 
 FLAT = (nn.Linear, nn.Dropout, nn.ReLU, nn.Hardswish, nn.Tanh)  # layers over (N, features)
@@ -104,12 +104,18 @@ def _new_main_head(module: nn.Module, place: str, shapes: Shapes) -> Head | None
         place = place.split(".")[0]
         block = [layer for layer in module.get_submodule(place).modules()
                  if not isinstance(layer, nn.Sequential)]
-        if all(isinstance(layer, FLAT) for layer in block):
+        if all(isinstance(layer, FLAT) for layer in block) and not _cut_off(module, place, shapes):
             first = next(layer for layer in block if isinstance(layer, nn.Linear))
             head = new_head(first.in_features, below(shapes, place))
     if head:
         module.set_submodule(place, head.module)
     return head
+
+
+def _cut_off(module: nn.Module, place: str, shapes: Shapes) -> bool:
+    """Whether the block is as it was but for its last layer: then what is left gives features."""
+    its, mine = shapes_of(module.get_submodule(place).state_dict()), below(shapes, place)
+    return list(its.items())[:len(mine)] == [(name, mine.get(name)) for name in its][:len(mine)]
 
 
 def _input_of(name: str, classes: int, side: int | None) -> dict[str, Any]:
@@ -127,7 +133,7 @@ def _input_of(name: str, classes: int, side: int | None) -> dict[str, Any]:
         return said
     return said | {
         "input_range": (0.0, 1.0), "input_mean": tuple(steps.mean), "input_std": tuple(steps.std),
-        "input_resize": (steps.resize_size[0], steps.crop_size[0]),
+        "input_resize": ShorterSide(steps.resize_size[0], steps.crop_size[0], "down"),
         "class_names": tuple(weights.meta["categories"]),
     }
 

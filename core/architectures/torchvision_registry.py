@@ -14,7 +14,7 @@ from core.weight_files.meta_build import ShapesOnly
 CLASSES = 1000  # ImageNet's, which every network of the registry is built with
 INPUT_SHIFTED = ("googlenet", "inception_v3")
 AUXILIARY = ("aux1", "aux2", "AuxLogits")
-NEAREST = 3  # networks that are built to find what differs
+NEAREST = 8  # networks that are built to find what differs
 # Tensors that every network of a file of torchvision.models has, early and late ones: without all
 # of them torchvision is not even imported.
 MARKERS = {

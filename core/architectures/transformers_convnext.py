@@ -5,18 +5,11 @@ https://huggingface.co/docs/transformers/model_doc/convnext
 
 from torch import nn
 
-from core.architectures import Built, Family, Shapes, Tensors
-from core.architectures.layers_from_shapes import ShapeError, count, runs, shapes_of, weight
-from core.architectures.transformers_names import (
-    Rules,
-    fits,
-    joined_shapes,
-    placed,
-    set_activation,
-    weights_of,
-)
+from core.architectures import Shapes
+from core.architectures.layers_from_shapes import ShapeError, count, weight
+from core.architectures.transformers_family import TORCHVISIONS, Naming, Network
+from core.architectures.transformers_names import Rules, set_activation
 from core.card import Card
-from core.cards.transformers_config import settings_of
 from core.weight_files.meta_build import ShapesOnly
 
 NAME = "ConvNextForImageClassification"
@@ -35,30 +28,6 @@ RULES: Rules = (
     (r"convnext\.layernorm" + END, r"classifier.0.\1"),
     (r"classifier" + END, r"classifier.2.\1"),
 )
-SAID = ("The tensors have the names of Hugging Face's transformers; layers are shown under "
-        "torchvision's, whose network it is.")
-
-
-def build(tensors: Tensors, card: Card) -> Built | None:
-    """The network whose names and shapes these are, or None."""
-    if "convnext.embeddings.patch_embeddings.weight" not in tensors:
-        return None
-    try:
-        return _built(tensors, card)
-    except ShapeError:
-        return None
-
-
-def _built(tensors: Tensors, card: Card) -> Built | None:
-    places = {_in_place(new): old for new, old in placed(tensors, RULES).items()}
-    shapes = joined_shapes(shapes_of(tensors), places)
-    said = settings_of(card.architecture, (NAME,))
-    module, channels = _network(shapes, said), weight(shapes, "features.0.0", 4)[1]
-    if not fits(module, shapes) or not runs(module, channels, SIDE):
-        return None
-    known = card.infer(architecture=NAME, input_channels=channels, input_height=SIDE,
-                       input_width=SIDE, output="logits")
-    return Built(module, known, (SAID,), renamed=weights_of(module, places))
 
 
 def _in_place(name: str) -> str:
@@ -68,7 +37,13 @@ def _in_place(name: str) -> str:
     return name if after is None else f"features.{2 * int(stage) + after}.{inside}"
 
 
-def _network(shapes: Shapes, said: dict[str, str]) -> nn.Module:
+def _network(shapes: Shapes, said: dict[str, str], card: Card) -> Network:
+    module = _module(shapes, said)
+    channels = weight(shapes, "features.0.0", 4)[1]
+    return Network(module, NAME, channels, SIDE, (f"{TORCHVISIONS}.",))
+
+
+def _module(shapes: Shapes, said: dict[str, str]) -> nn.Module:
     from torchvision.models.convnext import CNBlockConfig, ConvNeXt  # 1 s
 
     stages = [stage for stage in range(1, 20, 2)
@@ -90,4 +65,6 @@ def _network(shapes: Shapes, said: dict[str, str]) -> nn.Module:
     return module
 
 
-FAMILY = Family("transformers ConvNeXt", build)
+FAMILY = Naming(
+    "transformers ConvNeXt", (NAME,), ("convnext.embeddings.patch_embeddings.weight",), RULES,
+    _network, _in_place).family()

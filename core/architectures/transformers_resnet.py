@@ -5,17 +5,11 @@ https://huggingface.co/docs/transformers/model_doc/resnet
 
 from torch import nn
 
-from core.architectures import Built, Family, Shapes, Tensors
-from core.architectures.layers_from_shapes import ShapeError, count, runs, shapes_of, weight
-from core.architectures.transformers_names import (
-    Rules,
-    fits,
-    joined_shapes,
-    placed,
-    weights_of,
-)
+from core.architectures import Shapes
+from core.architectures.layers_from_shapes import ShapeError, count, weight
+from core.architectures.transformers_family import TORCHVISIONS, Naming, Network
+from core.architectures.transformers_names import Rules
 from core.card import Card
-from core.cards.transformers_config import settings_of
 from core.weight_files.meta_build import ShapesOnly
 
 NAME = "ResNetForImageClassification"
@@ -32,34 +26,8 @@ RULES: Rules = (
     (LAYER + r"layer\.(\d)\.normalization" + REST, r"layer\1.\2.bn\3.\4"),
     (r"classifier\.1\.(weight|bias)", r"fc.\1"),
 )
-SAID = ("The tensors have the names of Hugging Face's transformers; layers are shown under "
-        "torchvision's, whose network it is.")
 UNSAID = ("No config.json says whether the first or the second convolution of a bottleneck takes "
           "the stride; the second is taken, as in most of them (downsample_in_bottleneck false).")
-
-
-def build(tensors: Tensors, card: Card) -> Built | None:
-    """The network whose names and shapes these are, or None."""
-    if "resnet.embedder.embedder.convolution.weight" not in tensors:
-        return None
-    try:
-        return _built(tensors, card)
-    except ShapeError:
-        return None
-
-
-def _built(tensors: Tensors, card: Card) -> Built | None:
-    places = {_counted(new): old for new, old in placed(tensors, RULES).items()}
-    shapes = joined_shapes(shapes_of(tensors), places)
-    said = settings_of(card.architecture, (NAME,))
-    module, channels = _network(shapes, said), shapes["conv1.weight"][1]
-    if not fits(module, shapes) or not runs(module, channels, SIDE):
-        return None
-    known = card.infer(architecture=NAME, input_channels=channels, input_height=SIDE,
-                       input_width=SIDE, output="logits")
-    stated = "downsample_in_bottleneck" in said or "layer1.0.conv3.weight" not in shapes
-    return Built(module, known, (SAID,) if stated else (SAID, UNSAID), stated,
-                 weights_of(module, places))
 
 
 def _counted(name: str) -> str:
@@ -70,7 +38,14 @@ def _counted(name: str) -> str:
         else part for part in parts)
 
 
-def _network(shapes: Shapes, said: dict[str, str]) -> nn.Module:
+def _network(shapes: Shapes, said: dict[str, str], card: Card) -> Network:
+    stated = "downsample_in_bottleneck" in said or "layer1.0.conv3.weight" not in shapes
+    notes = (f"{TORCHVISIONS}.",) if stated else (f"{TORCHVISIONS}.", UNSAID)
+    channels = weight(shapes, "conv1", 4)[1]
+    return Network(_module(shapes, said), NAME, channels, SIDE, notes, stated)
+
+
+def _module(shapes: Shapes, said: dict[str, str]) -> nn.Module:
     from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet  # 1 s
 
     deep = "layer1.0.conv3.weight" in shapes
@@ -98,4 +73,6 @@ def _set_strides(module: nn.Module, said: dict[str, str]) -> None:
             block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
 
 
-FAMILY = Family("transformers ResNet", build)
+FAMILY = Naming(
+    "transformers ResNet", (NAME,), ("resnet.embedder.embedder.convolution.weight",), RULES,
+    _network, _counted).family()

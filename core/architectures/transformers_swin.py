@@ -7,19 +7,11 @@ import math
 
 from torch import nn
 
-from core.architectures import Built, Family, Shapes, Tensors
-from core.architectures.layers_from_shapes import ShapeError, count, runs, shapes_of, weight
-from core.architectures.transformers_names import (
-    Rules,
-    fits,
-    joined_shapes,
-    placed,
-    set_activation,
-    set_epsilon,
-    weights_of,
-)
+from core.architectures import Shapes
+from core.architectures.layers_from_shapes import ShapeError, count, weight
+from core.architectures.transformers_family import TORCHVISIONS, Naming, Network
+from core.architectures.transformers_names import Rules, set_activation, set_epsilon
 from core.card import Card
-from core.cards.transformers_config import settings_of
 from core.weight_files.meta_build import ShapesOnly
 
 NAME = "SwinForImageClassification"
@@ -47,35 +39,7 @@ RULES: Rules = (
     (r"swin\.layernorm" + END, r"norm.\1"),
     (r"classifier" + END, r"head.\1"),
 )
-SAID = ("The tensors have the names of Hugging Face's transformers; layers are shown under "
-        "torchvision's, whose network it is: query, key and value are one layer, attn.qkv.")
-
-
-def build(tensors: Tensors, card: Card) -> Built | None:
-    """The transformer whose names and shapes these are, or None."""
-    if "swin.embeddings.patch_embeddings.projection.weight" not in tensors:
-        return None
-    try:
-        return _built(tensors, card)
-    except ShapeError:
-        return None
-
-
-def _built(tensors: Tensors, card: Card) -> Built | None:
-    places = {_in_place(new): old for new, old in placed(tensors, RULES).items()}
-    shapes = joined_shapes(shapes_of(tensors), places)
-    said = settings_of(card.architecture, (NAME,))
-    module, channels = _network(shapes), weight(shapes, "features.0.0", 4)[1]
-    for part in (module.norm, *module.features[1::2]):  # not those of the patches
-        set_epsilon(part, said, EPSILON)
-    set_activation(module, said, nn.GELU)
-    smallest = _smallest_side(shapes)  # the usual one: 224 for windows of 7, 384 for 12
-    side = card.input.height or smallest
-    if not fits(module, shapes) or side < smallest or not runs(module, channels, side):
-        return None
-    known = card.infer(architecture=NAME, input_channels=channels, input_height=side,
-                       input_width=side, output="logits")
-    return Built(module, known, (SAID,), renamed=weights_of(module, places))
+SAID = f"{TORCHVISIONS}: query, key and value are one layer, attn.qkv."
 
 
 def _in_place(name: str) -> str:
@@ -113,7 +77,19 @@ def _smallest_side(shapes: Shapes) -> int:
     return patch * _window(shapes) * 2 ** (len(_stages(shapes)) - 1)
 
 
-def _network(shapes: Shapes) -> nn.Module:
+def _network(shapes: Shapes, said: dict[str, str], card: Card) -> Network:
+    module, channels = _module(shapes), weight(shapes, "features.0.0", 4)[1]
+    for part in (module.norm, *module.features[1::2]):  # not those of the patches
+        set_epsilon(part, said, EPSILON)
+    set_activation(module, said, nn.GELU)
+    smallest = _smallest_side(shapes)  # the usual one: 224 for windows of 7, 384 for 12
+    side = card.input.height or smallest
+    if side < smallest:
+        raise ShapeError("side")
+    return Network(module, NAME, channels, side, (SAID,))
+
+
+def _module(shapes: Shapes) -> nn.Module:
     from torchvision.models import SwinTransformer  # 1 s
 
     out, channels, _, patch = weight(shapes, "features.0.0", 4)
@@ -128,4 +104,6 @@ def _network(shapes: Shapes) -> nn.Module:
     return module
 
 
-FAMILY = Family("transformers Swin", build)
+FAMILY = Naming(
+    "transformers Swin", (NAME,), ("swin.embeddings.patch_embeddings.projection.weight",), RULES,
+    _network, _in_place).family()

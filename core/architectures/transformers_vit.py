@@ -5,20 +5,12 @@ https://huggingface.co/docs/transformers/model_doc/vit
 
 from torch import nn
 
-from core.architectures import Built, Family, Tensors
-from core.architectures.layers_from_shapes import ShapeError, runs, shapes_of
+from core.architectures import Shapes
+from core.architectures.layers_from_shapes import ShapeError
 from core.architectures.timm_vit import VisionTransformer, likely_heads
-from core.architectures.transformers_names import (
-    Rules,
-    fits,
-    joined_shapes,
-    placed,
-    set_activation,
-    set_epsilon,
-    weights_of,
-)
+from core.architectures.transformers_family import Naming, Network
+from core.architectures.transformers_names import Rules, set_activation, set_epsilon
 from core.card import Card
-from core.cards.transformers_config import settings_of
 
 NAMES = ("ViTForImageClassification", "DeiTForImageClassification",
          "DeiTForImageClassificationWithTeacher")
@@ -51,33 +43,15 @@ GUESSED = ("The tensors do not say how many attention heads there are; {} are ta
            '"{}".')
 
 
-def build(tensors: Tensors, card: Card) -> Built | None:
-    """The transformer whose names and shapes these are, or None."""
-    if not any(f"{kind}.embeddings.cls_token" in tensors for kind in ("vit", "deit")):
-        return None
-    try:
-        return _built(tensors, card)
-    except ShapeError:
-        return None
-
-
-def _built(tensors: Tensors, card: Card) -> Built | None:
-    places = placed(tensors, RULES)
-    shapes = joined_shapes(shapes_of(tensors), places)
-    said = settings_of(card.architecture, NAMES)
+def _network(shapes: Shapes, said: dict[str, str], card: Card) -> Network:
     heads = _heads(said, (shapes.get("cls_token") or (0,))[-1])
     module = VisionTransformer(shapes, heads)
     set_epsilon(module, said, EPSILON)
     set_activation(module, said, nn.GELU)
-    channels, side = module.patch_embed.proj.in_channels, module.side
-    if not fits(module, shapes) or not runs(module, channels, side):
-        return None
     stated = "num_attention_heads" in said
-    title = f"{_kind(tensors)} (num_attention_heads {heads})"
-    known = card.infer(architecture=title, input_channels=channels, input_height=side,
-                       input_width=side, output="logits")
+    title = f"{_kind(shapes)} (num_attention_heads {heads})"
     notes = (SAID,) if stated else (SAID, GUESSED.format(heads, title))
-    return Built(module, known, notes, stated, weights_of(module, places))
+    return Network(module, title, module.patch_embed.proj.in_channels, module.side, notes, stated)
 
 
 def _heads(said: dict[str, str], width: int) -> int:
@@ -89,9 +63,11 @@ def _heads(said: dict[str, str], width: int) -> int:
     return heads
 
 
-def _kind(tensors: Tensors) -> str:
-    taught = "distillation_classifier.weight" in tensors
-    return NAMES[2 if taught else int("deit.embeddings.cls_token" in tensors)]
+def _kind(shapes: Shapes) -> str:
+    taught = "head_dist.weight" in shapes
+    return NAMES[2 if taught else int("dist_token" in shapes)]
 
 
-FAMILY = Family("transformers ViT", build)
+FAMILY = Naming(
+    "transformers ViT", NAMES, ("vit.embeddings.cls_token", "deit.embeddings.cls_token"), RULES,
+    _network).family()

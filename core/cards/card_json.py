@@ -59,8 +59,8 @@ def _input(said: Any) -> InputSpec:
 
 
 def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str) or len(value) > 1000:
-        raise ValueError(f"'{key}' is a text of at most 1,000 characters")
+    if not isinstance(value, str) or len(value) > 1000 or "\0" in value:
+        raise ValueError(f"'{key}' is a text of at most 1,000 characters, without NUL")
     return value
 
 

@@ -19,13 +19,17 @@ SETTINGS = {
     "ConvNextForImageClassification": ("layer_norm_eps", "hidden_act"),
     "SwinForImageClassification": ("layer_norm_eps", "hidden_act"),
 }
+CLASSIFIER = "ForImageClassification"
 UNNAMED = re.compile(r"LABEL_\d+")  # what the library writes where nobody named the classes
 
 
 def architecture_of(said: dict) -> str | None:
-    """The network that a config names; None where it is none of transformers' classifiers."""
+    """The network that a config names, a backbone as the classifier whose it is; None where it is
+    none of transformers' classifiers."""
     listed = said.get("architectures")
     name = listed[0] if isinstance(listed, list) and listed else None
+    if isinstance(name, str) and (whole := name.removesuffix("Model") + CLASSIFIER) in SETTINGS:
+        name = whole
     if not isinstance(name, str) or not re.fullmatch(r"\w{1,60}ForImageClassification\w{0,20}",
                                                      name):
         return None

@@ -9,6 +9,7 @@ from core.curves.points import Points, Settings
 from core.curves.together import BAND_POINTS, Grouping
 
 MOST_MARKS = 10
+OUTLYING = "outside the axis, which covers the 5th to the 95th percentile."
 
 
 def notes(found: list[Points], series: int, marks: int, grouping: Grouping | None,
@@ -46,7 +47,7 @@ def outside(lines: pd.DataFrame, ends: Mapping[str, list[float] | None],
             beyond += int(((y < pair[0]) | (y > pair[1])).sum())
     if not beyond:
         return ""
+    lie = "lies" if beyond == 1 else "lie"
     if settings.vertical:
-        return f"{beyond:,} of them lie above or below what is zoomed on."
-    return (f"{beyond:,} of them lie outside the axis, which covers the 5th to the 95th percentile:"
-            ' "Show outliers" shows them.')
+        return f"{beyond:,} of them {lie} above or below what is zoomed on."
+    return f"{beyond:,} of them {lie} {OUTLYING}"

@@ -90,6 +90,8 @@ def _from_one_hot(array: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str
 
 def _of_ids(ids: np.ndarray, names: Sequence[str] | None, notes: tuple[str, ...]) -> ClassLabels:
     known = ids[ids >= 0]
+    if names is None and not notes and set(np.unique(ids)) == {-1, 1}:  # as attributes are written
+        return ClassLabels((ids > 0).astype(np.int64), ("-1", "1"))
     highest = int(known.max(initial=-1))
     if names is not None:
         given = tuple(map(str, names))
@@ -144,6 +146,24 @@ def label_notes(labels: np.ndarray | None, class_names: Sequence[str]) -> tuple[
     if len(found) == 1:
         only = shown(class_names[found[0]])
         return (f"Only one class, {only}: there is nothing to tell it from.",)
-    if len(found) < len(class_names):
-        return (f"{len(found):,} of {len(class_names):,} classes have an example.",)
-    return ()
+    return (*_order_note(class_names), *(
+        (f"{len(found):,} of {len(class_names):,} classes have an example.",)
+        if len(found) < len(class_names) else ()))
+
+
+def _order_note(class_names: Sequence[str]) -> tuple[str, ...]:
+    """That numbers stand in the order of text, which a network's outputs may not do."""
+    numbers = [name for name in class_names if name.isascii() and name.isdecimal()]
+    if len(numbers) < len(class_names) or list(class_names) != sorted(class_names) or (
+            numbers == sorted(numbers, key=_size)):
+        return ()
+    first = ", ".join(number[:20] for number in numbers[:4])
+    return (f"Class names are numbers in the order of text ({first} …), as torchvision and Keras "
+            "number folders. If the network was trained with another order, state its class names "
+            "in the model card.",)
+
+
+def _size(digits: str) -> tuple[int, str]:
+    """What orders numbers as they count, however many digits they have."""
+    digits = digits.lstrip("0")
+    return len(digits), digits

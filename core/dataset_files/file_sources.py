@@ -15,6 +15,11 @@ SCANS_KEPT = 8
 SMALL = 64 * MB  # files up to this are read into memory
 PICTURES_AN_ARCHIVE = 50  # times the members and bytes that a model's archive may have
 JUNK = ("thumbs.db", "desktop.ini")
+UNREAD = {  # kinds of pictures that are not read, by their endings
+    "heic": "HEIC", "heif": "HEIC", "avif": "AVIF", "jxl": "JPEG XL", "jp2": "JPEG 2000",
+    "j2k": "JPEG 2000", "svg": "SVG", "psd": "PSD", "exr": "EXR", "hdr": "HDR", "dcm": "DICOM",
+    "dicom": "DICOM", "nii": "NIfTI", "cr2": "camera raw", "cr3": "camera raw",
+    "nef": "camera raw", "arw": "camera raw", "dng": "camera raw", "raw": "camera raw"}
 
 
 class Source(Protocol):
@@ -147,10 +152,17 @@ def _walk(folder: str, prefix: str, depth: int, scan: _Scan) -> Iterator[str]:
 
 
 def skipped_note(source: Source) -> tuple[str, ...]:
-    """What to say of links and special files that a source has."""
+    """What to say of links, special files and pictures of other formats that a source has."""
     count = source.skipped
     words = "link or special file was" if count == 1 else "links or special files were"
-    return (f"{count:,} {words} skipped: links are not followed.",) if count else ()
+    said = (f"{count:,} {words} skipped: links are not followed.",) if count else ()
+    others = [name for name in source.names() if name[name.rfind(".") + 1:].lower() in UNREAD]
+    if not others:
+        return said
+    kinds = sorted({UNREAD[name[name.rfind(".") + 1:].lower()] for name in others})
+    words = "picture is" if len(others) == 1 else "pictures are"
+    return (*said, f"{len(others):,} {words} left out, first {others[0]}: {', '.join(kinds)} is "
+                   "not read. Save them as PNG or JPEG.")
 
 
 def is_litter(name: str) -> bool:

@@ -50,7 +50,7 @@ def examples(source: Source, name: str, table: pa.Table, columns: Columns,
     rows, split, said = one_split(table, columns.split, labels)
     if rows is not None:
         table, labels = table.take(pa.array(rows)), labels and labels.of(rows)
-    notes += (*said, *label_column_note(columns))
+    notes += (*said, *label_column_note(columns), *_several_note(columns, labels))
     metadata, left_out = metadata_of(table, columns)
     notes += left_out
     if columns.path:
@@ -67,6 +67,15 @@ def label_column_note(columns: Columns) -> tuple[str, ...]:
         return ()
     return (f"Labels are from the column {shown(columns.label)}, the only one that looks like "
             "labels; call it label if it holds them.",)
+
+
+def _several_note(columns: Columns, labels: ClassLabels | None) -> tuple[str, ...]:
+    """What to say of columns of 0 and 1 that are no one-hot labels."""
+    if labels is not None or not columns.one_hot:
+        return ()
+    named = ", ".join(map(shown, columns.one_hot[:4])) + " …" * (len(columns.one_hot) > 4)
+    return (f"The columns {named} say several classes of one example, so they are no labels: one "
+            "answer an example is read. A column called label would be taken.",)
 
 
 def _of_pixels(name: str, table: pa.Table, columns: Columns, labels: ClassLabels | None,
@@ -166,6 +175,8 @@ def labels_of(table: pa.Table, columns: Columns, name: str,
         try:
             cells = np.stack([table[c].to_numpy().astype(np.float64) for c in columns.one_hot], 1)
         except ValueError:  # words further down
+            return None
+        if ((cells > 0).sum(1) > 1).any():
             return None
         return class_labels(cells, f"{name}, columns {', '.join(columns.one_hot)[:80]}",
                             columns.one_hot)

@@ -18,6 +18,7 @@ from core.table_ids import IsStem
 
 HEAD = 1 << 18  # bytes looked at
 LINES = 50
+FEWEST_TO_TELL = 10  # rows from which values may be said to repeat
 LARGEST = 1 << 30  # bytes
 MOST_ROWS, MOST_COLUMNS = 5_000_000, 20_000
 BLOCK = 16 << 20  # bytes; no row is longer
@@ -91,9 +92,14 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _label_of_unnamed(found: Columns, sample: dict[str, list[str]]) -> Columns:
-    """Without a header the first column is the label, or the last if the first never changes."""
+    """Without a header the first column is the label, or the last if the first never changes, or if
+    only the last has values that repeat as those of classes do."""
     first, last = found.pixels[0], found.pixels[-1]
-    label = last if len(set(sample[first])) == 1 < len(set(sample[last])) else first
+    values, others = set(sample[first]), set(sample[last])
+    repeats = [2 * len(each) <= len(sample[first]) for each in (values, others)]
+    by_last = len(others) > 1 and (len(values) == 1 or (
+        len(sample[first]) >= FEWEST_TO_TELL and repeats == [False, True]))
+    label = last if by_last else first
     return replace(found, pixels=tuple(name for name in found.pixels if name != label), label=label)
 
 

@@ -64,7 +64,8 @@ class Format:
     content_id: path -> a digest that changes when what `load` gives would change.
     inside: the same from the files of a folder or archive, None where it holds no such data; None
     for kinds that are not looked for there. listed: whether it is found under a folder by itself;
-    one picture, say, is opened only when it is named.
+    one picture, say, is opened only when it is named. by_name: whether its files' names tell it
+    even where their bytes could be a model's.
     """
 
     title: str
@@ -73,3 +74,4 @@ class Format:
     content_id: Callable[[Path], str]
     inside: Callable[[Source], DataSet | None] | None = None
     listed: bool = True
+    by_name: bool = False

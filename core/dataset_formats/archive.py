@@ -91,7 +91,7 @@ def _source(path: Path) -> Zipped | Tarred:
     if path.name.lower().endswith(ZIP) and start[:1] not in (b"7", b"R") and start:
         raise UserError(f"{path.name} is not a zip, or it is damaged: its first bytes are not "
                         "those of one. Copy or download it again.")
-    raise UserError(describe_unknown(start, path.name))
+    raise UserError(describe_unknown(start, path.name, "data set"))
 
 
 FORMAT = Format("Archive", matches, load, content_ids.of_files)

@@ -129,4 +129,4 @@ def content_id(path: Path) -> str:
     return content_ids.of_files(*batches, *(path.parent / meta for meta in META))
 
 
-FORMAT = Format("CIFAR, Python", matches, load, content_id, inside)
+FORMAT = Format("CIFAR, Python", matches, load, content_id, inside, by_name=True)

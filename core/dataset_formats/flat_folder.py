@@ -6,9 +6,11 @@ from pathlib import Path
 
 from core.dataset_files.array_roles import SPLITS, split_of
 from core.dataset_files.class_labels import label_notes
+from core.dataset_files.counts import counted
 from core.dataset_files.file_sources import Folder, Source, is_litter, skipped_note
 from core.dataset_files.image_files import is_picture, picture_files
 from core.dataset_files.masks import is_of_masks, without_masks
+from core.dataset_files.name_labels import labels_in_names
 from core.dataset_formats import DataSet, Format, file_list, image_folder, text_table
 from core.errors import UserError
 from core.files import content_ids
@@ -41,10 +43,18 @@ def inside(source: Source) -> DataSet | None:
     """An archive's pictures, where they lie in no class folders; of splits the last that it has."""
     files, _ = without_masks(list(filter(is_picture, source.names())))
     leaves = {leaf for name in files if (leaf := name.rpartition("/")[0].rpartition("/")[2])}
-    if not files or not (image_folder.are_parts(sorted(leaves)) or all(
+    if not files or _are_classes_above(files) or not (image_folder.are_parts(sorted(leaves)) or all(
             leaf.lower() in image_folder.NO_CLASS or split_of(leaf) for leaf in leaves)):
         return None
     return described(source) or _of_split(source)
+
+
+def _are_classes_above(files: list[str]) -> bool:
+    """As in Tiny ImageNet: train/n01443537/images/…; folders further up tell the pictures apart."""
+    above = {parts[-3] if len(parts) > 2 else "" for parts in (name.split("/") for name in files)}
+    return len(above) > 1 and not any(
+        name == "" or split_of(name) or name.lower() in image_folder.NO_CLASS for name in above
+    ) and not image_folder.not_classes(sorted(above))
 
 
 def _of_split(source: Source) -> DataSet:
@@ -100,11 +110,13 @@ def _plain(source: Source, files: list[str], notes: tuple[str, ...], split: str)
         raise UserError(f"{source.title} holds no pictures. PNG, JPEG, WebP, BMP, GIF and TIFF "
                         "files are read.")
     found = picture_files(source, files)
+    named = labels_in_names([files[row] for row in found.kept])
+    labels, names = (named.labels, named.class_names) if named else (None, ())
+    said = named.notes if named else (image_folder.without_classes(len(found.kept)),)
     return DataSet(
-        title=source.title, image=found.image, labels=None, class_names=(),
+        title=source.title, image=found.image, labels=labels, class_names=names,
         metadata=found.paths.to_frame(), split=split, unreadable=found.unreadable,
-        notes=(image_folder.without_classes(len(found.kept)), *notes, *_unread(source),
-               *found.notes, *label_notes(None, ())),
+        notes=(*said, *notes, *_unread(source), *found.notes, *label_notes(labels, names)),
     )
 
 
@@ -115,11 +127,17 @@ def _unread(source: Source) -> tuple[str, ...]:
     if matlab := [name for name in names if name.lower().endswith(".mat")]:
         said.append(f"{', '.join(matlab[:4])}: MATLAB files are not read. If the labels are in "
                     "one, save them as a CSV with the columns path and label beside the pictures.")
-    outlines = [name for name in source.names() if not is_picture(name)
-                and any(map(is_of_masks, name.split("/")[:-1]))]
+    if lines := [name for name in names if name.lower().endswith(".jsonl")]:
+        said.append(f"{', '.join(lines[:4])}: JSON lines are not read. If the labels are in them, "
+                    "save them as metadata.csv with the columns file_name and label.")
+    if classes := [name for name in names if name.endswith(".cls")]:
+        said.append(f"{counted(len(classes), 'file')} of labels as WebDataset has them, first "
+                    f"{classes[0]}, not read. A table with the columns path and label is.")
+    outlines = [name for name in source.names() if not is_picture(name) and (
+        name.lower().endswith(".coco.json") or any(map(is_of_masks, name.split("/")[:-1])))]
     if outlines:
-        said.append(f"{len(outlines):,} files of annotations, boxes or outlines, are not read, "
-                    f"first {outlines[0]}.")
+        said.append(f"{counted(len(outlines), 'file')} of annotations, boxes or outlines, not "
+                    f"read, first {outlines[0]}.")
     return tuple(said)
 
 

@@ -8,6 +8,8 @@ from core.dataset_formats import DataSet, flat_folder
 from core.errors import UserError
 from core.plugins import discover
 
+FEW = 4  # pictures a folder
+
 
 def data_inside(source: Source) -> DataSet | None:
     """What a table says of the pictures, else of all that the formats find the most examples.
@@ -29,6 +31,8 @@ def data_inside(source: Source) -> DataSet | None:
         raise damage[0]
     if not found:
         return None
+    if described and all(_is_by_few(data) for _, data in found if data.labels is not None):
+        found = [(title, data) for title, data in found if data.labels is None]
     title, data = max(found, key=lambda pair: len(pair[1]))
     paths = set(data.metadata["path"])
     others = [f"{other} ({len(part):,} examples)" for other, part in found
@@ -36,6 +40,12 @@ def data_inside(source: Source) -> DataSet | None:
     said = [f"Other data in it, not shown: {', '.join(others)}."] if others else []
     said += [f"Other data in it cannot be read: {error}" for error in damage]
     return _titled(data, source, title, tuple(said))
+
+
+def _is_by_few(data: DataSet) -> bool:
+    """Whether folders hold so few pictures each that they are patients or products, say: where a
+    table tells of the pictures, they are no classes."""
+    return len(data) < FEW * len(data.class_names)
 
 
 def _titled(data: DataSet, source: Source, kind: str, notes: tuple[str, ...]) -> DataSet:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -146,7 +147,9 @@ def _read_one(source: Source, name: str, kept: KeptGroups) -> DataSet:
 
 def _of_bytes(source: Source, file: parquet.ParquetFile, name: str, column: str,
               kept: KeptGroups) -> DataSet:
-    content = ParquetBytes(file, column, name, kept)
+    # an archive would unpack all of the file for each row group
+    again = partial(opened_parquet, source, name) if isinstance(source, Folder) else lambda: file
+    content = ParquetBytes(again, column, name, kept)
     sample, plain = sample_cells(file), plain_columns(file.schema_arrow)
     label = None if has_unread_label(file) else label_column(sample, set())
     columns = Columns(label=label, split=split_column(sample))

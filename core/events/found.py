@@ -29,7 +29,8 @@ class Others(NamedTuple):
 class Events:
     """The numbers of one run in the order of its files, and what else was met.
 
-    tag: int32 codes, indexes into `tags`. others: values that are no numbers, in no order.
+    columns: tag (int32 codes; of rounds that repeat (rounds, tags), all rounds alike), step, wall
+    time, value. others: values that are no numbers, in no order.
     settings: hyperparameters that the run states. empty: names of files of 0 bytes.
     """
 

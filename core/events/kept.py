@@ -60,7 +60,7 @@ class KeptFile:
 
     def _part(self, stop: int) -> Part:
         events = self._events
-        columns = [joined(parts[self._columns:], dtype)
+        columns = [joined([part.ravel() for part in parts[self._columns:]], dtype)
                    for parts, dtype in zip(events.columns, DTYPES, strict=True)]
         others = events.others[self._others:]
         arrays = [joined([getattr(one, name) for one in others], dtype) for name, dtype in zip(

@@ -17,13 +17,13 @@ def add_stretch(stretch: Stretch, file: Path, offset: int, events: Events) -> No
     plugins = [_plugin(tag, slot, events) for tag, slot in zip(tags, slots, strict=True)]
     wanted = [slot.kind == "simple" or plugin is None for slot, plugin in
               zip(slots, plugins, strict=True)]
-    codes = np.empty((rounds, len(tags)), np.int32)
-    codes[:] = tags
-    parts = codes, stretch.step, stretch.wall_time, stretch.numbers
-    for column, part in zip(events.columns, parts, strict=True):
+    codes, *rest = events.columns
+    codes.append(np.broadcast_to(np.array(tags, np.int32)[wanted], (rounds, sum(wanted))))
+    parts = stretch.step, stretch.wall_time, stretch.numbers
+    for column, part in zip(rest, parts, strict=True):
         column.append((part if all(wanted) else part[:, wanted]).ravel())
     for place in np.flatnonzero(~np.array(wanted)).tolist():
-        _keep_other(stretch, place, plugins[place], codes[:, place], file, offset, events)
+        _keep_other(stretch, place, plugins[place], tags[place], file, offset, events)
 
 
 def _plugin(tag: int, slot: Slot, events: Events) -> str | None:
@@ -37,13 +37,14 @@ def _plugin(tag: int, slot: Slot, events: Events) -> str | None:
     return None if name == SCALARS else name
 
 
-def _keep_other(stretch: Stretch, place: int, plugin: str, codes: np.ndarray, file: Path,
-                offset: int, events: Events) -> None:
+def _keep_other(stretch: Stretch, place: int, plugin: str, tag: int, file: Path, offset: int,
+                events: Events) -> None:
     """A tensor of one number that belongs to another plug-in."""
     template = stretch.template
     record = template.slots[place].record
     edges = [*template.starts.tolist(), len(template.row)]
-    byte = offset + edges[record] + np.arange(len(codes)) * len(template.row)
-    size = np.full(len(codes), edges[record + 1] - edges[record])
-    events.others.append(Others(plugin, file, codes, stretch.step[:, place],
-                                stretch.wall_time[:, place], byte, size))
+    rounds = len(stretch.step)
+    byte = offset + edges[record] + np.arange(rounds) * len(template.row)
+    size = np.full(rounds, edges[record + 1] - edges[record])
+    events.others.append(Others(plugin, file, np.full(rounds, tag, np.int32),
+                                stretch.step[:, place], stretch.wall_time[:, place], byte, size))

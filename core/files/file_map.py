@@ -13,10 +13,12 @@ from typing import BinaryIO
 from core import store
 from core.errors import UserError
 from core.files.cache_space import counts
+from core.files.file_span import FileSpan
 
 FEW = 1 << 20  # bytes that are read even where only an outline is wanted
 HEAD = 8  # bytes before a header, which is read whatever its length
 LONGEST_HEAD = 32 << 20
+WIDEST = 8  # bytes of one number, which its place in memory is a multiple of
 _outlined: ContextVar[list["FileMap"] | None] = ContextVar("outlined", default=None)
 
 
@@ -57,6 +59,12 @@ class FileMap:
             self._read(offset, found)
         return found
 
+    def numbers(self, offset: int, length: int) -> memoryview:
+        """The bytes of a tensor from `offset` on; of an outline zeros, where they are many."""
+        if self._file is None or length <= FEW:
+            return self.view(offset, length)
+        return self._bytes[offset - offset % WIDEST:][:length]
+
     def _read(self, offset: int, into: memoryview) -> None:
         if len(into) > LONGEST_HEAD:
             raise UserError(f"{self._name} has no outline: it has to be read as a whole.")
@@ -69,6 +77,24 @@ class FileMap:
         """Gives back the memory of pages that were only read; call before any write."""
         if hasattr(mmap, "MADV_DONTNEED") and self._file is None:
             self._map.madvise(mmap.MADV_DONTNEED)
+
+    def span(self) -> FileSpan:
+        """All bytes of an outline, to be looked through."""
+        return FileSpan(self._file, 0, len(self), self.numbers)
+
+
+@contextmanager
+def looked_through(path: Path) -> Iterator[FileSpan]:
+    """A file whose parts may lie anywhere, as protobuf has them: read as they are looked at. A map
+    would not spare a copy of them, as tensors need a place in memory that suits their type."""
+    if outlined():
+        yield FileMap(path).span()
+        return
+    try:
+        with path.open("rb", buffering=0) as file:
+            yield FileSpan(file, 0, path.stat().st_size)
+    except OSError as error:
+        raise UserError(f"{path.name} could not be read ({error.strerror}).") from error
 
 
 @contextmanager

@@ -174,9 +174,11 @@ def kind_of(path: Path) -> str | None:
     """One of KINDS by what a file or folder holds; None where nothing here reads it."""
     if not path.exists():
         return None
+    data = format_of(path, "core.dataset_formats")
+    if data and data.by_name:
+        return "data"
     if path.is_file() and _is_model(path, *stamp(path)):
         return "models"
-    data = format_of(path, "core.dataset_formats")
     if data and (data.listed or path.is_file()):
         return "data"
     if _is_log(path) if path.is_file() else _log_folders(path, walked(path)):
@@ -191,7 +193,7 @@ def not_known(path: Path, kind: str) -> str:
     if path.is_dir():
         return f"{path.name} is a folder that is no {kind}. {_what_lies_in(path)}"
     with path.open("rb") as file:
-        return describe_unknown(file.read(4096), path.name)
+        return describe_unknown(file.read(4096), path.name, kind)
 
 
 def _what_lies_in(folder: Path) -> str:

@@ -5,6 +5,8 @@ import unicodedata
 
 def shown(text: object, longest: int = 60) -> str:
     """Text in quotes, on one line, short, control and direction characters spelled out."""
-    start = str(text)[:longest + 1]
-    plain = "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}" for c in start)
+    start = plain = str(text)[:longest + 1]
+    if not (start.isascii() and start.isprintable()):
+        plain = "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}"
+                        for c in start)
     return f"'{plain}'" if len(start) <= longest else f"'{plain[:longest - 1]}…'"

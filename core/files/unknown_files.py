@@ -18,20 +18,31 @@ SIGNATURES = (
     (b"\x89PNG", "is a PNG picture", "Open the folder that holds it as a data set."),
     (b"\xff\xd8\xff", "is a JPEG picture", "Open the folder that holds it as a data set."),
     (b"GIF8", "is a GIF picture", "Open the folder that holds it as a data set."),
+    (b"\x89HDF", "is an HDF5 file, of which only Keras models are read",
+     "Save arrays as .npz: numpy.savez('set.npz', images=x, labels=y); a Keras model by "
+     "model.save('model.keras')."),
+    (b"ARROW1", "is an Arrow file, which is not read", "Save the table as Parquet."),
     (b"\x7fELF", "is a program", "Open the file that the network was saved to."),
     (b"MZ", "is a Windows program", "Open the file that the network was saved to."),
 )
 WEB_PAGE = (b"<!doctype html", b"<html", b"<head", b"<body")
 RESAVE = "Save the weights again: torch.save(model.state_dict(), 'weights.pt'), or use safetensors."
+NEXT_STEPS = {
+    "model": RESAVE,
+    "data set": "A data set is a folder with one sub-folder per class, a table (CSV, TSV, "
+                "Parquet), arrays (.npz, .npy), MNIST or CIFAR files, or a .zip or .tar of these.",
+}
+ANY_KIND = "The README lists the models, data sets and training logs that are read."
 
 
-def describe_unknown(head: bytes, name: str) -> str:
-    """One message on a file of which no format reads the first bytes, `head`."""
-    is_a, next_step = _seems(head)
+def describe_unknown(head: bytes, name: str, kind: str = "model") -> str:
+    """One message on a file of which no format reads the first bytes, `head`; `kind`: what it was
+    to be."""
+    is_a, next_step = _seems(head, NEXT_STEPS.get(kind, ANY_KIND))
     return f"{name} {is_a}. {next_step}"
 
 
-def _seems(head: bytes) -> tuple[str, str]:
+def _seems(head: bytes, otherwise: str) -> tuple[str, str]:
     if not head:
         return "is empty (0 bytes)", "Copy or download it again; the transfer may have failed."
     for start, is_a, next_step in SIGNATURES:
@@ -42,8 +53,8 @@ def _seems(head: bytes) -> tuple[str, str]:
         return ("is a web page (HTML), not the file itself: the download ended on a page",
                 "Download it again while signed in.")
     if head.startswith(b"PK"):
-        return ("is a zip archive that is cut off or damaged, or that holds no network",
-                f"Copy or download it again. {RESAVE}")
+        return ("is a zip archive that is cut off or damaged, or that holds no network or data",
+                f"Copy or download it again. {otherwise}")
     if head[257:262] == b"ustar":
         return ("is a tar archive; torch's own of 2017 can only be read by running code from the "
                 "file, and is not loaded", f"Unpack it, or: {RESAVE}")
@@ -52,7 +63,7 @@ def _seems(head: bytes) -> tuple[str, str]:
     if not any(head):
         return "holds only zeros; the transfer may have failed", "Copy or download it again."
     return ("is of no kind that is read here, or it is damaged, incomplete or corrupt",
-            f"Copy or download it again. {RESAVE}")
+            f"Copy or download it again. {otherwise}")
 
 
 def _is_text(head: bytes) -> bool:

@@ -3,6 +3,7 @@
 import torch
 
 from core.errors import UserError
+from core.files.file_map import outlined
 from core.graph.free_batch import with_free_batch
 from core.graph.meta import Cost, cost
 from core.graph.module import GraphModule
@@ -29,6 +30,8 @@ def with_any_batch(graph: Graph, module: GraphModule, multiply_adds: int
         return module, None
     freed = with_free_batch(graph)
     if freed is not None and 4 * multiply_adds <= MOST_CHECKING:
+        if outlined():
+            raise UserError("it has no outline: what it takes is found with its numbers.")
         wider = GraphModule(freed, module.type_name)
         if _takes_any(wider) and _agree(module, wider):
             return wider, (f"The export fixes the batch at {low}; sizes in it that hold the batch "

@@ -7,14 +7,13 @@ from core.card import Card
 from core.dataset_files.archives import Archive
 from core.errors import UserError
 from core.files.text_of_files import shown
-from core.graph.accepted_batches import measured, with_any_batch
+from core.graph.accepted_batches import with_any_batch
 from core.graph.evaluation import in_evaluation_mode
 from core.graph.export_schema import lowered, network_class
 from core.graph.export_tensors import NOT_LOADED, exported_tensors, flat_tensors, read_json
 from core.graph.inplace import without_writes
-from core.graph.module import GraphModule
 from core.graph.nodes import Input
-from core.graph.outputs import output_meaning, with_scores_first
+from core.graph.outputs import network_with_scores, output_meaning
 from core.graph.shared_layers import with_shared_layers
 from core.model_formats import LoadedModel
 
@@ -32,9 +31,7 @@ def network_of(archive: Archive, name: str | None, card: Card) -> LoadedModel:
                         "as input.")
     graph, training = in_evaluation_mode(graph)
     graph = without_writes(graph)
-    cost = measured(GraphModule(graph, network_class(document)))
-    graph, outputs_note = with_scores_first(graph, cost)
-    module = GraphModule(graph, network_class(document))
+    graph, module, cost, outputs_note = network_with_scores(graph, network_class(document))
     module, batch_note = with_any_batch(graph, module, cost.multiply_adds)
     notes = [
         _recorded(document, len(graph.nodes)),

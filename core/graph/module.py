@@ -1,5 +1,6 @@
 """A frozen network as a torch module with its layers as sub-modules, so that plain hooks work."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import nn
 from core.errors import UserError
 from core.files.text_of_files import shown
 from core.graph.nesting import Program, Run, Step, nested
-from core.graph.nodes import DEEPEST, MOST_NODES, UNBOUNDED, Graph, Input, Weight
+from core.graph.nodes import DEEPEST, MOST_NODES, UNBOUNDED, Graph, Input, Node, Weight
 from core.graph.operators import resolve
 from core.graph.running import State, bind, computed, described
 from core.graph.settings import settings_of
@@ -214,6 +215,13 @@ def _add_weights(layers: dict[str, Layer],
 
 def _prepared(program: Program, layers: dict[str, Layer],
               places: dict[str, tuple[nn.Module, str]]) -> _Prepared:
-    calls = tuple(layers[step.path] if isinstance(step, Run)
-                  else resolve(step.node.operator, described(step.node)) for step in program.steps)
+    calls = tuple(layers[step.path] if isinstance(step, Run) else _function(step.node)
+                  for step in program.steps)
     return _Prepared(program, tuple((name, *places[name]) for name in program.weights), calls)
+
+
+def _function(node: Node) -> Callable[..., Any]:
+    try:
+        return resolve(node.operator)
+    except UserError:
+        return resolve(node.operator, described(node))

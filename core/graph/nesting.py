@@ -79,6 +79,7 @@ class _Nesting:
         numbers = {name for node in graph.nodes if gives_number(node.operator)
                    for name in output_names(node.outputs)}
         self.nodes = [_with_numbers(node, numbers) for node in _homed(graph.nodes)]
+        self.used = [dict.fromkeys(map(str, used_by(node))) for node in self.nodes]
         self.made = {name: index for index, node in enumerate(self.nodes)
                      for name in output_names(node.outputs)}
         self.last = {name: index for name, index in last_uses(graph).items() if name not in numbers}
@@ -99,7 +100,8 @@ class _Nesting:
         """The nodes start … end, which ran in the same `depth` calls."""
         steps = tuple(self._step(first, last, depth, outputs)
                       for first, last in self._runs(start, end, depth))
-        own = {str(name) for step in steps if isinstance(step, Step) for name in used_by(step.node)}
+        own = {name for index in range(start, end) if len(self.nodes[index].calls) <= depth
+               for name in self.used[index]}
         weights = tuple(sorted((own | set(outputs)) & self.graph.weights.keys()))
         return Program(self._entering(start, end), outputs, weights, steps)
 
@@ -131,7 +133,7 @@ class _Nesting:
 
     def _entering(self, start: int, end: int) -> tuple[str, ...]:
         """Tensors from before `start` that these nodes read, in the order of their first use."""
-        used = dict.fromkeys(str(name) for node in self.nodes[start:end] for name in used_by(node))
+        used = dict.fromkeys(name for names in self.used[start:end] for name in names)
         return tuple(name for name in used if self.made.get(name, -1) < start
                      and name not in self.graph.weights and name not in self.numbers)
 
@@ -143,9 +145,8 @@ class _Nesting:
 
     def _dying(self, start: int, end: int, kept: tuple[str, ...]) -> tuple[str, ...]:
         """Values that no node after these reads."""
-        nodes = self.nodes[start:end]
-        touched = dict.fromkeys(name for node in nodes
-                                for name in (*map(str, used_by(node)), *output_names(node.outputs)))
+        touched = dict.fromkeys(name for index in range(start, end) for name in
+                                (*self.used[index], *output_names(self.nodes[index].outputs)))
         return tuple(name for name in touched if self.last.get(name, -1) < end and name not in kept
                      and name not in self.numbers)
 

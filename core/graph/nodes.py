@@ -116,21 +116,27 @@ def _prefix_ends(path: str) -> list[int]:
     return [*(place for place, letter in enumerate(path) if letter == "."), len(path)]
 
 
-def references(argument: Any) -> Iterator[Ref]:
+def references(argument: Any) -> list[Ref]:
     """The values that an argument, or a structure of arguments, names."""
+    found: list[Ref] = []
+    _collect(argument, found)
+    return found
+
+
+def _collect(argument: Any, found: list[Ref]) -> None:
     if isinstance(argument, Ref):
-        yield argument
-    elif isinstance(argument, dict):
-        yield from references(list(argument.values()))
+        found.append(argument)
     elif isinstance(argument, (list, tuple)):
         for part in argument:
-            yield from references(part)
+            _collect(part, found)
+    elif isinstance(argument, dict):
+        for part in argument.values():
+            _collect(part, found)
 
 
-def used_by(node: Node) -> Iterator[Ref]:
+def used_by(node: Node) -> list[Ref]:
     """The values that a node reads."""
-    yield from references(node.arguments)
-    yield from references(node.keywords)
+    return references((node.arguments, node.keywords))
 
 
 def output_names(outputs: Any) -> Iterator[str]:

@@ -63,13 +63,17 @@ class Builder:
 
     def add_filled(self, name: str, shape: list[int], fill: float, dtype: torch.dtype) -> Value:
         """A tensor of one number, as files without trained weights have them."""
-        self._filled += prod(shape)
-        self._tensors.check(self._filled)
-        if self._filled > MOST_FILLED:
-            raise ValueError(f"too large: tensors of one number have {self._filled:,} elements, "
-                             f"the limit is {MOST_FILLED:,}")
+        self.spend_memory(prod(shape))
         one = torch.full((), fill, dtype=dtype)
         return self.add_weight(name, one.expand(shape))  # a large one takes no memory
+
+    def spend_memory(self, elements: int) -> None:
+        """Counts elements of tensors that no file holds. Raises ValueError at the limit."""
+        self._filled += elements
+        self._tensors.check(self._filled)
+        if self._filled > MOST_FILLED:
+            raise ValueError(f"too large: tensors made of others have {self._filled:,} elements, "
+                             f"the limit is {MOST_FILLED:,}")
 
     def node(self, operator: str, *arguments: Any, **keywords: Any) -> Value:
         """One node with one result."""

@@ -43,7 +43,7 @@ class ExternalFiles:
 
     def view(self, place: Place) -> memoryview:
         name, start, end = place
-        return self._files[name].view(start, end - start)
+        return self._files[name].numbers(start, end - start)
 
     def _give(self, name: str, start: int, end: int) -> None:
         """Small files that name the same bytes again and again would grow without end."""

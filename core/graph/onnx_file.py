@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
-from core.files.file_map import FileMap
+from core.files.file_map import looked_through
+from core.files.file_span import Data
 from core.files.limits import current_limits
 from core.files.text_of_files import shown
-from core.graph.onnx_model import Declared, Function, OnnxModel, OnnxNode, Reference
+from core.graph.onnx_model import Branch, Declared, Function, OnnxModel, OnnxNode, Reference
 from core.graph.onnx_names import READ
 from core.graph.onnx_tensors import MOST_AXES, WORKING, Tensors, pairs
 from core.graph.onnx_wire import STATE_DICT, Wire, floats, numbers, signed, single
@@ -34,16 +35,19 @@ FUNCTION = {1: "name", 4: "inputs", 5: "outputs", 6: "attributes", 7: "nodes", 9
 VALUE, TYPE, TENSOR_TYPE = {1: "name", 2: "kind"}, {1: "tensor"}, {1: "element", 2: "shape"}
 SHAPE, DIMENSION, OPSET = {1: "dims"}, {1: "size", 2: "name"}, {1: "domain", 2: "version"}
 OWN_DOMAINS = ("", "ai.onnx")
+GRAPH_KIND = 5
 KINDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 MOST_NUMBERS = 1_000_000  # in lists among the nodes' attributes
 MOST_ENDS = 1_000  # inputs, and outputs
+DEEPEST_BRANCHES = 8  # inside branches
 LONGEST_SIDE = 1 << 30
 
 
 def read_model(path: Path) -> OnnxModel:
     """The file as data. Raises UserError or ValueError where it is damaged or too large."""
     wire = Wire()
-    return _Reading(wire, Tensors(wire, path.parent)).model(FileMap(path))
+    with looked_through(path) as data:
+        return _Reading(wire, Tensors(wire, path.parent)).model(data)
 
 
 class _Reading:
@@ -52,9 +56,10 @@ class _Reading:
         self.tensors = tensors
         self.nodes_left = current_limits().nodes
         self.numbers_left = MOST_NUMBERS
+        self.branches = 0  # around what is being read
 
-    def model(self, file: FileMap) -> OnnxModel:
-        said = self.wire.message(file.view(0, len(file)), MODEL)
+    def model(self, data: Data) -> OnnxModel:
+        said = self.wire.message(data, MODEL)
         if not said["graph"]:
             raise ValueError("it holds no graph")
         if len(said["graph"]) > 1:
@@ -103,7 +108,7 @@ class _Reading:
                             f"{STATE_DICT}")
         return tuple(self._node(data, opset) for data in said)
 
-    def _node(self, data: memoryview, opset: int) -> OnnxNode:
+    def _node(self, data: Data, opset: int) -> OnnxNode:
         said = self.wire.message(data, NODE)
         name, operator, domain = (self._text(said[key]) for key in ("name", "operator", "domain"))
         inputs, outputs = (tuple(map(self.wire.text, said[key])) for key in ("inputs", "outputs"))
@@ -111,12 +116,16 @@ class _Reading:
                         inputs, outputs, {}, pairs(self.wire, said["metadata"], READ), opset)
         if said["overload"]:
             node = replace(node, operator=f"{operator}:{self._text(said['overload'])}")
-        attributes = [self._attribute(attribute) for attribute in said["attributes"]]
+        branching = opset if node.operator == "If" and not node.domain else None
+        attributes = [self._attribute(part, branching) for part in said["attributes"]]
         unreadable = next((key for key, value in attributes if value is None), "")
         return replace(node, attributes=dict(attributes), unreadable=unreadable)
 
-    def _attribute(self, data: memoryview) -> tuple[str, Any]:
-        """Its name and value; None where it holds a graph or another thing that is not read."""
+    def _attribute(self, data: Data, branching: int | None = None) -> tuple[str, Any]:
+        """Its name and value; None where it holds a graph or another thing that is not read.
+
+        branching: the version of the operators in a branch, where it may be one.
+        """
         said = self.wire.message(data, ATTRIBUTE)
         name = self._text(said["name"])
         if said["reference"]:
@@ -124,6 +133,8 @@ class _Reading:
         kind = KINDS.get(said["type"][-1]) if said["type"] else None
         if not said["type"] or said["type"][-1] == 0:  # files of IR version 1 leave it out
             kind = next((key for key in KINDS.values() if said[key]), None)
+        if said["type"] and said["type"][-1] == GRAPH_KIND and said["graph"] and branching:
+            return name, self._branch(said["graph"][-1], branching)
         if kind is None or (kind == "t" and not said["t"]):
             return name, None
         readers = {
@@ -137,6 +148,21 @@ class _Reading:
         }
         return name, readers[kind]()
 
+    def _branch(self, data: Data, opset: int) -> Branch | None:
+        """None where it lies too deep, or is none: a branch takes no inputs."""
+        if self.branches >= DEEPEST_BRANCHES:
+            return None
+        said = self.wire.message(data, GRAPH)
+        if said["inputs"] or said["sparse"]:
+            return None
+        _check_count(said["outputs"], MOST_ENDS, "outputs")
+        self.branches += 1
+        weights = _once([self.tensors.read(tensor) for tensor in said["tensors"]], "tensor")
+        nodes = self._nodes(said["nodes"], opset)
+        self.branches -= 1
+        outputs = (self._text(self.wire.message(part, VALUE)["name"]) for part in said["outputs"])
+        return Branch(nodes, weights, tuple(outputs))
+
     def _listed(self, read: Callable[..., np.ndarray], said: list, name: str) -> list:
         try:
             found = read(said, self.numbers_left).tolist()
@@ -146,7 +172,7 @@ class _Reading:
         self.numbers_left -= len(found)
         return found
 
-    def _declared(self, data: memoryview) -> Declared:
+    def _declared(self, data: Data) -> Declared:
         said = self.wire.message(data, VALUE)
         name = self._text(said["name"])
         kind = self.wire.message(said["kind"][-1], TYPE) if said["kind"] else {"tensor": []}
@@ -161,7 +187,7 @@ class _Reading:
             return Declared(name, None, WORKING[code])
         return Declared(name, self._sizes(tensor["shape"][-1], name), WORKING[code])
 
-    def _sizes(self, data: memoryview, name: str) -> tuple[int | None, ...]:
+    def _sizes(self, data: Data, name: str) -> tuple[int | None, ...]:
         dims = self.wire.message(data, SHAPE)["dims"]
         _check_count(dims, MOST_AXES, f"dimensions of the input {shown(name)}")
         said = [self.wire.message(dim, DIMENSION)["size"] for dim in dims]
@@ -176,7 +202,7 @@ class _Reading:
         _check_count(said, current_limits().nodes, "functions")
         return dict(self._function(data, opset) for data in said)
 
-    def _function(self, data: memoryview, opset: int) -> tuple[tuple[str, str, str], Function]:
+    def _function(self, data: Data, opset: int) -> tuple[tuple[str, str, str], Function]:
         said = self.wire.message(data, FUNCTION)
         domain, name, overload = (self._text(said[key]) for key in ("domain", "name", "overload"))
         names = (tuple(map(self.wire.text, said[key])) for key in

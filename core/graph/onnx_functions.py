@@ -7,7 +7,7 @@ from typing import Any
 from core.errors import UserError
 from core.files.limits import current_limits
 from core.files.text_of_files import shown
-from core.graph.onnx_model import Function, OnnxModel, OnnxNode, Reference
+from core.graph.onnx_model import Branch, Function, OnnxModel, OnnxNode, Reference
 from core.graph.onnx_names import LONGEST
 
 DEEPEST_CALLS = 32
@@ -84,6 +84,8 @@ def _attributes(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """A node's attributes, those that refer to the caller's replaced or, not given, left out."""
     found = {}
     for name, value in own.items():
+        if isinstance(value, Branch):
+            continue  # whose names are the function's own: refused, as an If without branches
         if not isinstance(value, Reference):
             found[name] = value
         elif value.name in given:

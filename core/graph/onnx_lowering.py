@@ -14,6 +14,7 @@ from core.errors import UserError
 from core.files.text_of_files import shown
 from core.graph.nodes import UNBOUNDED, Graph, Input
 from core.graph.onnx_arranging import OPERATORS as ARRANGING
+from core.graph.onnx_branches import UnfoldedError, branch_taken, has_branches, instead_of
 from core.graph.onnx_builder import Builder
 from core.graph.onnx_elementwise import OPERATORS as ELEMENTWISE
 from core.graph.onnx_folding import fold
@@ -21,6 +22,7 @@ from core.graph.onnx_indexing import OPERATORS as INDEXING
 from core.graph.onnx_layers import OPERATORS as LAYERS
 from core.graph.onnx_model import OnnxModel, OnnxNode
 from core.graph.onnx_names import Entering
+from core.graph.onnx_quantized import OPERATORS as QUANTIZING
 from core.graph.onnx_reductions import OPERATORS as REDUCTIONS
 from core.graph.onnx_resizing import OPERATORS as RESIZING
 from core.graph.onnx_values import Value
@@ -28,12 +30,13 @@ from core.graph.onnx_weight_names import with_weight_names, without_unused
 from core.graph.onnx_windows import OPERATORS as WINDOWS
 from core.graph.shapes import Shapes
 
-TABLES = (ELEMENTWISE, REDUCTIONS, WINDOWS, LAYERS, ARRANGING, INDEXING, RESIZING)
+TABLES = (ELEMENTWISE, REDUCTIONS, WINDOWS, LAYERS, ARRANGING, INDEXING, RESIZING,
+          QUANTIZING)
 OPERATORS: dict[str, Callable[..., Any]] = {k: v for table in TABLES for k, v in table.items()}
 FLOW = ("If", "Loop", "Scan", "SequenceMap")
 TOLD = ("outputs", "name")  # what a function is told of its node, never an attribute
 QUIET = ("Constant", "Shape", "Size", "Identity", "Dropout")  # nothing that a layer would show
-QUANTIZED = re.compile(r"(Dynamic)?QuantizeLinear|DequantizeLinear|QLinear.*|\w+Integer")
+QUANTIZED = re.compile(r"DynamicQuantizeLinear|QLinear.*|\w+Integer")
 OLDEST = 7
 STATE_DICT = "Save the network's state dict, or export it again with torch.onnx.export."
 FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError,
@@ -67,25 +70,27 @@ def check_operators(model: OnnxModel, nodes: tuple[OnnxNode, ...]) -> None:
         raise UserError(f"it uses opset {model.opset} of ONNX, older than {OLDEST}, which is not "
                         "read. Convert it with onnx.version_converter, or export it again.")
     for node in nodes:
-        where = described(node)
+        if has_branches(node):
+            continue
         if node.operator in FLOW:
-            raise UserError(f"{where} is a loop or branch, which may run for a long time and is "
-                            f"not run here. {STATE_DICT}")
+            raise UserError(f"{described(node)} is a loop or branch, which may run for a long time "
+                            f"and is not run here. {STATE_DICT}")
         if node.domain or (node.operator not in OPERATORS and node.operator != "Constant"):
-            raise UserError(_unknown(node, where))
+            raise UserError(_unknown(node, described(node)))
         if node.unreadable:
-            raise UserError(f"{where}: its attribute {shown(node.unreadable)} is of a kind that is "
-                            f"not read. {STATE_DICT}")
+            raise UserError(f"{described(node)}: its attribute {shown(node.unreadable)} is of a "
+                            f"kind that is not read. {STATE_DICT}")
         if unknown := node.attributes.keys() - _attributes(node.operator):
-            raise UserError(f"{where}: its attribute {shown(min(unknown))} is unknown here, and "
-                            f"may change what it gives. {STATE_DICT}")
+            raise UserError(f"{described(node)}: its attribute {shown(min(unknown))} is unknown "
+                            f"here, and may change what it gives. {STATE_DICT}")
 
 
 def _unknown(node: OnnxNode, where: str) -> str:
     if QUANTIZED.fullmatch(node.operator):
         return (f"{where} belongs to a quantized network, which computes with whole numbers of 8 "
-                "bits. Such networks are not run here, as they have no gradients. Open the network "
-                "that it was made from, as it was before it was quantized.")
+                "bits. Such operators are not run here, as they have no gradients. Quantize in the "
+                "QDQ format (QuantFormat.QDQ), or open the network as it was before it was "
+                "quantized.")
     domain = f" of the domain {shown(node.domain)}" if node.domain else ""
     return (f"{where}: the operator {shown(node.operator)}{domain} is unknown here, so the network "
             "cannot run. Export the network with torch.export.save (.pt2), or save its state dict.")
@@ -128,13 +133,10 @@ class _Lowering:
         self.values: dict[str, Value] = {}
 
     def graph(self) -> Graph:
-        for name, tensor in self.model.weights.items():
-            lone = tensor.numel() == 1 and "." not in name
-            self.values[name] = self.builder.add_weight(name, tensor, is_literal=lone)
+        self._add_weights(self.model.weights)
         for trial in self.trials:
             self.values[trial.name] = self._input(trial)
-        for count, node in enumerate(self.nodes):
-            self._lower(count, node)
+        self._walk()
         missing = [out.name for out in self.model.outputs if out.name not in self.values]
         if missing or not self.model.outputs:
             raise UserError(f"no node makes the output {shown(missing[0] if missing else '')}: the "
@@ -143,12 +145,41 @@ class _Lowering:
         return Graph(tuple(self.builder.nodes), tuple(trial.as_input() for trial in self.trials),
                      tuple(outputs), self.builder.weights)
 
+    def _add_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        for name, tensor in weights.items():
+            lone = tensor.numel() == 1 and "." not in name
+            self.values[name] = self.builder.add_weight(name, tensor, is_literal=lone)
+
+    def _walk(self) -> None:
+        """Node by node. Raises UnfoldedError at the end where there were branches."""
+        taken = {*self.model.weights, *self.values}
+        taken.update(name for node in self.nodes for name in node.outputs)
+        waiting, flat = list(reversed(self.nodes)), []
+        extra: dict[str, torch.Tensor] | None = None
+        while waiting:
+            node = waiting.pop()
+            if node.operator != "If":
+                self._lower(len(flat) if extra is None else None, node)
+                flat.append(node)
+                continue
+            given = [self._given(name, node) for name in node.inputs]
+            branch = branch_taken(node, given[0] if given else None, described(node))
+            nodes, weights = instead_of(node, branch, taken)
+            check_operators(self.model, tuple(nodes))
+            self._add_weights(weights)
+            extra = {} if extra is None else extra
+            extra.update(weights)
+            self.read |= {name for part in nodes for name in part.inputs}
+            waiting.extend(reversed(nodes))
+        if extra is not None:
+            raise UnfoldedError(tuple(flat), extra)
+
     def _input(self, trial: Trial) -> Value:
         self.builder.where = f"the input {shown(trial.name)}"
         value = self.builder.add_input(trial.name, list(trial.shapes), trial.dtype)
         return self.builder.node("permute.default", value, [0, 2, 3, 1]) if trial.is_nhwc else value
 
-    def _lower(self, count: int, node: OnnxNode) -> None:
+    def _lower(self, count: int | None, node: OnnxNode) -> None:
         self.builder.where, self.builder.opset = described(node), node.opset
         self.builder.calls = ()
         inputs = [self._given(name, node) for name in node.inputs]
@@ -170,13 +201,14 @@ class _Lowering:
                             "makes: the file is damaged. Export it again.")
         return self.values[name] if name else None
 
-    def _results(self, count: int, node: OnnxNode, inputs: list[Value | None]) -> tuple[Value, ...]:
+    def _results(self, count: int | None, node: OnnxNode,
+                 inputs: list[Value | None]) -> tuple[Value, ...]:
         if node.operator == "Constant":
             return (self._constant(node),)
         found = fold(self.builder, node.operator, inputs, node.attributes)
         if found is not None:
             return found
-        if node.operator not in QUIET:
+        if node.operator not in QUIET and count is not None:
             self.builder.calls = self.layers.calls(count)
         function = OPERATORS[node.operator]
         parameters = inspect.signature(function).parameters

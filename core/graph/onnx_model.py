@@ -32,6 +32,15 @@ class OnnxNode:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """One way of an If: nodes that may read any value before it, and tensors of its own."""
+
+    nodes: tuple[OnnxNode, ...]
+    weights: dict[str, torch.Tensor]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Declared:
     """An input or output. sizes: a number, or None where the file leaves it open; None for all."""
 

@@ -6,6 +6,7 @@ node's name, /layer1/layer1.0/conv1/Conv; others leave the names of nodes or wei
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from torch import nn
 
@@ -38,8 +39,11 @@ class LayerNames:
     def __init__(self, nodes: tuple[OnnxNode, ...], weights: Iterable[str]) -> None:
         names = set(weights)
         scopes = [_scope(node) for node in nodes]
-        self._paths = [_path(node, scope, names, any(scopes), count)
-                       for count, (node, scope) in enumerate(zip(nodes, scopes, strict=True))]
+        paths = [scope if scope is not None else _weight_owner(node, names)
+                 for node, scope in zip(nodes, scopes, strict=True)]
+        if not any(scopes):
+            paths = _paths_by_weights(nodes, names)
+        self._paths = [list(map(safe_name, path[:DEEPEST])) for path in paths]
         if sum(map(len, self._paths)) > MOST_ENTERED:
             raise UserError("its nodes lie in too many layers inside layers: all together more "
                             f"than {MOST_ENTERED:,}, the limit. Save the network's state dict.")
@@ -62,12 +66,32 @@ def check_layers(paths: Iterable[Sequence[str]]) -> None:
                             "network's state dict.")
 
 
-def _path(node: OnnxNode, scope: list[str] | None, weights: set[str], has_scopes: bool,
-          count: int) -> list[str]:
-    path = scope
-    if not path and (not has_scopes or scope is None):
-        path = _weight_owner(node, weights) or ([] if has_scopes else [_own_name(node, count)])
-    return list(map(safe_name, path or []))[:DEEPEST]
+def _paths_by_weights(nodes: Sequence[OnnxNode], weights: set[str]) -> list[list[str]]:
+    """A node without named weights lies in the layers around those of both its neighbours."""
+    owners = _without_shared_start([_weight_owner(node, weights) for node in nodes], weights)
+    following, after = [], []
+    for owner in reversed(owners):
+        following.append(after[:-1])
+        after = owner or after
+    paths, before = [], []
+    for count, (node, owner) in enumerate(zip(nodes, owners, strict=True)):
+        around = zip(before[:-1], following[-1 - count], strict=False)
+        common = [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], around)]
+        paths.append(owner or [*common, _own_name(node, count)])
+        before = owner or before
+    return paths
+
+
+def _without_shared_start(owners: list[list[str]], weights: set[str]) -> list[list[str]]:
+    """The layers without a first name that all share and that tells nothing, gpu_0/conv1_w."""
+    found = {tuple(owner) for owner in owners if owner}
+    starts = {path[0] for path in found}
+    if len(found) < 2 or len(starts) > 1 or min(map(len, found)) < 2:
+        return owners
+    start, = starts
+    if any(name.startswith(f"{start}.") for name in weights):
+        return owners  # as in a state dict, whose names stay as they are
+    return [owner[1:] for owner in owners]
 
 
 def safe_name(part: str) -> str:

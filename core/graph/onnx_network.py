@@ -7,18 +7,18 @@ from typing import Any
 import torch
 
 from core.card import Card
+from core.files.file_map import outlined
 from core.files.text_of_files import shown
-from core.graph.accepted_batches import MOST_CHECKING, measured, with_any_batch
+from core.graph.accepted_batches import MOST_CHECKING, with_any_batch
 from core.graph.evaluation import in_evaluation_mode
 from core.graph.meta import Cost
-from core.graph.module import GraphModule
 from core.graph.nodes import Graph
 from core.graph.onnx_functions import without_functions
 from core.graph.onnx_lowering import Trial, check_operators
-from core.graph.onnx_model import OnnxModel
+from core.graph.onnx_model import OnnxModel, OnnxNode
 from core.graph.onnx_sizes_tried import read_graph
 from core.graph.onnx_weight_names import folded_layers
-from core.graph.outputs import output_meaning, with_scores_first
+from core.graph.outputs import network_with_scores, output_meaning
 from core.model_formats import LoadedModel
 
 CLASS_NAMES = ("names", "classes", "class_names", "labels", "id2label")
@@ -34,9 +34,7 @@ def network_of(model: OnnxModel, card: Card) -> LoadedModel:
     graph, trials = read_graph(model, nodes, card.input)
     folded = folded_layers(graph)
     graph, training = in_evaluation_mode(graph)
-    cost = measured(GraphModule(graph))
-    graph, outputs_note = with_scores_first(graph, cost)
-    module = GraphModule(graph)
+    graph, module, cost, outputs_note = network_with_scores(graph)
     module, batch_note = with_any_batch(graph, module, _work(graph, cost))
     by = shown(model.producer or "an unknown program", 40)
     notes = [
@@ -51,9 +49,11 @@ def network_of(model: OnnxModel, card: Card) -> LoadedModel:
                      "mode.",
         folded and f"The exporter merged batch norms into convolutions: {len(folded)} layers give "
                    f"what the batch norm gave, with weights of both: {_some(folded)}.",
+        _rounded(nodes, model),
         model.tensors.has_half and "Stored in half precision, computed in single.",
         _non_finite(graph),
         _same_names(model),
+        _unnamed(nodes),
         batch_note,
     ]
     filled = card.infer(**_input_card(trials[0]), output=output_meaning(graph),
@@ -83,8 +83,22 @@ def _sizes_note(model: OnnxModel, trial: Trial) -> str | None:
             f"{sizes}. Set another in the model card.")
 
 
+def _rounded(nodes: tuple[OnnxNode, ...], model: OnnxModel) -> str | None:
+    """What is to know of a quantized network."""
+    places = sum(node.operator == "QuantizeLinear" for node in nodes)
+    weights = len({node.inputs[0] for node in nodes if node.operator == "DequantizeLinear"
+                   and node.inputs and node.inputs[0] in model.weights})
+    if not places and not weights:
+        return None
+    return (f"Quantized: values are rounded at {places} places, as the file says, and "
+            f"{weights} tensors are stored as whole numbers. Weights are shown as they are "
+            "computed with; gradients pass through the rounding as if it were not there.")
+
+
 def _non_finite(graph: Graph) -> str | None:
     """Weights with NaN or infinite numbers, by name."""
+    if outlined():
+        return None
     found = [weight.name for weight in graph.weights.values()
              if weight.is_parameter and not _is_finite(weight.tensor)]
     return f"{len(found)} tensors have values that are not finite (NaN or inf): {_some(found)}." \
@@ -102,6 +116,14 @@ def _same_names(model: OnnxModel) -> str | None:
     names = [node.name for node in model.nodes if node.name]
     return "Several nodes have the same name (duplicate names); each is shown by itself." \
         if len(set(names)) < len(names) else None
+
+
+def _unnamed(nodes: Sequence[OnnxNode]) -> str | None:
+    """Where the file names neither nodes nor the layers around them."""
+    count = sum(not node.name and not node.metadata and not node.operator.startswith("Constant")
+                for node in nodes)
+    return (f"{count:,} nodes have no names in the file: their layers are named for the weights "
+            "they read, or for their operator and place (Relu_3)." if count else None)
 
 
 def _input_card(trial: Trial) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """For which input sizes an ONNX graph is read: as declared; by trial where it leaves them open."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from core.card import InputSpec
 from core.errors import UserError
 from core.graph.nodes import Graph
+from core.graph.onnx_branches import UnfoldedError
 from core.graph.onnx_builder import Builder
 from core.graph.onnx_lowering import STATE_DICT, Trial, lowered
 from core.graph.onnx_model import Declared, OnnxModel, OnnxNode
@@ -25,14 +27,17 @@ def read_graph(model: OnnxModel, nodes: tuple[OnnxNode, ...], known: InputSpec
     if not model.inputs:
         raise UserError("the network takes no input. Export it with one picture as input.")
     failure: Exception | None = None
-    filled = (made for node in nodes if node.operator == "ConstantOfShape"
-              for made in node.outputs)
-    names = LayerNames(nodes, {*model.weights, *filled})
+    names = _layer_names(model, nodes)
     effort = 0
     for trials in _trials(model, nodes, known):
         builder = Builder(model.tensors, len(trials[0].shapes))
         try:
             return lowered(model, nodes, trials, builder, names.calls()), trials
+        except UnfoldedError as decided:
+            model_taken = replace(model, weights=model.weights | decided.weights)
+            names_taken = _layer_names(model_taken, decided.nodes)
+            builder = Builder(model.tensors, len(trials[0].shapes))
+            return lowered(model_taken, decided.nodes, trials, builder, names_taken.calls()), trials
         except UndecidedError:
             failure = failure or UserError(f"what it does depends on sizes that it leaves open. "
                                            f"{STATE_DICT}")
@@ -42,6 +47,12 @@ def read_graph(model: OnnxModel, nodes: tuple[OnnxNode, ...], known: InputSpec
         if effort > MOST_EFFORT:
             break
     raise failure
+
+
+def _layer_names(model: OnnxModel, nodes: tuple[OnnxNode, ...]) -> LayerNames:
+    filled = (made for node in nodes if node.operator == "ConstantOfShape"
+              for made in node.outputs)
+    return LayerNames(nodes, {*model.weights, *filled})
 
 
 def _trials(model: OnnxModel, nodes: tuple[OnnxNode, ...], known: InputSpec

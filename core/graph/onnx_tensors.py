@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from core.errors import UserError
+from core.files.file_map import FEW, outlined
+from core.files.file_span import Data, content_of
 from core.files.limits import current_limits
 from core.files.text_of_files import shown
 from core.graph.onnx_external import ExternalFiles, Place
@@ -39,7 +41,7 @@ class Tensors:
         self._elements = self._decoded = 0
         self.has_half = False
 
-    def read(self, data: memoryview) -> tuple[str, torch.Tensor]:
+    def read(self, data: Data) -> tuple[str, torch.Tensor]:
         """A tensor and its name. Raises UserError that names it."""
         said = self._wire.message(data, FIELDS)
         name = self._wire.text(said["name"][-1]) if said["name"] else ""
@@ -82,7 +84,7 @@ class Tensors:
         if said["external"] or 1 in said["location"]:
             return self._external(said, code, count * dtype.itemsize)
         if said["raw"]:
-            return _raw(said["raw"][-1], dtype, count).to(WORKING[code])
+            return _working(_raw(said["raw"][-1], dtype, count), code)
         if not said["floats"] and not said["doubles"]:
             self._decoded += min(count, sum(map(_bytes, _listed(said)))) * max(dtype.itemsize, 4)
         if self._decoded > MOST_DECODED:
@@ -95,11 +97,11 @@ class Tensors:
         place = self._beside.place(pairs(self._wire, said["external"]), size)
         if (place, code) not in self._from_beside:
             flat = tensor_over(self._beside.view(place), DTYPES[code])
-            self._from_beside[place, code] = flat.to(WORKING[code])
+            self._from_beside[place, code] = _working(flat, code)
         return self._from_beside[place, code]
 
 
-def pairs(wire: Wire, said: list[memoryview],
+def pairs(wire: Wire, said: list[Data],
           wanted: frozenset[str] = frozenset()) -> dict[str, str]:
     """Entries of a key and a value; those of other keys than `wanted`, if any, are not read."""
     found = {}
@@ -112,31 +114,37 @@ def pairs(wire: Wire, said: list[memoryview],
     return found
 
 
-def _is_something(value: int | memoryview) -> bool:
+def _is_something(value: int | Data) -> bool:
     return isinstance(value, int) or len(value) > 0
 
 
-def _bytes(value: int | memoryview) -> int:
+def _bytes(value: int | Data) -> int:
     return 1 if isinstance(value, int) else len(value)
 
 
-def _listed(said: Message) -> list[int | memoryview]:
+def _listed(said: Message) -> list[int | Data]:
     """The field of whole numbers that holds the elements."""
     return said["int32s"] or said["int64s"] or said["uint64s"]
 
 
-def _raw(data: memoryview, dtype: torch.dtype, count: int) -> torch.Tensor:
+def _raw(data: Data, dtype: torch.dtype, count: int) -> torch.Tensor:
     if len(data) != count * dtype.itemsize:
         raise ValueError(f"its {len(data):,} bytes do not match the {count:,} elements of its "
                          "shape")
-    return tensor_over(data, dtype)
+    return tensor_over(content_of(data), dtype)
+
+
+def _working(flat: torch.Tensor, code: int) -> torch.Tensor:
+    if flat.dtype in HALF and outlined() and flat.nbytes > FEW:
+        return torch.from_numpy(np.zeros(len(flat), np.float32))  # which take no memory
+    return flat.to(WORKING[code])
 
 
 def _typed(said: Message, dtype: torch.dtype, count: int) -> torch.Tensor:
     """Elements in the field of their kind, as older files hold them."""
     for field, kind in (("floats", "<f4"), ("doubles", "<f8")):
         if said[field]:
-            return torch.from_numpy(floats(said[field], count, kind)).to(dtype)
+            return torch.from_numpy(floats(said[field], count, kind, content_of)).to(dtype)
     if dtype in AS_BITS:
         return torch.from_numpy(numbers(_listed(said), count, AS_BITS[dtype])).view(dtype)
     kind = np.int64 if dtype.is_floating_point else np.dtype(str(dtype).removeprefix("torch."))

@@ -1,4 +1,4 @@
-"""What the tensors of an ONNX graph are called: as the file says, or by the layer they serve."""
+"""What the tensors of a graph are called: as the file says, or by the layer they serve."""
 
 import re
 from collections.abc import Iterator
@@ -17,8 +17,14 @@ PLACES = {
     "batch_norm": (None, "weight", "bias", "running_mean", "running_var"),
     "layer_norm": (None, None, "weight", "bias"), "group_norm": (None, None, "weight", "bias"),
     "add": ("bias", "bias"), "mul": ("scale", "scale"), "sub": ("constant", "constant"),
-    "div": ("constant", "constant"),
+    "div": ("constant", "constant"), "addmm": ("bias", None, "weight"),
 }
+# Operators whose tensors are what PLACES and USUAL say, whatever the file calls them.
+_OWNING = """
+    conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d _convolution convolution
+    linear addmm batch_norm layer_norm group_norm instance_norm prelu embedding lstm gru
+"""
+OWNING = frozenset(_OWNING.split())
 USUAL = (None, "weight", "bias")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 STATISTICS = ("running_mean", "running_var")
@@ -34,9 +40,8 @@ def with_weight_names(graph: Graph) -> Graph:
         for value, slot in _tensors(node, graph):
             if value in named:
                 continue
-            wanted = _wanted(value, slot, node)
-            name = wanted
             tensor = graph.weights[value].tensor
+            name = wanted = _wanted(graph.weights[value].name, slot, node)
             while name in layers or owners.get(name, tensor) is not tensor:
                 counts[wanted] = counts.get(wanted, 1) + 1
                 name = f"{wanted}_{counts[wanted]}"
@@ -71,7 +76,8 @@ def _wanted(value: str, slot: str, node: Node) -> str:
     kept = is_short and DOTTED.fullmatch(value) and not NUMBERED.match(value)
     if kept and not (is_folded(node) and "." in value) and ("." in value or not path):
         return ".".join(map(safe_name, value.split(".")))
-    if NUMBERED.match(value) and slot in ("weight", "bias"):
+    is_owned = base_name(node.operator) in OWNING
+    if NUMBERED.match(value) and slot in ("weight", "bias") and not is_owned:
         slot = "constant"
     return f"{path}.{slot}" if path else safe_name(value if kept else slot)
 

@@ -4,12 +4,13 @@ https://protobuf.dev/programming-guides/encoding. The `onnx` package would parse
 native code, copy every weight and open other files on its own; these lines do none of that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 
 import numpy as np
 
 from core.errors import UserError
+from core.files.file_span import Data, read_of
 from core.files.limits import current_limits
 
 STATE_DICT = "Save the network's state dict."
@@ -30,7 +31,7 @@ class Wire:
         self.fields_left = MOST_FIELDS
         self.text_left = current_limits().header_bytes
 
-    def message(self, data: memoryview, names: dict[int, str]) -> Message:
+    def message(self, data: Data, names: dict[int, str]) -> Message:
         """The values of each named field, in order: whole numbers, or bytes of anything else.
 
         Raises ValueError where the bytes end early or are no protobuf.
@@ -44,7 +45,7 @@ class Wire:
             found[name].append(value)
         return found
 
-    def text(self, data: memoryview) -> str:
+    def text(self, data: Data) -> str:
         """A string field; what is no UTF-8 is replaced."""
         self.text_left -= len(data)
         if self.text_left < 0:
@@ -53,7 +54,7 @@ class Wire:
                             f"{STATE_DICT}")
         return bytes(data).decode("utf-8", "replace")
 
-    def _fields(self, data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    def _fields(self, data: Data) -> Iterator[tuple[int, int | Data]]:
         place, end = 0, len(data)
         while place < end:
             self.fields_left -= 1
@@ -74,7 +75,7 @@ class Wire:
             place += length
 
 
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
+def _varint(data: Data, place: int) -> tuple[int, int]:
     """A number and where the next field begins."""
     number = 0
     for shift in range(0, 70, 7):
@@ -93,7 +94,7 @@ def signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def numbers(values: list[int | memoryview], most: int, dtype: type = np.int64) -> np.ndarray:
+def numbers(values: list[int | Data], most: int, dtype: type = np.int64) -> np.ndarray:
     """Repeated whole numbers, packed or not. Raises ValueError where they are more than `most`."""
     most = min(most, sum(1 if isinstance(value, int) else len(value) for value in values))
     found, count = np.empty(most, dtype), 0
@@ -105,13 +106,13 @@ def numbers(values: list[int | memoryview], most: int, dtype: type = np.int64) -
     return found[:count]
 
 
-def _pieces(values: list[int | memoryview]) -> Iterator[np.ndarray]:
+def _pieces(values: list[int | Data]) -> Iterator[np.ndarray]:
     for kind, group in groupby(values, type):
         if kind is int:
             yield np.array([signed(number) for number in group], np.int64)
             continue
         for data in group:
-            octets, place = np.frombuffer(data, np.uint8), 0
+            octets, place = np.frombuffer(read_of(data), np.uint8), 0
             while place < len(octets):
                 ends = np.flatnonzero(octets[place:place + PIECE] < 0x80)
                 if not len(ends):
@@ -133,7 +134,7 @@ def _unpacked(octets: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return found.view(np.int64)
 
 
-def single(values: list[memoryview]) -> float:
+def single(values: list[Data]) -> float:
     """The last of a field's floating numbers, 0 where there is none."""
     if not values:
         return 0.0
@@ -142,12 +143,13 @@ def single(values: list[memoryview]) -> float:
     return float(np.frombuffer(values[-1], "<f4")[0])
 
 
-def floats(values: list[memoryview], most: int, dtype: str = "<f4") -> np.ndarray:
+def floats(values: list[Data], most: int, dtype: str = "<f4",
+           read: Callable[[Data], memoryview] = read_of) -> np.ndarray:
     """Repeated floating numbers, packed or not; not copied where they are one piece."""
     size = np.dtype(dtype).itemsize
     if any(len(value) % size for value in values):
         raise ValueError("packed numbers end early, it is damaged")
     if sum(map(len, values)) > most * size:
         raise ValueError(f"a list has more than {most:,} numbers, too large for its place")
-    data = values[0] if len(values) == 1 else bytearray().join(values)
+    data = read(values[0]) if len(values) == 1 else bytearray().join(map(read, values))
     return np.require(np.frombuffer(data, dtype), requirements="A")

@@ -1,6 +1,7 @@
 """The one table of operators that a frozen network may use; whatever is not here is refused."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -91,6 +92,7 @@ def without_writing(name: str) -> str | None:
     return ".".join([kind, plain, *overload])
 
 
+@lru_cache(maxsize=1_000)
 def _overload(name: str) -> Any:
     """torch's own operator behind a name on the list, or None; no other attribute is looked up."""
     kind, base, *rest = name.split(".")

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from core.errors import UserError
+from core.graph.accepted_batches import measured
 from core.graph.meta import Cost
+from core.graph.module import GraphModule
 from core.graph.nodes import Graph, Ref, output_names
 from core.graph.operators import base_name
 
@@ -12,6 +14,17 @@ _MEANINGS = {"softmax": "probabilities", "_softmax": "probabilities", "sigmoid":
 _PASSING = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "clone", "detach",
             "contiguous", "alias", "to", "_to_copy", "type_as", "dropout", "_unsafe_view")
 
+
+def network_with_scores(graph: Graph, type_name: str | None = None
+                        ) -> tuple[Graph, GraphModule, Cost, str | None]:
+    """The network with its scores as first output, as graph and module; what a run on the recorded
+    sizes takes; the note of with_scores_first."""
+    module = GraphModule(graph, type_name)
+    cost = measured(module)
+    arranged, note = with_scores_first(graph, cost)
+    if arranged.outputs != graph.outputs:  # nesting the nodes again takes a while
+        module = GraphModule(arranged, type_name)
+    return arranged, module, cost, note
 
 
 def with_scores_first(graph: Graph, cost: Cost) -> tuple[Graph, str | None]:

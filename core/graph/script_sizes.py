@@ -17,6 +17,8 @@ LARGE_PICTURES = (224, 256, 299, 384, 512, 32, 64, 28, 96, 128)
 GREY_PICTURES = (28, 32, 64, 224, 128, 96, 256)
 LARGE_KERNEL = 7  # a first convolution of ImageNet networks; their patches are larger still
 MANY_CLASSES = 1000
+NAMED = 3  # sizes that a message lists
+WORDS = 16  # of a text that is tried
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,22 @@ def _tried(program: Program, shapes: list[tuple[int, ...]], dtype: torch.dtype,
                                                "takes; correct it in the card where it is wrong"
         return Chosen(given, f"Input size {_in_words(given[0][0])}, {how}. The program is read "
                              "anew for another size in the card."), found
-    tried = ", ".join(" × ".join(map(str, shape)) for shape in shapes)
-    raise UserError(f"the program takes no input of the sizes tried ({tried}): {first} The file "
-                    "does not say its input size: set it in the model card.") from first
+    if _reads_whole_numbers(program):
+        raise UserError("its network reads whole numbers, such as those of the words of a text, "
+                        "and no pictures. Netlens reads image classifiers: open one of those, or "
+                        "save this network's state dict to see its weights.") from first
+    tried = ", ".join(" × ".join(map(str, shape)) for shape in shapes[:NAMED])
+    more = f" and {len(shapes) - NAMED} more" if len(shapes) > NAMED else ""
+    raise UserError(f"the program takes no input of the sizes tried ({tried}{more}): {first} The "
+                    "file does not say its input size: set it in the model card.") from first
+
+
+def _reads_whole_numbers(program: Program) -> bool:
+    try:
+        program.followed([((BATCH, WORDS), torch.int64)])
+    except UserError:  # and DoesNotFitError, which is one
+        return False
+    return True
 
 
 def _check_card(recorded: tuple[int, ...], said: InputSpec) -> None:

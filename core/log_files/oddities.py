@@ -47,8 +47,8 @@ def _rises(table: pd.DataFrame) -> bool:
 
 def _parted(runs: np.ndarray) -> bool:
     """Whether rows of another run lie between those of one."""
-    changes = np.count_nonzero(runs[1:] != runs[:-1])
-    return changes >= np.count_nonzero(np.bincount(runs))
+    begins = runs[np.append(0, np.flatnonzero(runs[1:] != runs[:-1]) + 1)]
+    return len(set(begins.tolist())) < len(begins)
 
 
 def _step_order(table: pd.DataFrame) -> list[str]:

@@ -16,6 +16,7 @@ class Points:
     many short runs would cost more than reading them.
 
     tags: names, of which some may not occur. codes, step, wall_time, value: pieces, in order.
+    A piece of codes may be (rounds, tags): then all rounds are alike.
     """
 
     run: str
@@ -39,7 +40,7 @@ class Points:
         """The codes of the tags that occur, ascending."""
         there = np.zeros(len(self.tags), bool)
         for codes in self.codes:
-            there[codes] = True
+            there[_one_round(codes)] = True
         return np.flatnonzero(there)
 
     @cached_property
@@ -93,6 +94,11 @@ def _of_column(column: pd.Categorical) -> _Coded:
     return _Coded(tuple(column.categories), [column.codes], np.flatnonzero(counts))
 
 
+def _one_round(codes: np.ndarray) -> np.ndarray:
+    """Of a piece of codes as many as there are different ones."""
+    return codes[0] if codes.ndim == 2 else codes
+
+
 def _unified(columns: list[_Coded], rows: int) -> pd.Categorical:
     """One column over the names that occur in any. Runs that log the same tags share their names,
     which are then looked at once."""
@@ -106,10 +112,12 @@ def _unified(columns: list[_Coded], rows: int) -> pd.Categorical:
     code_of = {names: np.array([place.get(name, -1) for name in names], width) for names in there}
     codes = np.empty(rows, width)
     pieces = [(column.names, piece) for column in columns for piece in column.pieces]
-    stops = np.cumsum([0, *(len(piece) for _, piece in pieces)]).tolist()
+    stops = np.cumsum([0, *(piece.size for _, piece in pieces)]).tolist()
     for (names, piece), (start, stop) in zip(pieces, pairwise(stops), strict=True):
         if len(names) == 1:
             codes[start:stop] = code_of[names][0]
+        elif piece.ndim == 2:
+            codes[start:stop].reshape(piece.shape)[:] = code_of[names][_one_round(piece)]
         else:
             code_of[names].take(piece, out=codes[start:stop], mode="wrap")
     return pd.Categorical.from_codes(codes, list(place), validate=False)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from core.cache import cached_result
-from core.files.file_map import FileMap
+from core.files.file_span import FileSpan
 from core.graph.onnx_file import GRAPH, MODEL
 from core.graph.onnx_tensors import ENTRY, FIELDS
 from core.graph.onnx_wire import Wire
@@ -35,12 +35,12 @@ def _external(path: Path) -> list[str]:
     """The files that an ONNX graph names for its tensors."""
     if not onnx.matches(path):
         return []
-    wire, file = Wire(), FileMap(path)
-    names = []
-    for graph in wire.message(file.view(0, len(file)), MODEL)["graph"]:
-        for data in wire.message(graph, GRAPH)["tensors"]:
-            for entry in wire.message(data, FIELDS)["external"]:
-                said = wire.message(entry, ENTRY)
-                if said["key"] and said["value"] and wire.text(said["key"][-1]) == "location":
-                    names.append(wire.text(said["value"][-1]))
+    wire, names = Wire(), []
+    with path.open("rb", buffering=0) as file:
+        for graph in wire.message(FileSpan(file, 0, path.stat().st_size), MODEL)["graph"]:
+            for data in wire.message(graph, GRAPH)["tensors"]:
+                for entry in wire.message(data, FIELDS)["external"]:
+                    said = wire.message(entry, ENTRY)
+                    if said["key"] and said["value"] and wire.text(said["key"][-1]) == "location":
+                        names.append(wire.text(said["value"][-1]))
     return names

@@ -66,6 +66,8 @@ class Peak:
 def dry_run(model: nn.Module, input_shape: Shape) -> DryRun:
     """What a run on one input costs; the network stays as it was. Raises UserError that says why it
     cannot run on such an input."""
+    if isinstance(model, WeightsOnly):
+        model(torch.empty(input_shape, device="meta"))  # raises
     place = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
     if is_small(model, input_shape):
         return _on_zeros(model, input_shape, place)

@@ -3,13 +3,14 @@
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+
+from core.graph.shapes import Shapes
 
 LAYER_NORM = torch.ops.aten.native_layer_norm.default
 
 
-class MultiplyAdds(TorchDispatchMode):
+class MultiplyAdds(Shapes):
     """Counts multiply-adds of convolutions and matrix products, attention included; nothing
     elementwise."""
 
@@ -17,20 +18,28 @@ class MultiplyAdds(TorchDispatchMode):
         super().__init__()
         self.total = 0
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # else torch imports its compiler for the first operator: 1.5 s
-
     def __torch_dispatch__(self, operator: Any, types: Any, args: tuple = (),
                            kwargs: dict[str, Any] | None = None) -> Any:
         kwargs = kwargs or {}
-        if operator is LAYER_NORM and args[0].is_meta:
-            return layer_norm_without_numbers(*args[:2])
-        output = operator(*args, **kwargs)
+        output = self._output(operator, types, args, kwargs)
         formula = flop_registry.get(getattr(operator, "_overloadpacket", None))
         if formula is not None:
             self.total += formula(*args, **kwargs, out_val=output) // 2
         return output
+
+    def _output(self, operator: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if not without_numbers(args):
+            return operator(*args, **kwargs)
+        if operator is LAYER_NORM:
+            return layer_norm_without_numbers(*args[:2])
+        return super().__torch_dispatch__(operator, types, args, kwargs)
+
+
+def without_numbers(args: tuple) -> bool:
+    """Whether one of the tensors that an operator is given is on the meta device."""
+    return any(isinstance(part, torch.Tensor) and part.is_meta
+               for given in args
+               for part in (given if isinstance(given, (list, tuple)) else (given,)))
 
 
 def layer_norm_without_numbers(

@@ -2,9 +2,10 @@
 order of shapes."""
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import partial
 
 import torch
 
@@ -16,6 +17,7 @@ DEEPEST = 16  # modules around a tensor that are looked at
 MOST_ALIGNED = 5_000  # modules of a side whose order is compared: the time grows with its square
 Tensors = dict[str, torch.Tensor]
 Signature = tuple[tuple[str, torch.Size], ...]
+Group = tuple[list[str], Signature]  # names of tensors, and what tells them from others
 
 
 @dataclass
@@ -53,8 +55,9 @@ def paired(mine: Tensors, theirs: Tensors) -> Pairing:
         if name in theirs:
             found.pair(name, name, NAME)
     _without_prefix(found)
-    _by_order(found, with_names=True)
-    _by_order(found, with_names=False)
+    _by_order(found, partial(_modules, with_names=True))
+    _by_order(found, partial(_modules, with_names=False))
+    _by_order(found, _matrices)
     return found
 
 
@@ -159,10 +162,9 @@ def _cuts(name: str) -> list[tuple[str, str]]:
             for cut in range(min(len(parts), 4))]
 
 
-def _by_order(found: Pairing, with_names: bool) -> None:
-    """Modules that hold tensors of the same shapes, in the order of both networks. Without the last
-    names only where one of the shapes is more than a vector."""
-    left, right = (_modules(names, side, with_names)
+def _by_order(found: Pairing, groups: Callable[[Sequence[str], Tensors], list[Group]]) -> None:
+    """Groups of tensors of the same shapes, in the order of both networks."""
+    left, right = (groups(names, side)
                    for names, side in zip(found.left(), (found.mine, found.theirs), strict=True))
     if max(len(left), len(right)) > MOST_ALIGNED:
         return
@@ -175,8 +177,9 @@ def _by_order(found: Pairing, with_names: bool) -> None:
                 found.pair(name, other, SHAPES)
 
 
-def _modules(names: Sequence[str], side: Tensors,
-             with_names: bool) -> list[tuple[list[str], Signature]]:
+def _modules(names: Sequence[str], side: Tensors, with_names: bool) -> list[Group]:
+    """What each module holds. Without the last names only where one of the shapes is more than a
+    vector."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[_module(name)].append(name)
@@ -184,6 +187,12 @@ def _modules(names: Sequence[str], side: Tensors,
                            for name in group)) for group in groups.values()]
     return [one for one in found
             if with_names or any(len(shape) > 1 for _, shape in one[1])]
+
+
+def _matrices(names: Sequence[str], side: Tensors) -> list[Group]:
+    """What is more than a vector, each alone: the same kernel has a bias of its own where an export
+    folded batch normalisation into it."""
+    return [([name], (("", side[name].shape),)) for name in names if side[name].ndim > 1]
 
 
 def _module(name: str) -> str:

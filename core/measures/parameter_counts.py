@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -90,17 +91,22 @@ def with_inside(rows: list[Place], counts: list[int]) -> list[int]:
 def partners(model: nn.Module, rows: list[Place]) -> dict[str, str]:
     """By a row's name, the others that have the same weights, in words; also the further names
     under which the network holds the same layer."""
-    owners: dict[Hashable, list[str]] = defaultdict(list)
+    owners: dict[Hashable, dict[str, None]] = defaultdict(dict)
     for row in rows:
-        for part in unique(row.own):
-            owners[identity(part)].append(row.name)
-    shared: dict[str, dict[str, None]] = defaultdict(dict)
-    for names in owners.values():
-        for name in names if len(names) > 1 else ():
-            shared[name] |= dict.fromkeys(other for other in names if other != name)
+        for part in row.own:
+            owners[identity(part)][row.name] = None
+    sharing = list({tuple(names) for names in owners.values() if len(names) > 1})
+    groups: dict[str, tuple[int, ...]] = defaultdict(tuple)  # the places in `sharing`
+    for place, names in enumerate(sharing):
+        for name in names:
+            groups[name] += (place,)
+    # Once for all rows in the same groups: a file may have every tensor share one storage.
+    together = {of: list(dict.fromkeys(name for place in of for name in sharing[place]))
+                for of in set(groups.values())}
+    shared = {name: (together[of], []) for name, of in groups.items()}
     for name, alias in _aliases(model):
-        shared[name][alias] = None
-    return {name: _in_words(list(others)) for name, others in shared.items()}
+        shared.setdefault(name, ([], []))[1].append(alias)
+    return {name: _in_words(name, *others) for name, others in shared.items()}
 
 
 def _aliases(model: nn.Module) -> Iterator[tuple[str, str]]:
@@ -113,9 +119,12 @@ def _aliases(model: nn.Module) -> Iterator[tuple[str, str]]:
                 yield first[id(child)], name
 
 
-def _in_words(names: list[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _in_words(name: str, together: list[str], aliases: list[str]) -> str:
+    """The first few of the others and how many more; `together` holds the name itself where
+    it is not empty."""
+    few = islice((other for other in chain(together, aliases) if other != name), MOST_NAMED)
+    more = len(together) - bool(together) + len(aliases) - MOST_NAMED
+    return ", ".join(few) + (f" and {more} more" if more > 0 else "")
 
 
 def said_trainable(model: nn.Module) -> dict[Hashable, bool]:

@@ -14,7 +14,7 @@ from core.cache import shared_resource
 from core.device import device, float_type, locked
 from core.errors import UserError
 from core.explained_errors import FAULTS, why_it_failed
-from core.inference import POOLINGS, input_spec, log_probabilities_of, pass_key
+from core.inference import POOLINGS, input_spec, kept_of, pass_key
 from core.jobs import Progress
 from core.layers import channels_first, first_tensor, watched
 from core.library import open_dataset, open_model
@@ -54,7 +54,7 @@ def run_pass(
         for start, outputs in batches(model, decoder, len(data), pools, progress):
             for name, values in outputs.items():
                 if name == "":
-                    values = log_probabilities_of(values, card)
+                    values = kept_of(values, card)
                     values[decoder.unreadable(start, len(values))] = np.nan
                 if name not in arrays:
                     file = files.setdefault(name, None) or results.enter_context(

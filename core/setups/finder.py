@@ -16,7 +16,7 @@ from core.card import InputSpec
 from core.errors import UserError
 from core.inference import input_spec, log_probabilities, pass_key
 from core.jobs import Progress, demand
-from core.labels import Truth
+from core.labels import UNKNOWN, Truth
 from core.library import open_dataset, path_of
 from core.model_facts import model_facts
 from core.outcomes import truth
@@ -49,6 +49,14 @@ def share_right(model_id: str, dataset_id: str) -> float | None:
     known = truth(model_id, dataset_id)
     logs = log_probabilities(model_id, dataset_id)[rows]
     return float(answers(logs, known.labels[rows]).right.mean())
+
+
+@cached_result
+def share_met(model_id: str, dataset_id: str) -> float:
+    """The share of labels that an output stands for: no set-up makes the others right."""
+    labels = truth(model_id, dataset_id).labels
+    return 0.0 if labels is None else float((labels != UNKNOWN).sum() / max(
+        1, (open_dataset(dataset_id).labels != UNKNOWN).sum()))
 
 
 @cached_result

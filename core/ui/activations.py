@@ -36,7 +36,8 @@ def one_example(chosen: Chosen) -> None:
     example = _example(chosen)
     ranges = output_ranges(chosen.model_id, chosen.dataset_id, example)
     if ranges.empty:
-        st.write("No layer of this network gives numbers.")
+        st.write("No layer of this network gives numbers. Click a box of Graph for what an "
+                 "operation gives.")
         return
     runs = {_run_name(row.layer, row.run): (row.layer, row.run) for row in ranges.itertuples()}
     said = st.selectbox(

@@ -1,4 +1,4 @@
-"""Tables as charts: linked scatters, bars, a confusion matrix, curves; one look for all pages."""
+"""Tables as scatters whose clicks choose examples, and the look of all charts."""
 
 from collections.abc import Callable
 
@@ -6,16 +6,14 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from core.ui.class_charts import RIGHT
 from core.ui.selection import select, selected
 from core.ui.text import shorten
 
 MARKED = "#CC3311"  # the ring around a chosen example
-RIGHT, WRONG = "#4477AA", "#EE7733"  # as the first two of the theme's categorical colours
+WRONG = "#EE7733"  # the second of the theme's categorical colours; right is the first
 CANVAS = {"embedOptions": {"renderer": "canvas"}}
 MOST_COLOURS = 10
-
-
-EACH_LABEL = alt.Axis(labelOverlap=False, labelFlush=False)  # flush, the first slides to the second
 
 
 def _finished(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
@@ -178,58 +176,3 @@ def score_scatter(
             size=alt.condition(pick, alt.value(260), alt.value(70)),
         ).add_params(pick),
     )
-
-
-def class_bars(table: pd.DataFrame, most: int = 20) -> None:
-    """Accuracy by class, worst first, with the number of examples."""
-    shown = table.head(most)
-    base = alt.Chart(shown).encode(
-        y=alt.Y("class:N", sort=None, title=None, axis=EACH_LABEL)
-    )
-    whole = base.mark_bar(color="gray", opacity=0.15, height={"band": 0.7}).encode(x=alt.datum(1))
-    bars = base.mark_bar(color=RIGHT, height={"band": 0.7}).encode(
-        x=alt.X(
-            "accuracy:Q",
-            title="accuracy",
-            scale=alt.Scale(domain=[0, 1]),
-            axis=alt.Axis(format=".0%"),
-        ),
-        tooltip=[
-            alt.Tooltip("class:N"),
-            alt.Tooltip("accuracy:Q", format=".1%"),
-            alt.Tooltip("right:Q", format=","),
-            alt.Tooltip("examples:Q", format=","),
-        ],
-    )
-    st.altair_chart(_finished((whole + bars).properties(height=max(120, 26 * len(shown)))))
-    if len(table) > most:
-        st.caption(f"The worst {most} of {len(table)} classes.")
-
-
-def confusion(pairs: pd.DataFrame, most: int = 12) -> None:
-    """The most frequent confusions as a small matrix of counts."""
-    names = list(dict.fromkeys([*pairs["label"].head(most), *pairs["prediction"].head(most)]))
-    shown = pairs[pairs["label"].isin(names) & pairs["prediction"].isin(names)]
-    base = alt.Chart(shown).encode(
-        x=alt.X(
-            "prediction:N",
-            sort=names,
-            title="prediction",
-            axis=alt.Axis(labelAngle=-40, labelOverlap=False),
-        ),
-        y=alt.Y("label:N", sort=names, title="label", axis=EACH_LABEL),
-    )
-    tip = [
-        alt.Tooltip("label:N"),
-        alt.Tooltip("prediction:N"),
-        alt.Tooltip("examples:Q", format=","),
-        alt.Tooltip("share:Q", format=".1%", title="of the label's examples"),
-    ]
-    cells = base.mark_rect().encode(color=alt.Color("examples:Q", legend=None), tooltip=tip)
-    middle = int(shown["examples"].max()) / 2
-    words = base.mark_text(fontSize=12).encode(
-        text=alt.Text("examples:Q", format=","),
-        tooltip=tip,
-        color=alt.condition(alt.datum.examples > middle, alt.value("black"), alt.value("white")),
-    )
-    st.altair_chart(_finished((cells + words).properties(height=max(160, 34 * len(names)))))

@@ -28,8 +28,11 @@ SHOWN = {
     "other_name": "Name in the other",
     "sure": "Paired by",
     "other_shape": "Shape in the other",
+    "other_dtype": "Dtype in the other",
 }
-OPTIONAL = ("other_name", "sure", "other_shape")  # left out where they say nothing new
+OPTIONAL = ("other_name", "sure", "other_shape", "other_dtype")  # left out where nothing is new
+STATISTICS = r"(?:^|\.)(?:running|moving)_(?:mean|var|variance)$"  # of batch normalisation
+NORMALISED = 4  # tensors of such names that a network with batch normalisation has at least
 
 
 def other_model(chosen: Chosen) -> str | None:
@@ -54,8 +57,9 @@ def comparison(chosen: Chosen, other_id: str) -> None:
     table = compared(chosen.model_id, other_id)
     kinds = table["change"].value_counts()
     st.markdown("#### " + " · ".join(f"{count(n)} {kind}" for kind, n in kinds.items()))
+    st.write(verdict(table))
     picked = st.pills(
-        "Show", list(kinds.index), selection_mode="multi", key="changes",
+        "Show", list(kinds.index), selection_mode="multi", key="changes", bind="query-params",
         help="None chosen shows all.",
     )
     shown = table[table["change"].isin(picked)] if picked else table
@@ -70,8 +74,13 @@ def comparison(chosen: Chosen, other_id: str) -> None:
             times(there) if there != here else ""
             for here, there in zip(shown["shape"], shown["other_shape"], strict=True)
         ],
+        other_dtype=[
+            there if isinstance(here, str) and isinstance(there, str) and there != here else ""
+            for here, there in zip(shown["dtype"], shown["other_dtype"], strict=True)
+        ],
     )
-    columns = {c: t for c, t in SHOWN.items() if c not in OPTIONAL or (drawn[c] != "").any()}
+    columns = {c: t for c, t in SHOWN.items()
+               if drawn[c].notna().any() and (c not in OPTIONAL or (drawn[c] != "").any())}
     st.dataframe(
         drawn[list(columns)].rename(columns=columns),
         hide_index=True,
@@ -98,20 +107,55 @@ def comparison(chosen: Chosen, other_id: str) -> None:
     if (table["sure"] == SHAPES).any():
         st.caption(f"{plural(int((table['sure'] == SHAPES).sum()), 'tensor')} paired by shape and "
                    "order alone: how far those moved means something only if the pair is right.")
+    if _folded(table):
+        st.caption("One of the two has no batch normalisation. An export folds it into the "
+                   "convolution before it: the weights then differ where the networks do the same. "
+                   "The accuracy of both tells.")
     st.download_button("Download as CSV", table.to_csv(index=False), "compared.csv", "text/csv")
+
+
+def verdict(table: pd.DataFrame) -> str:
+    """In a sentence, how much of the two is the same; for what core.compare gives."""
+    pairs = table[~table["change"].isin(("added", "removed"))]
+    same = int(((pairs["relative_change"] == 0) | (pairs["change"] == "equal")).sum())
+    if pairs.empty:
+        return ("Nothing in common: no tensor has the numbers, the name, or the shape and place of "
+                "one in the other.")
+    if same < len(table):
+        have = "has" if len(pairs) == 1 else "have"
+        return (f"{plural(len(pairs), 'tensor')} of one {have} a match in the other; in "
+                f"{count(same) if same else 'none'} of these all numbers are the same.")
+    renamed = (table["change"] == "renamed").any()
+    return f"The weights of both are the same{', under other names' if renamed else ''}."
+
+
+def _folded(table: pd.DataFrame) -> bool:
+    """Whether, of two that have something in common, one alone has batch normalisation."""
+    of_norms = table["name"].str.contains(STATISTICS) | table["other_name"].str.contains(
+        STATISTICS, na=False)
+    kinds = set(table["change"][of_norms])
+    alone = kinds in ({"added"}, {"removed"}) and of_norms.sum() >= NORMALISED
+    return alone and not table["change"].isin(("added", "removed")).all()
 
 
 def _most_moved(table: pd.DataFrame) -> None:
     moved = table.dropna(subset="relative_change")
     if not moved.empty and (top := moved.loc[moved["relative_change"].idxmax()]).relative_change:
-        st.caption(
-            f"Moved most: {md_escape(top['name'])}, by {percent(top.relative_change)} of its norm."
-        )
+        far = _far(top.relative_change)
+        st.caption(f"Moved most: {md_escape(top['name'])}, by {far} its norm.")
+
+
+def _far(relative: float) -> str:
+    """A distance as a share of a norm, or as several."""
+    if relative < 0.001:
+        return "less than 0.1 % of"
+    return f"{percent(relative)} of" if relative < 10 else f"{count(relative)} times"
 
 
 def accuracies(chosen: Chosen, other_id: str) -> None:
     """Both models on the chosen data, once that is asked for."""
-    if not (chosen.dataset_id and st.toggle("Accuracy of both on the chosen data", key="both")):
+    if not (chosen.dataset_id and st.toggle("Accuracy of both on the chosen data", key="both",
+                                              bind="query-params")):
         return
     told: list[float] = []
     for column, title, model_id in zip(
@@ -127,6 +171,8 @@ def accuracies(chosen: Chosen, other_id: str) -> None:
             st.caption(f"{said}, mean loss {found.mean_loss:.3g}")
             classes_note(model_id, chosen.dataset_id)
             told += [found.accuracy] if agree else []
+    st.caption("Each is given pictures as its card says, or as was assumed where there is none: "
+               "Overview tries whether another set-up is clearly better.")
 
 
 def _classes_agree(model_id: str, dataset_id: str) -> bool:

@@ -14,8 +14,8 @@ from core.runs.filter import found
 from core.training_curves import tags_and_runs
 from core.ui.text import md_escape
 
-FIRST_CHARTS = 5  # groups are open at first as far as they have so many in all: each takes
-# a browser over 50 ms, and what is further down nobody sees yet
+FIRST_CHARTS = 4  # groups are open at first as far as they have so many in all, two rows: each
+# chart takes a browser over 70 ms, and what is further down nobody sees yet
 MOST_CHARTS = 24  # in one group, before a person asks for more
 
 Groups = dict[str, list[Chart]]  # by title

@@ -1,8 +1,10 @@
 """The controls above the curves, and what is zoomed on; all of it in the address."""
 
 import math
+from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.curves.axes import AXES
 from core.curves.points import Settings
@@ -10,27 +12,36 @@ from core.training_curves import SMOOTHING
 
 ZOOM = "zoom"  # in the address: axis:from:to
 VERTICAL = "vertical"  # in the address, once a chart: from:to:title
+LESSER = ("log", "log_x", "outliers")  # keys of the controls that are out of sight
 
 
-def curve_settings() -> Settings:
-    """The controls; what they say, and the stretch."""
-    first, second = st.columns(2, vertical_alignment="bottom", gap="medium")
+def curve_settings(more: DeltaGenerator) -> Settings:
+    """The controls; what they say, and the stretch. more: where the lesser ones stand."""
+    first, second = st.columns([3, 2], vertical_alignment="bottom", gap="medium")
     smoothing = first.slider(
         "Smoothing", 0.0, 0.99, SMOOTHING, 0.01, key="smoothing", bind="query-params",
         help="TensorBoard's debiased moving average. The faint line is what was logged.")
-    axis = st.segmented_control(
-        "Along", list(AXES), default="step", required=True, key="axis", bind="query-params",
+    axis = second.selectbox(  # buttons for all five do not fit a narrow window
+        "Along", list(AXES), key="axis", bind="query-params",
         help="Epochs come from a tag named epoch; relative time counts from each curve's first "
              "point.")
-    with second.container(horizontal=True):
-        log = st.toggle("Log scale", key="log", bind="query-params")
-        log_x = st.toggle("Log along", key="log_x", bind="query-params",
-                          disabled=AXES[axis].kind == "date")
-        outliers = st.toggle(
-            "Show outliers", key="outliers", bind="query-params",
-            help="Off: the axis covers the 5th to the 95th percentile of what is drawn.")
+    log = more.toggle("Log scale", key="log", bind="query-params")
+    log_x = more.toggle("Log along", key="log_x", bind="query-params",
+                        disabled=AXES[axis].kind == "date")
+    outliers = more.toggle(
+        "Show outliers", key="outliers", bind="query-params",
+        help="Off: the axis covers the 5th to the 95th percentile of what is drawn.")
     log_x = log_x and AXES[axis].kind != "date"
     return Settings(smoothing, axis, log, outliers, log_x, stretch_of(axis, log_x))
+
+
+def told_active(label: str, keys: Sequence[str]) -> str:
+    """A popover's label and how many of the settings inside it are not as at first, "Pin · 1": what
+    is out of sight still shows. keys: of its widgets, bound to the address."""
+    said = [st.session_state[key] if key in st.session_state else st.query_params.get(key)
+            for key in keys]
+    active = sum(value not in (None, "", "false", False, []) for value in said)
+    return f"{label} · {active}" if active else label
 
 
 def stretch_of(axis: str, log_x: bool = False) -> tuple[float, float] | None:
@@ -81,9 +92,9 @@ def zoom_line(settings: Settings) -> None:
     """Says how to zoom; and the way back."""
     charts = len(st.query_params.get_all(VERTICAL))
     if settings.stretch is None and not charts:
-        st.caption("Drag across a chart to zoom all charts on that stretch, with all its points. "
-                   "A box that is higher than a tenth of the chart zooms that chart in height, "
-                   "too.")
+        st.caption("Drag across a chart to zoom all charts on that stretch.",
+                   help="With all its points. A box that is higher than a tenth of the chart zooms "
+                        "that chart in height, too. A double click shows the whole.")
         return
     words, back = st.columns([3, 1], vertical_alignment="center")
     places = []

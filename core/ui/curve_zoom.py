@@ -4,10 +4,13 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from core.cache import shared_resource
 from core.curves.charts import Chart, chart_of, picture_of
+from core.curves.notes import OUTLYING
 from core.curves.picture import Picture
 from core.curves.points import Settings
 from core.curves.together import Grouping
@@ -19,6 +22,7 @@ from core.ui.curve_settings import vertical_of, whole, zoom_in, zoom_on
 from core.ui.findings import marked
 from core.ui.text import md_escape
 
+SWITCH = 'Switch on "Show outliers" in "More settings" to see all.'
 CLICK = 0.005  # of the width: less is no drag
 NARROW, FLAT = 0.03, 0.1  # of the width and of the height: less does not zoom where the other does
 
@@ -32,7 +36,17 @@ def _drawn(logs_id: str, what: Chart, runs: tuple[str, ...], settings: Settings,
         found = picture_of(logs_id, what, runs, replace(settings, stretch=None), grouping, marks)
         note = "It has no point in the stretch zoomed on, so all of it is shown."
         found = replace(found, notes=(note, *found.notes))
-    return chart(found, what.title, zooms), found
+    spec = chart(found, what.title, zooms)
+    spec["datasets"] = {name: _sent(table) for name, table in spec["datasets"].items()}
+    return spec, found
+
+
+def _sent(table: pd.DataFrame) -> bytes:
+    """As Streamlit sends it: made once a chart, which would take 5 ms a table on every run."""
+    data, buffer = pa.Table.from_pandas(table), pa.BufferOutputStream()
+    with pa.ipc.new_stream(buffer, data.schema) as stream:
+        stream.write_table(data)
+    return buffer.getvalue().to_pybytes()
 
 
 def zooming(logs_id: str, what: Chart, runs: tuple[str, ...], settings: Settings,
@@ -50,7 +64,8 @@ def zooming(logs_id: str, what: Chart, runs: tuple[str, ...], settings: Settings
         key = f"curve-{place}-{path_of(logs_id)}-{drawn}"
         st.vega_lite_chart(spec, key=key, width="stretch", selection_mode=ZOOM,
                            on_select=lambda: _zoomed(key, what.title, found))
-        st.caption(" ".join(map(md_escape_note, found.notes)))
+        told = (f"{note} {SWITCH}" if note.endswith(OUTLYING) else note for note in found.notes)
+        st.caption(" ".join(map(md_escape_note, told)))
 
 
 def _zoomed(key: str, title: str, found: Picture) -> None:

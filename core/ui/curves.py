@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.curves.charts import Chart, chart_of
 from core.curves.points import Settings
@@ -11,7 +12,7 @@ from core.training_curves import tags_and_runs
 from core.ui.boundary import boundary
 from core.ui.curve_downloads import downloads
 from core.ui.curve_groups import groups
-from core.ui.curve_settings import curve_settings, zoom_line
+from core.ui.curve_settings import LESSER, curve_settings, told_active, zoom_line
 from core.ui.curve_zoom import one_chart, zooming
 from core.ui.findings import marked
 
@@ -22,8 +23,10 @@ __all__ = ["Settings", "curves_view", "one_chart"]
 def curves_view(logs_id: str, runs: Sequence[str], grouping: Grouping | None = None) -> None:
     """All of the tab: controls, charts, downloads. A zoom draws only this again."""
     with boundary("The curves"):
-        settings = curve_settings()
-        words, together = _tags(logs_id)
+        controls = st.container()
+        words, together, more = _tags(logs_id)
+        with controls:
+            settings = curve_settings(more)
         zoom_line(settings)
         runs, marks = tuple(runs), marked(logs_id)
         shown = [together] if together else []
@@ -34,18 +37,20 @@ def curves_view(logs_id: str, runs: Sequence[str], grouping: Grouping | None = N
         downloads(logs_id, shown, runs, settings, grouping)
 
 
-def _tags(logs_id: str) -> tuple[str, Chart | None]:
-    """What tags are looked for, and the chart of those that share one."""
+def _tags(logs_id: str) -> tuple[str, Chart | None, DeltaGenerator]:
+    """What tags are looked for, the chart of those that share one, and where lesser settings are
+    out of sight."""
     tags = tags_and_runs(logs_id)[0]
-    first, second, third = st.columns([3, 4, 4])
+    first, second, third = st.columns([3, 4, 3])
     words = first.text_input(
-        "Find tags", key="find_tags", bind="query-params", placeholder="a part of the name",
-        help="Or a regular expression, such as loss|acc.")
+        "Find tags", key="find_tags", bind="query-params", label_visibility="collapsed",
+        placeholder="Find tags: loss|acc")
     together = second.multiselect(
-        "Compare tags", tags, key="compare", bind="query-params",
-        placeholder="several in one chart", help="A colour for each run, a dash for each tag.")
-    right = third.multiselect(
+        "Compare tags", tags, key="compare", bind="query-params", label_visibility="collapsed",
+        placeholder="Compare tags in one chart")
+    more = third.popover(told_active("More settings", LESSER), key="more_settings", width="stretch")
+    right = st.multiselect(
         "On the right axis", together, key="right", bind="query-params",
         placeholder="none", help="A second vertical axis, for tags of another size. Such a chart "
         "zooms along only.") if together else []
-    return words, chart_of(*together, right=tuple(right)) if together else None
+    return words, chart_of(*together, right=tuple(right)) if together else None, more

@@ -7,9 +7,11 @@ from streamlit.delta_generator import DeltaGenerator
 from core.architecture import architecture
 from core.embeddings import Map
 from core.model_facts import model_facts
-from core.outcomes import outcomes
+from core.outcomes import examples
 from core.ui.charts import MOST_COLOURS
 from core.ui.text import md_escape, percent
+
+ALIKE = "none"  # a colour that says nothing
 
 
 def layer_choice(model_id: str, dataset_id: str, place: DeltaGenerator) -> str:
@@ -31,12 +33,10 @@ def layer_choice(model_id: str, dataset_id: str, place: DeltaGenerator) -> str:
 
 
 def colour_choice(model_id: str, dataset_id: str) -> str:
-    """What the points' colour says."""
-    have = [
-        c
-        for c in ("label", "prediction", "answer")
-        if c == "prediction" or "label" in outcomes(model_id, dataset_id)
-    ]
+    """What the points' colour says; nothing where there are neither labels nor classes."""
+    columns = {"label": "label", "prediction": "prediction", "correct": "answer"}
+    known = examples(model_id, dataset_id)
+    have = [name for column, name in columns.items() if column in known] or [ALIKE]
     return st.segmented_control(
         "Colour", have, default=have[0], required=True, key="colour", bind="query-params"
     )
@@ -47,9 +47,10 @@ def map_table(model_id: str, dataset_id: str, pixels: Map, hidden: Map) -> pd.Da
     table = pixels.table.rename(columns={"x": "pixel_x", "y": "pixel_y"}).merge(
         hidden.table.rename(columns={"x": "layer_x", "y": "layer_y"}), on="example"
     )
-    known = outcomes(model_id, dataset_id)
-    columns = ["example", "prediction", *(["label", "correct"] if "label" in known else [])]
+    known = examples(model_id, dataset_id)
+    columns = known.columns.intersection(["example", "prediction", "label", "correct"])
     table = table.merge(known[columns], on="example")
+    table[ALIKE] = pd.Categorical(["all examples"] * len(table))
     if "correct" in table:
         table["answer"] = pd.Categorical(
             table.pop("correct").map({True: "right", False: "wrong"}), ["right", "wrong"]

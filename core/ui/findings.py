@@ -9,12 +9,12 @@ import streamlit as st
 from core.library import path_of
 from core.live_logs import runs_written
 from core.training_curves import tags_and_runs
-from core.training_findings import KINDS, Finding, all_findings, findings_so_far
+from core.training_findings import KINDS, Finding, Kind, all_findings, findings_so_far
 from core.ui.boundary import boundary
 from core.ui.curve_colours import run_colours
 from core.ui.text import md_escape, plural
 
-MOST_LINES = 6  # before a person asks for more
+MOST_LINES = 3  # before a person asks for more: the first chart is to be seen below them
 AT_THE_END = ("stopped too early", "learning rate too low")  # not said of a run still written
 
 
@@ -55,16 +55,26 @@ def show(logs_id: str, runs: Sequence[str]) -> None:
     faults = [finding for finding in found if KINDS[finding.kind].fault]
     best = [finding for finding in found if not KINDS[finding.kind].fault]
     clean = len(set(runs) - {finding.run for finding in faults})
+    colours, first = run_colours(tags_and_runs(logs_id)[1]), _first(faults, best)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"#### {plural(len(runs), 'run')}, {_clean(clean, len(runs))}")
+        if len(found) > len(first):
+            with st.popover(f"All {plural(len(found), 'line')}", type="tertiary"):
+                st.markdown("\n\n".join(
+                    f"{_line(finding, colours)}  \n:small[:gray[{KINDS[finding.kind].hint}]]"
+                    for finding in (*faults, *best)))
         with st.popover("How this is found", type="tertiary"):
             _rules()
-    colours = run_colours(tags_and_runs(logs_id)[1])
-    _lines([*faults, *best[: max(0, MOST_LINES - len(faults))]][:MOST_LINES], colours)
-    rest = [*faults, *best][MOST_LINES:]
-    if rest:
-        with st.expander(f"{plural(len(rest), 'more line')}", key="more-findings"):
-            _lines(rest, colours)
+    if first:  # one element, as all lists here: each more takes the browser some milliseconds
+        st.markdown("  \n".join(f":small[{_line(finding, colours)}]" for finding in first))
+
+
+def _first(faults: Sequence[Finding], best: Sequence[Finding]) -> list[Finding]:
+    """What is told at once: of each run its first fault, then what else there is room for."""
+    ordered = {finding.run: finding for finding in reversed(faults)}
+    leading = [finding for finding in faults if ordered[finding.run] is finding]
+    others = [finding for finding in faults if ordered[finding.run] is not finding]
+    return [*leading, *others, *best][:MOST_LINES]
 
 
 def shown_findings(logs_id: str, runs: Sequence[str]) -> list[Finding]:
@@ -92,13 +102,11 @@ def _clean(clean: int, runs: int) -> str:
     return f"nothing conspicuous in {clean} of them"
 
 
-def _lines(found: Sequence[Finding], colours: dict[str, str]) -> None:
-    for finding in found:
-        kind = KINDS[finding.kind]
-        icon = ":material/warning:" if kind.fault else ":material/bookmark:"
-        dot = f':color[●]{{foreground="{colours[finding.run]}"}}'
-        said = md_escape(finding.sentence, longest=500)
-        st.markdown(f"{dot} **{md_escape(finding.run, longest=60)}** {icon} {said}", help=kind.hint)
+def _line(finding: Finding, colours: dict[str, str]) -> str:
+    icon = ":material/warning:" if KINDS[finding.kind].fault else ":material/bookmark:"
+    dot = f':color[●]{{foreground="{colours[finding.run]}"}}'
+    said = md_escape(finding.sentence, longest=500)
+    return f"{dot} **{md_escape(finding.run, longest=60)}** {icon} {said}"
 
 
 def _rules() -> None:
@@ -109,6 +117,9 @@ def _rules() -> None:
         "mean over a tenth of the points; a curve began at the median of its first tenth and ended "
         "at the mean of its last tenth; the noise is measured between neighbouring points."
     )
-    for kind in KINDS.values():
-        rules = " ".join(inspect.getdoc(rule).replace("\n", " ") for rule in kind.rules)
-        st.markdown(f"**{kind.title}.** {md_escape(rules, longest=2000)}")
+    st.markdown("\n\n".join(map(_rule, KINDS.values())))
+
+
+def _rule(kind: Kind) -> str:
+    rules = " ".join(inspect.getdoc(rule).replace("\n", " ") for rule in kind.rules)
+    return f"**{kind.title}.** {md_escape(rules, longest=2000)}"

@@ -15,7 +15,7 @@ from core.overview import (
     summary,
 )
 from core.training_curves import tags_and_runs
-from core.ui.charts import class_bars, confusion
+from core.ui.class_charts import class_bars, confusion
 from core.ui.curves import Settings, one_chart
 from core.ui.images import image_pool
 from core.ui.overview import SIDE, data_alone, percent_table
@@ -41,7 +41,7 @@ LOSS_TAGS = (
 def follow() -> None:
     """Goes on to the page that a finding's button names."""
     if page := st.session_state.pop(GO, None):
-        st.switch_page(page)
+        st.switch_page(page, query_params={})  # clearing bound ones by itself it refuses
 
 
 def answer(chosen: Chosen, known: Standing) -> None:

@@ -18,6 +18,7 @@ PAGES = Path(__file__).parent.parent.parent / "pages"
 ICON = Path(__file__).parent / "icon.svg"  # a named icon would be fetched from the network
 SOON = 1.5  # seconds, in which the browser draws the page
 FOR_OTHERS = (
+    "core.ui.charts",
     "core.architecture",
     "core.explain",
     "core.one_pass.forward_pass",

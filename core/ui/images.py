@@ -56,19 +56,20 @@ def thumbnails(dataset_id: str, examples: list[int], side: int) -> list[str]:
 
 
 def card(dataset_id: str, row: pd.Series, side: int) -> dict:
-    """An example as the gallery draws it, from a row of core.outcomes.outcomes."""
+    """An example as the gallery draws it, from a row of core.outcomes.examples."""
     label, example = row.get("label"), int(row["example"])
     known = isinstance(label, str)
-    main = f"{label} → {row['prediction']}" if known else str(row["prediction"])
-    quiet = [f"p {percent(row['confidence'])}"]
+    said = [row[column] for column in ("label", "prediction") if isinstance(row.get(column), str)]
+    main = " → ".join(said) or f"#{example}"
+    quiet = [f"p {percent(row['confidence'])}"] if "confidence" in row else []
     if known and pd.notna(row.get("loss")):
         quiet.append(f"loss {row['loss']:.3g}")
     return {
         "example": example,
         "image": thumbnail(dataset_id, example, side),
         "lines": [["main", main], ["quiet", " · ".join(quiet)], ["quiet", f"#{example}"]],
-        "wrong": known and not bool(row["correct"]),
-        "title": f"{main}, {', '.join(quiet)}, example {example}, {row['path']}",
+        "wrong": known and not bool(row.get("correct", True)),
+        "title": ", ".join([main, *quiet, f"example {example}", str(row["path"])]),
     }
 
 

@@ -12,6 +12,8 @@ from core.measures.receptive_field import receptive_fields
 from core.ui.text import plural
 
 EVERY, WHOLE = "all levels", "the whole network"
+NO_LAYERS = ("This file names no layers, as after torch.jit.freeze, only tensors. Graph shows its "
+             "operations, what each costs and what it gives.")
 
 
 def layer_table(model_id: str, dataset_id: str | None) -> pd.DataFrame:
@@ -108,6 +110,7 @@ def _hits(texts: list[pd.Series], sides: list[pd.Series], word: str) -> list[pd.
         whole = word[1:-1]
         shapes = (f",{whole},", f",1,{whole},")  # with or without the one image
         return [text == whole for text in texts] + [shape.isin(shapes) for shape in sides]
+    word = word.replace('"', "")  # one that is not closed
     return [text.str.contains(word, regex=False) for text in texts]
 
 

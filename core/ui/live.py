@@ -14,7 +14,7 @@ from core.library import logs_id, path_of
 from core.live_logs import Pace, State, Watch, paces, time_now
 from core.log_files.bytes import FRESH
 from core.ui.boundary import _own_place, boundary
-from core.ui.text import count, duration, md_escape
+from core.ui.text import count, duration, md_escape, plural
 
 LOOK = 1.0  # seconds between two looks at the sizes of the files
 MOST_RUNS = 3  # whose pace is told
@@ -93,7 +93,7 @@ def _status(found: list[Pace]) -> str:
     said = [":material/fiber_manual_record: Still being written."]
     said += [_one(pace, len(found) > 1) for pace in now[:MOST_RUNS]]
     if len(now) > MOST_RUNS:
-        said.append(f"{count(len(now) - MOST_RUNS)} more runs.")
+        said.append(f"{plural(len(now) - MOST_RUNS, 'more run')}.")
     return " ".join(said)
 
 
@@ -113,6 +113,8 @@ def _one(pace: Pace, named: bool) -> str:
 
 
 def _rate(per_second: float) -> str:
+    if per_second >= 100:
+        return f"{per_second:,.0f} steps a second"
     if per_second >= 0.1:
         return f"{per_second:.3g} steps a second"
     return f"{duration(1 / per_second)} a step"

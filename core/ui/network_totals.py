@@ -30,9 +30,10 @@ def totals(model_id: str, dataset_id: str | None) -> None:
 
 
 def _parts(found: Architecture, model_id: str) -> str:
-    """Layers; of weights alone, whose layers nobody knows, tensors."""
-    if found.is_network:
-        return plural(int((~found.table["is_tensor"]).sum()), "layer")
+    """Layers; tensors of weights alone, whose layers nobody knows, and of a file without any."""
+    layers = int((~found.table["is_tensor"]).sum())
+    if found.is_network and layers:
+        return plural(layers, "layer")
     return plural(len(shapes_of(model_id)), "tensor")
 
 

@@ -1,6 +1,7 @@
 """The runs: which are drawn, pinned or grouped; and the table that compares them."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +13,7 @@ from core.runs.filter import found
 from core.runs.table import OWN, first_metrics, runs_of, settings_of
 from core.training_curves import tags_and_runs
 from core.ui.curve_colours import run_colours
+from core.ui.curve_settings import told_active
 from core.ui.text import duration, md_escape
 
 RUNS = "run"  # in the address, once a run
@@ -19,35 +21,42 @@ TICKED = "_runs_ticked"  # how often runs were ticked from elsewhere on the page
 ROW, MOST_ROWS = 35, 12
 WHOLE = 1e15  # below it every digit of a whole number is known
 GREY = "#888888"
+STAR = "M12 3l2.7 6 6.3.6-4.8 4.2 1.4 6.2-5.6-3.3L6.4 20l1.4-6.2L3 9.6 9.3 9z"
+NUMBER = st.column_config.NumberColumn(format="%.6g")
 DOT = st.column_config.TextColumn("", width=24)
 
 
-def run_choice(logs_id: str, coloured: bool = True) -> list[str]:
-    """The runs that are drawn: those ticked and pinned, which the address names; all at first.
-
-    coloured: whether a curve has its run's colour, and not that of its group.
-    """
+def run_choice(logs_id: str) -> tuple[list[str], Grouping | None]:
+    """The runs that are drawn: those ticked and pinned, which the address names, all at first; and
+    by what they are drawn as one."""
     runs = tags_and_runs(logs_id)[1]
     if len(runs) < 2:
-        return runs
+        return runs, None
     words = st.text_input(
-        "Find runs", key="find_runs", bind="query-params", placeholder="a part of the name",
-        help="Or a regular expression, such as cnn|vit.")
-    pinned = st.multiselect(
-        "Pinned", runs, key="pin", bind="query-params", placeholder="none",
-        help="Always drawn and on top, whatever is ticked or found.")
+        "Find runs", key="find_runs", bind="query-params", label_visibility="collapsed",
+        placeholder="Find runs: cnn|vit")
+    with st.popover(told_active("Pin or group", ("pin", "by")), key="more_runs", width="stretch"):
+        pinned = st.multiselect(
+            "Pinned", runs, key="pin", bind="query-params", placeholder="none",
+            help="Always drawn and on top, whatever is ticked or found.")
+        grouping = _group_choice(logs_id)
     matching, note = found(words, runs)
     if note:
         st.caption(md_escape(note, longest=400))
     listed = pinned + [run for run in matching if run not in pinned]
     if not listed:
         st.write("No run matches, so all are drawn. Remove a letter.")
-        return runs
-    ticked = _ticked(logs_id, listed, pinned, words, coloured)
+        return runs, grouping
+    ticked = _ticked(logs_id, listed, pinned, words, grouping is None)
     drawn = pinned + [run for run in ticked if run not in pinned] if ticked else listed
-    st.caption(f"{len(drawn)} of {len(runs)} runs drawn. "
-               + ("Tick runs to draw only those." if not ticked else "Untick all to draw all."))
-    return [run for run in runs if run in drawn]
+    st.caption(_choice_told(len(drawn), len(runs), bool(ticked), grouping))
+    return [run for run in runs if run in drawn], grouping
+
+
+def _choice_told(drawn: int, runs: int, ticked: bool, grouping: Grouping | None) -> str:
+    how = f", grouped by {md_escape(grouping.by)}" if grouping else ""
+    tick_them = "Untick all to draw all." if ticked else "Tick runs to draw only those."
+    return f"{drawn} of {runs} runs drawn{how}. {tick_them}"
 
 
 def _ticked(logs_id: str, listed: list[str], pinned: list[str], words: str,
@@ -58,19 +67,30 @@ def _ticked(logs_id: str, listed: list[str], pinned: list[str], words: str,
     settings, differing = settings_of(logs_id, tuple(all_runs))
     table = settings.iloc[:, :differing].reindex(listed)
     table = table.rename(columns={name: f"setting {name}" for name in OWN}).reset_index()
-    table.insert(0, "colour", ["★" if run in pinned else "●" for run in listed])
+    table.insert(0, "colour", [_picture(colours[run] if coloured else GREY, run in pinned)
+                               for run in listed])
+    numbers = dict.fromkeys(table.select_dtypes("number").columns, NUMBER)
     event = st.dataframe(
-        _styled(table, [colours[run] if coloured else GREY for run in listed]),
-        hide_index=True, on_select="rerun", selection_mode="multi-row",
-        selection_default={"selection": {"rows": _asked_for(listed)}},
+        table, hide_index=True, on_select="rerun", selection_mode="multi-row",
+        selection_default={"selection": {"rows": _asked_for(listed)}}, placeholder="",
         key=f"runs-{path_of(logs_id)}-{words}-{pinned}-{st.session_state.get(TICKED, 0)}",
-        height=38 + ROW * min(MOST_ROWS, max(1, len(listed))), column_config={"colour": DOT})
+        height=38 + ROW * min(MOST_ROWS, max(1, len(listed))),
+        column_config={"colour": st.column_config.ImageColumn("", width=24), **numbers})
     ticked = [listed[row] for row in event.selection.rows if row < len(listed)]
     if ticked:
         st.query_params[RUNS] = ticked
     else:
         st.query_params.pop(RUNS, None)
     return ticked
+
+
+def _picture(colour: str, pinned: bool) -> str:
+    """A dot, for a pinned run a star. A picture, as a coloured letter would make Streamlit write
+    out every cell of the table again on each run of the page."""
+    shape = (f'<path d="{STAR}" fill="{colour}"/>' if pinned else
+             f'<circle cx="12" cy="12" r="4" fill="{colour}"/>')
+    return "data:image/svg+xml," + quote(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24">{shape}</svg>')
 
 
 def _styled(table: pd.DataFrame, colours: Sequence[str]) -> Styler:
@@ -99,7 +119,7 @@ def _asked_for(runs: Sequence[str]) -> list[int]:
     return [row for row, run in enumerate(runs) if run in asked]
 
 
-def group_choice(logs_id: str) -> Grouping | None:
+def _group_choice(logs_id: str) -> Grouping | None:
     """By which hyperparameter runs are drawn as one; None for each by itself."""
     settings, differing = settings_of(logs_id, tuple(tags_and_runs(logs_id)[1]))
     names = list(settings.columns[:differing])

@@ -15,7 +15,7 @@ from core.library import open_dataset
 from core.model_facts import model_facts
 from core.outcomes import truth
 from core.preprocess import as_network_sees, nearly_resized, steps
-from core.setups.finder import setup_search, share_right
+from core.setups.finder import setup_search, share_met, share_right
 from core.setups.records import Offer, Search
 from core.ui import corrections
 from core.ui.text import count, md_escape, percent
@@ -26,6 +26,7 @@ SIDE = 54  # pixels of each
 GAP = 4
 FINER = 2  # pixels sent for each on the page: screens have more of them
 DOUBTFUL = 0.9  # share right below which other set-ups are tried unasked, if that is quick
+MOST = 0.5  # share of labels that the network can know, below which others are not tried unasked
 QUICK = 128 * 128  # pixels of an input for which it is
 ASKED, ANSWERED = "_setup_asked", "_setup_answered"  # for which model and data
 
@@ -41,7 +42,8 @@ def setup_offer(model_id: str, dataset_id: str) -> None:
         return
     spec, _ = input_spec(model_id, dataset_id)
     asked = st.session_state.get(ASKED) == (model_id, dataset_id)
-    unasked = share < DOUBTFUL and spec.height * spec.width <= QUICK
+    unasked = (share < DOUBTFUL and spec.height * spec.width <= QUICK
+               and share_met(model_id, dataset_id) >= MOST)
     _classes_differ(model_id, dataset_id, may_ask=not (asked or unasked))
     if not (asked or unasked):
         return
@@ -125,7 +127,10 @@ def _side_by_side(*pictures: np.ndarray) -> np.ndarray:
 
 
 def classes_note(model_id: str, dataset_id: str) -> None:
-    """Where answers are compared with labels: that the classes of model and data do not meet."""
+    """Where answers are compared with labels: that the classes of model and data do not meet;
+    nothing of a network without classes."""
+    if not model_facts(model_id).card.has_classes:
+        return
     mismatch, note = _mismatch(model_id, dataset_id)
     if mismatch:
         st.warning(md_escape(f"{mismatch.reason} {note}", 800), icon=":material/rule:")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +10,6 @@ import numpy as np
 import streamlit as st
 
 from core import library
-from core.cards.cards_beside import card_beside
 from core.dataset_formats import DataSet
 from core.errors import UserError
 from core.files import found_files
@@ -22,15 +20,13 @@ from core.ui import corrections, selection
 from core.ui.add_file import add_file, uploads
 from core.ui.boundary import boundary, until_done
 from core.ui.card_editor import card_editor
+from core.ui.choices import NOTHING, PARAMETERS, choice, named_by_the_card, shown_at_first
 from core.ui.log_address import closed_settings
 from core.ui.text import file_size, md_escape, plural
 
 FIRST_MODEL = "shapes-cnn.safetensors"  # what a newcomer sees, where no folder of theirs is given
-NOTHING = "none"
 REFUSED = "_refused"
 SAMPLE_SIZES = ["all", "500", "2000", "10000"]
-TITLES = {"models": "Model", "data": "Data set", "logs": "Training logs"}
-PARAMETERS = {"models": "model", "data": "data", "logs": "logs"}  # names in the address
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,8 @@ class Chosen:
 def sidebar() -> Chosen:
     """Draws the sidebar and gives what is chosen in it.
 
-    Each choice is a widget bound to the address, without a default, so that the address always
-    names the view, and the way back in the browser is a way back here.
+    Each choice is a widget bound to the address, which names what is not the default; so the way
+    back in the browser is a way back here.
     """
     linked = set() if "_model_before" in st.session_state else set(st.query_params)
     for kind, key in PARAMETERS.items():  # what was just added, or the sample
@@ -57,9 +53,9 @@ def sidebar() -> Chosen:
     corrections.follow()
     st.session_state[REFUSED] = []
     with st.sidebar:
-        model_id, name = _model(linked)
-        dataset_id = _data(model_id)
-        logs_id = _logs()
+        model_id, name, named = _model(linked)
+        dataset_id = _data(model_id, named.get("data"))
+        logs_id = _logs(named.get("logs"))
         add_file()
         if model_id:
             with boundary("The model card"), _said_on_the_page():
@@ -105,83 +101,46 @@ def _link() -> str:
     return f"{(st.context.url or '').partition('?')[0]}?{urlencode(said, doseq=True)}"
 
 
-def _choice(kind: str, paths: dict[str, Path], default: str, optional: bool) -> str:
-    """A list of names to choose from; a name that is not there is said, and the default taken."""
-    options, key = [*paths, *([NOTHING] if optional else [])], PARAMETERS[kind]
-    missing = st.session_state.setdefault("_missing", {})
-    asked = st.session_state.get(key) or st.query_params.get(key)
-    if asked not in options:
-        if asked is not None:
-            missing[kind] = (str(asked), default)
-        st.session_state[key] = default
-    name = st.selectbox(TITLES[kind], options, None, key=key, bind="query-params")
-    gone, instead = missing.get(kind, ("", ""))
-    if gone and name == instead:
-        st.warning(
-            f"There is no {md_escape(gone)} here; {md_escape(instead)} is shown. "
-            "Add the file, or choose another."
-        )
-    else:
-        missing.pop(kind, None)
-    return name
-
-
 def _say_skipped(found: found_files.Listing) -> None:
     if found.skipped:
         st.caption(md_escape(found.skipped))
 
 
-def _model(linked: set[str]) -> tuple[str | None, str]:
+def _model(linked: set[str]) -> tuple[str | None, str, dict[str, str]]:
+    """Its id, its name, and what is shown beside it by kind where the address names nothing."""
     found = found_files.listing("models")
     _say_skipped(found)
     paths = found.paths | uploads("models")
     if not paths:
         st.warning("No model file found. Add one below.")
-        return None, ""
+        return None, "", {}
     default = (
         FIRST_MODEL
         if len(found_files.folders("models")) == 1 and FIRST_MODEL in paths
         else next(iter(paths))
     )
-    name = _choice("models", paths, default, optional=False)
-    if st.session_state.get("_model_before") != name:
-        if "_model_before" in st.session_state:
-            corrections.clear()
-        elif paths[name].is_relative_to(found_files.SAMPLES):  # nobody has chosen it yet
-            linked = linked | _with_own_folders()
-        st.session_state["_model_before"] = name
-        with boundary("The model card"):
-            _open_what_the_card_names(paths[name], linked)
+    name = choice("models", paths, default, optional=False)
+    named: dict[str, str] = {}
+    with boundary("The model card"):
+        named = named_by_the_card(paths[name])
+    if st.session_state.get("_model_before", name) != name:  # it brings what its card names
+        corrections.clear()
+        for kind, key in PARAMETERS.items():
+            if kind in named and key not in linked:
+                st.session_state[key] = named[kind]
+    st.session_state["_model_before"] = name
     with boundary("The model"), _said_on_the_page():
         model_id = library.model_id(paths[name], corrections.card())
         size = file_size(paths[name].stat().st_size)
         st.caption(f"{found_files.model_format(paths[name])} · {size}")
-        return model_id, name
-    return None, name
+        return model_id, name, named
+    return None, name, named
 
 
-def _with_own_folders() -> set[str]:
-    """Of what a person named folders when they started the app, which the samples never replace."""
-    return {key for kind, key in PARAMETERS.items() if len(found_files.folders(kind)) > 1}
-
-
-def _open_what_the_card_names(path: Path, linked: set[str]) -> None:
-    """A newly chosen model brings the data and the logs that its card names."""
-    card, _ = card_beside(path)
-    for kind, named in (("data", card.data), ("logs", card.logs)):
-        if PARAMETERS[kind] in linked or not named:
-            continue
-        target = (path.parent / named).resolve()
-        names = [n for n, p in found_files.listing(kind).paths.items() if p.resolve() == target]
-        if names:
-            st.session_state[PARAMETERS[kind]] = names[0]
-
-
-def _data(model_id: str | None) -> str | None:
+def _data(model_id: str | None, named: str | None) -> str | None:
     _say_skipped(found := found_files.listing("data"))
     paths = found.paths | uploads("data")
-    own = len(found_files.folders("data")) > 1 and len(paths) > 0
-    name = _choice("data", paths, next(iter(paths)) if own else NOTHING, optional=True)
+    name = choice("data", paths, shown_at_first("data", paths, named), optional=True)
     if name == NOTHING:
         return None
     with boundary("The data set"), _said_on_the_page():
@@ -197,10 +156,9 @@ def _data(model_id: str | None) -> str | None:
 
 def _classes(data: DataSet) -> str:
     """How many classes occur: a list of names may be longer."""
-    occur = len(data.class_names)
-    if data.labels is not None:
-        occur = len(np.unique(data.labels[data.labels >= 0]))
-    return plural(occur, "class", "classes")
+    if data.labels is None:
+        return "no labels"
+    return plural(len(np.unique(data.labels[data.labels >= 0])), "class", "classes")
 
 
 def _sample_size(examples: int) -> int | None:
@@ -220,11 +178,10 @@ def _sample_size(examples: int) -> int | None:
     return None if chosen == "all" else int(chosen)
 
 
-def _logs() -> str | None:
+def _logs(named: str | None) -> str | None:
     _say_skipped(found := found_files.listing("logs"))
     paths = found.paths | uploads("logs")
-    own = len(found_files.folders("logs")) > 1 and len(paths) > 0
-    name = _choice("logs", paths, next(iter(paths)) if own else NOTHING, optional=True)
+    name = choice("logs", paths, shown_at_first("logs", paths, named), optional=True)
     if name == NOTHING:
         return None
     with boundary("The training logs"), _said_on_the_page():

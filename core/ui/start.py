@@ -15,7 +15,7 @@ from core import store
 from core.files import found_files
 
 FIRST = (
-    "core.ui.charts",
+    "core.ui.class_charts",
     "core.ui.frame",
     "core.ui.images",
     "core.ui.overview",

@@ -7,24 +7,13 @@ import streamlit as st
 from core.measures.tensor_statistics import Distribution
 from core.ui.charts import CANVAS, RIGHT
 from core.ui.layers import matching, times
-from core.ui.text import compact, count, file_size, headings, md_escape, plural
+from core.ui.text import compact, count, file_size, md_escape, plural
 from core.ui.weight_pictures import weight_picture
+from core.ui.weight_tree import weight_tree
 from core.weights import distribution, npy_file, parts_of, spectral_norm, weight_statistics
 
-NUMBERS = ("min", "max", "mean", "std", "norm")
-TITLES = {"parameters": "Numbers", "name": "Full name"}
-OPTIONAL = ("nan", "infinite", "same_as", "attention")  # left out where no tensor has one
 LARGEST_DOWNLOAD = 1 << 30  # bytes
 SIDES = ("rows", "columns")  # of a matrix
-HELP = {
-    "Zeros": "Share of the numbers that are exactly zero.",
-    "Std": "Standard deviation.",
-    "Norm": "Euclidean norm of all numbers.",
-    "Nan": "Numbers that are NaN; not counted in the others.",
-    "Infinite": "Numbers that are infinite; not counted in the others.",
-    "Same as": "The tensor is stored once and has several names.",
-    "Attention": "Told by the tensor's name and shape, as libraries name and pack them.",
-}
 
 
 def weights_table(model_id: str, below: str, key: str) -> None:
@@ -39,11 +28,12 @@ def weights_table(model_id: str, below: str, key: str) -> None:
         st.write("No tensor matches. Remove a letter, or look for a part of the name.")
         return
     _line(found)
-    name = _frame(_tree(found, below), f"{key}-tensors-{model_id}-{below}-{words}")
+    name = weight_tree(found, below, bool(words), key)
     if name is None and len(found) == 1:
         name = found["name"].iloc[0]
     if name is None:
-        st.caption("Click a tensor for its histogram, its picture and its file.")
+        st.caption("Click a tensor for its histogram, its picture and its file, an arrow to open "
+                   "or close a module, a heading to sort.")
     else:
         tensor_details(model_id, table.set_index("name", drop=False).loc[name], key)
     label, csv = "Download the statistics as CSV", found.to_csv(index=False)
@@ -54,6 +44,7 @@ def _search(key: str) -> str:
     return st.text_input(
         "Find tensors",
         key=f"{key}-find",
+        bind="query-params",
         placeholder="name, dtype or shape",
         help='For example conv, "float16" (quotes: the whole word), 64,3,7,7 or 64.',
     )
@@ -73,56 +64,6 @@ def _line(table: pd.DataFrame) -> None:
         if own[column].any()
     ]
     st.markdown(f"**{' · '.join(words)}**")
-
-
-def _tree(table: pd.DataFrame, below: str) -> pd.DataFrame:
-    """The tensors under the modules that hold them, `tensor` indented; a module's row has the sum
-    of its numbers, and no statistics."""
-    outside = below.count(".") + 1 if below else 0
-    rows: list[dict] = []
-    groups: dict[str, dict] = {}
-    for row in table.to_dict("records"):
-        parts = row["name"].split(".")
-        for depth in range(outside + 1, len(parts)):
-            place = ".".join(parts[:depth])
-            if place not in groups:
-                groups[place] = {"name": place, "parameters": 0, "depth": depth, "leaf": False}
-                rows.append(groups[place])
-            groups[place]["parameters"] += 0 if row["same_as"] else row["parameters"]
-        rows.append(row | {"depth": len(parts), "leaf": True, "shape": times(row["shape"])})
-    tree = pd.DataFrame(rows)
-    tree["tensor"] = [
-        "\u2003" * (depth - 1 - outside) + name.rpartition(".")[2]
-        for name, depth in zip(tree["name"], tree["depth"], strict=True)
-    ]
-    return tree
-
-
-def _frame(tree: pd.DataFrame, key: str) -> str | None:
-    """Draws the tree; gives the name of the tensor that was clicked."""
-    columns = ["tensor", "shape", "dtype", "parameters", *NUMBERS, "zeros"]
-    columns += [c for c in OPTIONAL if (tree[c].notna() & ~tree[c].isin(("", 0))).any()]
-    columns += ["name"]  # whole, for when the tree is sorted by something else
-    numeric = {name: st.column_config.NumberColumn(format="%.3g", width=75, help=HELP.get(name))
-               for name in map(str.capitalize, NUMBERS)}
-    event = st.dataframe(
-        tree[columns].rename(columns=headings(columns) | TITLES),
-        hide_index=True,
-        key=key,
-        on_select="rerun",
-        selection_mode="single-row",
-        height=min(560, 38 + 35 * len(tree)),
-        placeholder="",
-        column_config=numeric | {
-            "Tensor": st.column_config.TextColumn(width="medium", pinned=True),
-            "Shape": st.column_config.TextColumn(width=130),
-            "Numbers": st.column_config.NumberColumn(format="localized"),
-            "Zeros": st.column_config.NumberColumn(format="percent", help=HELP["Zeros"]),
-        } | {name: st.column_config.Column(help=HELP[name])
-             for name in ("Nan", "Infinite", "Same as", "Attention")},
-    )
-    rows = [row for row in event.selection.rows if row < len(tree) and tree["leaf"].iloc[row]]
-    return tree["name"].iloc[rows[0]] if rows else None
 
 
 def tensor_details(model_id: str, row: pd.Series, key: str) -> None:

@@ -41,7 +41,8 @@ def read_safetensors(path: Path) -> tuple[Weights, Callable[[], None]]:
     except ValueError as error:
         raise UserError(f"{path.name} is not a valid safetensors file: {error}. It may be cut "
                         "off or damaged: copy or download it again.") from error
-    said = ", ".join(f"{shown(key)}: {shown(value)}" for key, value in list(metadata.items())[:8])
+    told = [item for item in metadata.items() if item != ("format", "pt")]  # as all of torch's say
+    said = ", ".join(f"{shown(key)}: {shown(value)}" for key, value in told[:8])
     return Weights(tensors, notes=[f"Metadata in the file: {said}."] if said else []), mapped.forget
 
 

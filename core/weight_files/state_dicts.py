@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from core.architectures import Tensors
+from core.architectures.headless import near_without_head, without_head
 from core.architectures.near_misses import NearMiss
 from core.architectures.search import Found, advice, nearly, networks
 from core.architectures.spellings import Spelling, spellings
@@ -20,6 +21,8 @@ from core.files.text_of_files import shown
 from core.model_formats import LoadedModel
 from core.trusted_code import names_code, network_of_code, not_trusted, trusted
 from core.weight_files.weights_only import WeightsOnly
+
+MOST_COMPARED = 10_000  # tensors; the largest networks that a family knows have about 3,000
 
 _stated: WeakKeyDictionary[nn.Module, Card] = WeakKeyDictionary()
 
@@ -35,16 +38,18 @@ def model_of(tensors: Tensors, card: Card, name: str, forget: Callable[[], None]
             module, said = network_of_code(card.architecture, spellings(tensors), name)
             return LoadedModel(module, card, (*notes, *said))
         notes.append(not_trusted(card.architecture))
-    found, near = networks(tensors, card), []
-    if not found:
+    found, near, comparable = [], [], len(tensors) <= MOST_COMPARED
+    if comparable and not ((found := networks(tensors, card)) and found[0].by_names):
         near, spelling = nearly(tensors, card)
-        found = _without_extras(near, spelling, card)
+        found = _without_extras(near, spelling, card) or near_without_head(near, spelling, card) \
+            or found or without_head(tensors, card)
     if found:
         loaded = _network(found, card, notes)
         if found[0].built.renamed:  # its tensors under these names are no longer the file's
             return loaded
     else:
-        notes += [_unknown_architecture(card), *advice(tensors, card), *_near_notes(near)]
+        notes += [_unknown_architecture(card, comparable),
+                  *(advice(tensors, card) if comparable else []), *_near_notes(near)]
         loaded = LoadedModel(WeightsOnly(tensors, name), card, tuple(notes))
     _stated[loaded.module] = card
     return loaded
@@ -85,11 +90,7 @@ def _near_notes(near: list[NearMiss]) -> list[str]:
     return [f"Near miss: {miss.name} agrees in {miss.agreement:.1%} of names and shapes; "
             f"{miss.differences()}." for miss in near] + [
         f'With "architecture": "{miss.name}" in a card, the file opens as {miss.name} without what '
-        "has no place in it." for miss in near if miss.opens][:1] + [
-        f"Only the last layer of {miss.name}, which gives the classes, is missing: the network was "
-        f"saved without it, to give features. Save it with that layer ({shown(miss.last)} and what "
-        "is beside it), or export the network as it is with torch.export."
-        for miss in near if miss.lacks_head][:1]
+        "has no place in it." for miss in near if miss.opens][:1]
 
 
 def assigned(module: nn.Module, tensors: Tensors) -> nn.Module:
@@ -146,9 +147,11 @@ def is_finite(tensor: torch.Tensor) -> bool:
     return bool(torch.isfinite(total)) or bool(torch.isfinite(wide).all())
 
 
-def _unknown_architecture(card: Card) -> str:
+def _unknown_architecture(card: Card, compared: bool) -> str:
+    why = "the tensors fit no known architecture" if compared else \
+        f"more than {MOST_COMPARED:,} tensors are compared with no known architecture"
     wish = f" ({shown(card.architecture)} was asked for)" if card.architecture else ""
-    return (f"Weights only: the tensors fit no known architecture{wish}, so nothing can be "
-            'predicted. Name it in a card ("architecture"), or export the network itself: pages '
-            "that need it give the lines to copy.")
+    return (f"Weights only: {why}{wish}, so nothing can be predicted. "
+            'Name it in a card ("architecture"), or export the network itself: pages that need it '
+            "give the lines to copy.")
 

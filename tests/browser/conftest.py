@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from tests.conftest import ROOT
 
@@ -116,13 +116,20 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+def own_stop(page: Page) -> Locator:
+    """The page's button that stops its work; Streamlit has one of its own in the header."""
+    return page.get_by_test_id("stMainBlockContainer").get_by_role(
+        "button", name="Stop", exact=True
+    )
+
+
 def ready(page: Page) -> None:
     """Waits until the script has run, all work is done, and that has held for a while."""
     calm = 0
     for _ in range(400):
         page.wait_for_selector(READY)
         page.wait_for_timeout(200)
-        working = page.get_by_role("button", name="Stop", exact=True).count()
+        working = own_stop(page).count()
         calm = calm + 1 if page.locator(READY).count() and not working else 0
         if calm == 4:
             return

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from tests.browser.conftest import Server, ready
+from tests.browser.conftest import Server, own_stop, ready
 
 pytestmark = pytest.mark.browser
 PAGES = ["Overview", "Architecture", "Training curves", "Embeddings", "Hard examples", "Saliency"]
@@ -136,11 +136,26 @@ def test_the_way_back_keeps_choices_and_settings(server, page):
     page.wait_for_timeout(1000)
     ready(page)
     assert heading(page) == "Architecture"
-    page.go_back()
-    page.go_back()
+    assert page.get_by_label("Data set", exact=True).input_value() == "digits-test.json"
+    for _ in range(4):
+        if heading(page) != "Training curves":
+            page.go_back()
+            page.wait_for_timeout(1000)
+            ready(page)
+    assert heading(page) == "Training curves"
+    assert page.get_by_label("Training logs", exact=True).input_value() == "logs/digits"
+    no_errors(page)
+
+
+def test_a_finding_opens_its_examples_though_others_were_chosen(server, page):
+    page.goto(f"{server.url}/?examples=3,4")
+    ready(page)
+    page.get_by_role("button", name=re.compile(r"\d+ pictures?")).first.click()
     page.wait_for_timeout(1000)
     ready(page)
-    assert heading(page) == "Training curves"
+    assert heading(page) == "Hard examples" and "examples=" in page.url
+    assert page.get_by_text("2 examples chosen").count() == 0
+    no_errors(page)
 
 
 def test_a_correction_of_the_card_is_in_the_address(server, browser, page):
@@ -204,7 +219,7 @@ def test_a_pass_is_stopped_and_started_again_while_the_page_stays_usable(browser
         )
         page.get_by_text(re.compile(r"of 4,000 examples, [\d,]+ a second, .* left")).wait_for()
         assert heading(page) == "shapes-vit.safetensors"
-        page.get_by_role("button", name="Stop", exact=True).click()
+        own_stop(page).click()
         page.get_by_text("was stopped").wait_for()
         go(page, "Architecture")
         no_errors(page)

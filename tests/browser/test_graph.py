@@ -25,7 +25,7 @@ def drawn(name):
 def show(page, graph):
     """Draws a graph on an empty page; its view is window.shown."""
     data = {"graph": graph, "view": "v", "select": [None, 0], "height": 600}
-    placed(page, SOURCES, data, width=900, names=("keptLayouts", "step", "label"))
+    placed(page, SOURCES, data, width=900, names=("keptLayouts", "step", "label", "searched"))
     page.wait_for_function("window.shown.painted > 0")
 
 
@@ -182,3 +182,17 @@ def test_dead_units_colour_the_graph_once_they_are_measured(page):
     assert "25 % dead units" in page.locator(".facts").inner_text()
     page.evaluate("window.shown.showDead({})")
     assert option.is_disabled()
+
+
+@pytest.mark.parametrize("words, found", [
+    ("conv", ["conv1", "body.conv"]), ("BODY conv", ["body.conv"]), ('"relu"', ["act"]),
+    ('"conv', ["conv1", "body.conv"]), ('"conv1"', ["conv1"]), ("64,56", ["body.conv"]),
+    ("64 × 56", ["body.conv"]), ("64", ["conv1", "body.conv", "act"]), ('"64,112,7"', ["conv1"]),
+    ("4,56", []), ("1", ["conv1", "body.conv", "act"]), ('"', ["conv1", "body.conv", "act"])])
+def test_what_is_looked_for_is_a_name_a_whole_word_or_sides_in_a_row(page, words, found):
+    items = [[f"#{n}", -1, 0, name, 0, kind, name, shape, [0, 0, 0]] for n, (name, kind, shape) in
+             enumerate((("conv1", "conv2d", "1×64×112×7"), ("body.conv", "conv2d", "1×64×56×56"),
+                        ("act", "relu", "1×10×64")))]
+    show(page, {"items": items, "edges": [], "operators": [["relu", 1]], "revision": "r"})
+    assert page.evaluate("""words => window.shown.tree.items.filter(window.searched(words))
+        .map((item) => item.layer)""", words) == found

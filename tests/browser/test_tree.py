@@ -143,3 +143,32 @@ def test_a_row_fills_a_table_that_is_wider_than_its_columns(page):
     line, cell = (page.locator(one).first.bounding_box() for one in
                   (".line", ".line .cell:last-child"))
     assert abs(cell["x"] + cell["width"] - line["x"] - line["width"]) < 1
+
+
+def test_decimals_have_three_digits_and_the_smallest_and_largest_an_exponent(page):
+    values = [0, -0.01234, 12.3456, -1.5e-7, 2345678.9, None]
+    shown(page, list("abcdef"), columns=[Column("Mean", "decimal", values)])
+    cells = page.locator(".line .cell.amount").all_inner_texts()
+    assert cells == ["0", "-0.0123", "12.3", "-1.50e-7", "2.35e+6", ""]
+
+
+def test_no_figure_and_no_name_is_cut_and_columns_are_no_wider_than_they_need(page):
+    values = [-0.0571, 0.00511, -1.23e-5, 99900.0]
+    shapes = ["512 × 256 × 3 × 3", "1 × 1", "64", ""]
+    names = ["block", "block.num_batches_tracked", "block.i", "block.WWWWWWWW"]
+    shown(page, names, columns=[Column("Mean", "decimal", values), Column("Shape", "text", shapes),
+                                Column("Zeros", "percent", [0.00001, 0.5, 1.0, None]),
+                                Column("Standard deviation", "number", [1, 2, 3, 4])])
+    cells = page.locator(".cell > span:last-child")
+    assert cells.evaluate_all("all => all.every((one) => one.scrollWidth <= one.clientWidth)")
+    assert "< 0.01 %" in cells.all_inner_texts()
+    spare = page.locator(".line").first.locator(".cell").evaluate_all(
+        "all => all.slice(1, 4).map((cell) => cell.clientWidth)")
+    widest = page.evaluate("""() => [...Array(3).keys()].map((column) => Math.max(
+        ...[...document.querySelectorAll(".line")].map((line) => {
+            const span = line.children[column + 1].querySelector("span").cloneNode(true);
+            document.body.append(span);
+            span.style.cssText = "position: absolute; white-space: nowrap; font: 13px var(--st-font)";
+            return span.getBoundingClientRect().width;
+        })))""")
+    assert all(room - words < 40 for room, words in zip(spare, widest, strict=True))

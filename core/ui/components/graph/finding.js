@@ -18,12 +18,28 @@ function reveal(view, item) {
   view.repaint();
 }
 
+// Whether an item has each word of a search in its names, operator or shape, as the table of layers
+// has it: quotes for the whole, numbers with commas for consecutive sides.
+function searched(text) {
+  const words = text.toLowerCase().replace(/\s*[×,]\s*(?=\d)/g, ",").match(/"[^"]*"|\S+/g) ?? [];
+  return ({ layer, name, operator, shape }) => {
+    const texts = [layer, name, operator].map((one) => one.toLowerCase());
+    const sides = `,${shape.replaceAll("×", ",")},`;
+    return words.every((word) => hits(texts, sides, word));
+  };
+}
+
+function hits(texts, sides, word) {
+  const whole = word.replaceAll('"', "");
+  if (/^[\d,]+$/.test(word)) return sides.includes(`,${word.replace(/^,+|,+$/g, "")},`) || texts[0].includes(word);
+  if (!/^".+"$/.test(word)) return texts.some((one) => one.includes(whole)); // a quote that is not closed yet
+  return texts.includes(whole) || sides === `,${whole},` || sides === `,1,${whole},`; // with or without the one image
+}
+
 // step: 0 marks all that match, 1 and -1 go to the next and the one before.
 function find(view, text, step) {
-  const wanted = text.trim().toLowerCase();
-  const about = (item) => [item.layer, item.name, item.operator, item.shape].join(" ");
-  const matches = (item) => about(item).toLowerCase().includes(wanted);
-  const found = wanted ? view.tree.items.filter(matches) : [];
+  const wanted = text.trim();
+  const found = wanted ? view.tree.items.filter(searched(wanted)) : [];
   view.found = new Set(found);
   view.scene.found = view.found;
   if (step && found.length) {

@@ -34,7 +34,7 @@ function lineOf(view, row, place) {
   line.setAttribute("aria-selected", row === view.row);
   const first = cellOf(view.sorted ? rows.names[row] : rows.labels[row], "cell first", "rowheader");
   first.title = rows.names[row];
-  if (!view.sorted) first.style.paddingLeft = `${9 + view.step * view.indents[row]}px`;
+  if (!view.sorted) first.style.paddingLeft = `${7 + view.step * view.indents[row]}px`;
   if (!view.sorted) first.prepend(arrowOf(view, row, line));
   line.append(first, ...columns.map((column) => valueOf(column, row)));
   return line;

@@ -11,6 +11,7 @@ class View {
     this.head = place.querySelector(".head");
     this.body = place.querySelector(".body");
     this.foot = place.querySelector(".foot");
+    this.pen = document.createElement("canvas").getContext("2d"); // measures words
     this.folded = new Set();
     this.sorted = this.row = null;
     this.at = 0; // the line that keys move from
@@ -45,7 +46,8 @@ class View {
     const { rows, columns } = this.data;
     const room = this.table.clientWidth || 600;
     this.step = room < 560 ? 10 : 16;
-    const widths = [firstWidth(rows, this.indents, this.step, room), ...columns.map(width)];
+    this.pen.font = getComputedStyle(this.table).font;
+    const widths = [firstWidth(rows, this.indents, this.step, room, this.pen), ...columns.map((one) => width(one, this.pen))];
     const sum = widths.reduce((all, one) => all + one, 0);
     this.table.style.setProperty("--columns", widths.map((one, column) => (column < columns.length ? `${one}px` : `minmax(${one}px, 1fr)`)).join(" "));
     this.table.style.setProperty("--first", `${widths[0]}px`);

@@ -1,16 +1,25 @@
 // A value as people read it, and how wide a column must be for its values.
 
-const AMOUNTS = new Set(["number", "bytes", "share", "milliseconds"]);
-const LETTER = 6.6; // pixels
+const AMOUNTS = new Set(["number", "decimal", "bytes", "share", "percent", "milliseconds"]);
+const BESIDE = 16; // pixels around the words of a cell, as in the style
+const ARROW = 12; // of a heading that sorts
+const MEASURED = 8; // the values with the most letters: one of them is the widest, or nearly
 const WIDEST = 260;
 const whole = new Intl.NumberFormat("en");
 
 function said(kind, value) {
   if (value === null || value === "") return "";
+  if (kind === "decimal") return decimal(value);
   if (kind === "number") return whole.format(value);
-  if (kind === "share") return share(value);
+  if (kind === "share" || kind === "percent") return share(value);
   if (kind === "milliseconds") return `${value.toPrecision(3)} ms`;
   return kind === "bytes" ? bytes(value) : String(value);
+}
+
+// Three digits, whatever the size.
+function decimal(value) {
+  const size = Math.abs(value);
+  return value === 0 || (size >= 0.001 && size < 100000) ? String(Number(value.toPrecision(3))) : value.toExponential(2);
 }
 
 // Some, however little, is not none.
@@ -26,14 +35,26 @@ function bytes(size) {
   return `${unit && size < 100 ? size.toPrecision(3) : Math.round(size)} ${units[unit]}`;
 }
 
-function width(column) {
+// pen: of a canvas, with the font of the table.
+function width(column, pen) {
   if (column.kind === "share") return 140;
-  const longest = column.values.reduce((most, value) => Math.max(most, said(column.kind, value).length), column.title.length + 2);
-  return Math.min(WIDEST, Math.ceil(longest * LETTER) + 20);
+  const title = pen.measureText(column.title).width + ARROW;
+  const words = column.values.map((value) => said(column.kind, value));
+  const alike = AMOUNTS.has(column.kind) ? words.map((one) => one.replace(/\d/g, "0")) : words; // digits are equally wide
+  const widest = Math.max(title, ...longest([...new Set(alike)], (one) => one.length).map((one) => pen.measureText(one).width));
+  return Math.min(WIDEST, Math.ceil(widest) + BESIDE);
+}
+
+function longest(values, size) {
+  const most = values.reduce((all, one) => Math.max(all, size(one)), 0);
+  return values.filter((one) => size(one) > most - 2).slice(0, MEASURED);
 }
 
 // Of the first column, whose labels are indented; at most half of what there is.
-function firstWidth(rows, indents, step, room) {
-  const longest = rows.labels.reduce((most, label, row) => Math.max(most, label.length * LETTER + indents[row] * step), 0);
-  return Math.min(Math.max(150, longest + 56), Math.max(150, room * 0.45));
+function firstWidth(rows, indents, step, room, pen) {
+  const letters = 6; // pixels of one, nearly: to find those that are measured
+  const nearly = (row) => rows.labels[row].length * letters + indents[row] * step;
+  const found = longest(rows.labels.map((_, row) => row), nearly);
+  const widest = Math.max(0, ...found.map((row) => pen.measureText(rows.labels[row]).width + indents[row] * step));
+  return Math.min(Math.max(150, Math.ceil(widest) + 44), Math.max(150, room * 0.45));
 }
