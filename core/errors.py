@@ -8,3 +8,9 @@ class UserError(Exception):
     """
 
     code: str = ""
+
+
+def cannot_be_read(name: str, error: OSError) -> UserError:
+    """Of a file or folder that is there, but that the system does not give."""
+    return UserError(f"{name} could not be read ({error.strerror or error}). Check that it is "
+                     "still there and that this account may read it.")

@@ -5,6 +5,7 @@ An id names content: it changes when the bytes or the card change, so results ar
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +20,7 @@ from core.cache import shared_resource
 from core.card import Card
 from core.cards.cards_beside import card_beside
 from core.dataset_formats import DataSet
-from core.errors import UserError
+from core.errors import UserError, cannot_be_read
 from core.files import model_ids
 from core.files.cache_space import in_use
 from core.files.file_map import outlines
@@ -69,7 +70,8 @@ _whole: WeakValueDictionary[str, LoadedModel] = WeakValueDictionary()  # those i
 
 
 def model_id(path: Path, correction: Card | None = None) -> str:
-    """The id of a model file read with a card's corrections. Raises UserError if it is gone."""
+    """The id of a model file read with a card's corrections. Raises UserError if it is gone or
+    closed to this account."""
     if not path.is_file():
         raise UserError(f"{path.name} is not a file. Choose another model.")
     first = whole_name(path.name).split(".")[0]
@@ -210,13 +212,13 @@ def _loaded(path: Path, correction: Card) -> tuple[LoadedModel, tuple[str, ...]]
     if form is None:
         raise UserError(not_known(path, "model"))
     with limited_to(UPLOADED) if is_uploaded(path) else nullcontext():
-        return form.load(path, correction.or_else(beside)), notes
+        return _loading(path, lambda: form.load(path, correction.or_else(beside))), notes
 
 
 def _changed(place: Place) -> bool:
     try:
         return content_id(place.path) != place.content
-    except OSError:  # it is gone
+    except UserError:  # it is gone
         return True
 
 
@@ -259,7 +261,18 @@ def open_dataset(dataset_id: str) -> DataSet:
     if place.setting is not None:
         return _part_of(open_dataset(place.setting.whole), place.setting)
     with limited_to(UPLOADED) if is_uploaded(place.path) else nullcontext():
-        return format_of(place.path, "core.dataset_formats").load(place.path)
+        form = format_of(place.path, "core.dataset_formats")
+        if form is None:
+            raise UserError(not_known(place.path, "data set"))
+        return _loading(place.path, lambda: form.load(place.path))
+
+
+def _loading(path: Path, load: Callable[[], Any]) -> Any:
+    """What `load` reads. Raises UserError also where the system does not give the file."""
+    try:
+        return load()
+    except OSError as error:
+        raise cannot_be_read(path.name, error) from error
 
 
 def _part_of(data: DataSet, part: Part) -> DataSet:

@@ -5,6 +5,15 @@ from pathlib import Path
 from typing import Any
 
 
+def knows(form: Any, path: Path) -> bool:
+    """Whether a format knows a file or folder for its own; none knows what is closed to this
+    account."""
+    try:
+        return form.matches(path)
+    except OSError:
+        return False
+
+
 def discover(package: str, name: str) -> dict[str, Any]:
     """The object called `name` of each module in `package`, by module name, in name order.
 

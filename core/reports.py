@@ -10,8 +10,8 @@ from core.cards.card_json import parse_card
 from core.cards.cards_beside import read_json
 from core.errors import UserError
 from core.files import found_files
+from core.files.found_files import format_of
 from core.logs import find_logs, formats, read_logs
-from core.plugins import discover
 
 
 def report(path: Path, kind: str | None, card: Path | None) -> dict:
@@ -60,7 +60,7 @@ def data_report(path: Path, card: Path | None) -> dict:
     dataset_id = library.dataset_id(path)
     data = library.open_dataset(dataset_id)
     counts = {} if data.labels is None else pd.Series(data.labels).value_counts()
-    form = next(f for f in discover("core.dataset_formats", "FORMAT").values() if f.matches(path))
+    form = format_of(path, "core.dataset_formats")
     return {
         "kind": "data",
         "format": form.title,

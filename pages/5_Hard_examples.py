@@ -67,7 +67,7 @@ def hardest() -> None:
         bind="query-params",
         help=" ".join(f"{name}: {SCORES[name].words}." for name in names),
     )
-    limit = right.slider("Examples", 8, 96, 24, step=8, key="limit", bind="query-params")
+    limit = right.slider("Examples", 8, 200, 24, step=8, key="limit", bind="query-params")
     table = hardest_examples(chosen.model_id, chosen.dataset_id, score, limit)
     if known.scored:
         score_scatter(table, score, f"scores-{chosen.dataset_id}", pictures_of(chosen.dataset_id))

@@ -1,12 +1,12 @@
 """Where the files of a data set lie: a folder or a zip, read in place and by name."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from core.errors import UserError
+from core.errors import UserError, cannot_be_read
 from core.files.file_map import FileMap
 from core.files.limits import MB
 
@@ -27,6 +27,7 @@ class Source(Protocol):
 
     title: str
     skipped: int  # links and special files, which are never followed
+    closed: Sequence[str]  # folders that this account may not read
 
     def names(self) -> list[str]:
         """All regular files in the order of their names, without hidden ones and litter."""
@@ -60,6 +61,10 @@ class Folder:
     def skipped(self) -> int:
         return _scan(os.fspath(self.path)).skipped
 
+    @property
+    def closed(self) -> Sequence[str]:
+        return _scan(os.fspath(self.path)).closed
+
     def stamp(self, name: str) -> tuple[int, int]:
         """(bytes, time of change in ns), zeros where the file is gone."""
         try:
@@ -87,8 +92,7 @@ class Folder:
             with open(os.path.join(self.path, name), "rb", buffering=0) as file:
                 return file.read(min(count, os.fstat(file.fileno()).st_size))
         except OSError as error:
-            raise UserError(f"{name} could not be read ({error.strerror}). "
-                            "Choose the data set again if files were moved.") from error
+            raise cannot_be_read(name, error) from error
 
     def view(self, name: str) -> memoryview:
         if self.size(name) <= SMALL:
@@ -105,6 +109,7 @@ class _Scan:
     times: dict[str, int] = field(default_factory=dict)
     names: str = ""
     skipped: int = 0
+    closed: list[str] = field(default_factory=list)
 
 
 _scanned: dict[str, _Scan] = {}  # by folder
@@ -130,12 +135,13 @@ def _changed(folder: str) -> int:
 
 
 def _walk(folder: str, prefix: str, depth: int, scan: _Scan) -> Iterator[str]:
-    """Names of files; `scan` receives each folder's time of change, read before its entries, and
-    how many links there are."""
+    """Names of files; `scan` receives each folder's time of change, read before its entries, how
+    many links there are, and which folders are closed to this account."""
     scan.times[folder] = _changed(folder)
     try:
         entries = os.scandir(folder)
-    except OSError:  # closed to this account
+    except OSError:
+        scan.closed.append(prefix.rstrip("/") or os.path.basename(folder))
         return
     with entries:
         for entry in entries:
@@ -152,10 +158,14 @@ def _walk(folder: str, prefix: str, depth: int, scan: _Scan) -> Iterator[str]:
 
 
 def skipped_note(source: Source) -> tuple[str, ...]:
-    """What to say of links, special files and pictures of other formats that a source has."""
-    count = source.skipped
+    """What to say of links, special files, closed folders and pictures of other formats."""
+    count, closed = source.skipped, source.closed
     words = "link or special file was" if count == 1 else "links or special files were"
     said = (f"{count:,} {words} skipped: links are not followed.",) if count else ()
+    if closed:
+        words = "folder was" if len(closed) == 1 else "folders were"
+        said += (f"{len(closed):,} {words} left out, first {closed[0]}: this account may not read "
+                 "it.",)
     others = [name for name in source.names() if name[name.rfind(".") + 1:].lower() in UNREAD]
     if not others:
         return said

@@ -76,11 +76,20 @@ def _without_content(source: Source, files: Sequence[str], rows: np.ndarray,
     for row in rows.tolist():
         size = source.size(files[row])
         if size == 0:
-            reasons[row] = "is empty (0 bytes)"
+            reasons[row] = _why_nothing(source, files[row])
         elif (POINTER_BYTES[0] < size < POINTER_BYTES[1]
               and source.read(files[row], size).startswith(LFS)):
             reasons[row] = "is a Git LFS pointer"
     return bool(reasons)
+
+
+def _why_nothing(source: Source, name: str) -> str:
+    """Why a file has no bytes: it has none, it is gone, or it is closed to this account."""
+    try:
+        source.start(name, 1)
+    except UserError as error:
+        return str(error).removeprefix(f"{name} ")
+    return "is empty (0 bytes)"
 
 
 def _look(source: Source, files: Sequence[str], rows: np.ndarray,

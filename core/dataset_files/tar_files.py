@@ -59,7 +59,7 @@ class Tarred:
             raise UserError(f"{self.title}: the tar is damaged or cut off ({shown(error, 100)}). "
                             "Copy or download it again.") from error
         self._names = sorted(self._places)
-        self.skipped = sum(reason == LINK for _, reason in self.unreadable)
+        self.skipped, self.closed = sum(reason == LINK for _, reason in self.unreadable), ()
 
     def _add(self, member: tarfile.TarInfo) -> None:
         name = _plain_name(member.name)

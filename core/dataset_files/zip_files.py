@@ -25,7 +25,7 @@ class Zipped:
         self._names = sorted(filter(is_kept, self._archive.names))
         self.title = path.name
         self.unreadable = [row for row in self._archive.unreadable if is_kept(row[0])]
-        self.skipped = sum(reason == LINK for _, reason in self.unreadable)
+        self.skipped, self.closed = sum(reason == LINK for _, reason in self.unreadable), ()
 
     def names(self) -> list[str]:
         return list(self._names)

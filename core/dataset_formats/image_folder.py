@@ -18,6 +18,7 @@ from core.dataset_files.masks import PICTURES, are_pictures_and_masks, without_m
 from core.dataset_formats import DataSet, Format, file_list, text_table
 from core.errors import UserError
 from core.files import content_ids
+from core.plugins import knows
 
 ENTRIES, CLASSES = 512, 16  # looked at to tell whether a folder is of this kind
 NO_CLASS = PICTURES | {"all"}
@@ -55,7 +56,7 @@ def are_parts(folders: Sequence[str]) -> bool:
 def _tables(found: Sequence[os.DirEntry]) -> bool:
     """Whether a table or list of pictures is there, which says more than the only folder's name."""
     files = [Path(entry.path) for entry in found if entry.is_file(follow_symlinks=False)]
-    return any(form.matches(file) for file in files for form in (text_table, file_list))
+    return any(knows(form, file) for file in files for form in (text_table, file_list))
 
 
 def entries(path: Path) -> list[os.DirEntry]:

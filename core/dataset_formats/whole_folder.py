@@ -10,7 +10,7 @@ from core.dataset_formats import DataSet, Format, image_folder
 from core.dataset_formats.found_inside import data_inside
 from core.errors import UserError
 from core.files import content_ids
-from core.plugins import discover
+from core.plugins import discover, knows
 
 LOOKED_AT = 64  # files
 DEEPEST = 3  # folders in one another, each the only one
@@ -24,7 +24,7 @@ def matches(path: Path) -> bool:
 
 
 def _is_known(path: Path) -> bool:
-    return any(form.matches(path) for form in _forms())
+    return any(knows(form, path) for form in _forms())
 
 
 def _forms() -> list[Format]:
@@ -40,7 +40,7 @@ def _holds_one(path: Path, depth: int) -> bool:
     others = [folder for folder in sets if not split_of(folder.name)]
     files = [path / entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     forms = [form for form in _forms() if form.inside]
-    if any(form.matches(file) for file in files[:LOOKED_AT] for form in forms):
+    if any(knows(form, file) for file in files[:LOOKED_AT] for form in forms):
         return len(others) < 2
     if not others:
         return bool(sets)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.dataset_files.file_sources import Folder
-from core.errors import UserError
+from core.errors import cannot_be_read
 
 END = 1 << 16  # bytes read at the beginning and at the end
 AT_ONCE = 2_000  # files of which sizes and times are looked at each time, at 5 µs a file
@@ -32,8 +32,7 @@ def of_files(*paths: Path) -> str:
                 file.seek(max(0, stat.st_size - END))
                 digest.update(file.read(END))
         except OSError as error:
-            raise UserError(f"{path.name} could not be read ({error.strerror}). "
-                            "Check that this account may read it.") from error
+            raise cannot_be_read(path.name, error) from error
     return digest.hexdigest()[:32]
 
 

@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from core.errors import UserError
+from core.errors import UserError, cannot_be_read
 from core.files.unknown_files import describe_unknown
 from core.files.walked_folders import Walked, stamp, walked
-from core.plugins import discover
+from core.plugins import discover, knows
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 MOST_ENTRIES = 500  # of a folder that is none of these kinds
@@ -125,7 +125,7 @@ def _is_model(path: Path, size: int, changed: int) -> bool:
 def _is_data(path: Path) -> bool:
     """Whether it is listed as a data set: a loose picture is none."""
     every = discover("core.dataset_formats", "FORMAT").values()
-    return any(form.listed and form.matches(path) for form in every)
+    return any(form.listed and knows(form, path) for form in every)
 
 
 def _data_sets(root: Path, seen: Walked) -> list[Path]:
@@ -142,7 +142,7 @@ def _data_sets(root: Path, seen: Walked) -> list[Path]:
 
 
 def _is_log(path: Path) -> bool:
-    return any(form.matches(path) for form in discover("core.log_formats", "FORMAT").values())
+    return any(knows(form, path) for form in discover("core.log_formats", "FORMAT").values())
 
 
 def _log_folders(root: Path, seen: Walked) -> list[Path]:
@@ -159,7 +159,7 @@ def _logs_first(names: list[str]) -> list[str]:
 
 def format_of(path: Path, package: str) -> Any:
     """The first format in `package` that knows the file or folder for its own, or None."""
-    return next((f for f in discover(package, "FORMAT").values() if f.matches(path)), None)
+    return next((f for f in discover(package, "FORMAT").values() if knows(f, path)), None)
 
 
 def model_format(path: Path) -> str:
@@ -192,8 +192,11 @@ def not_known(path: Path, kind: str) -> str:
         return f"{path.name} does not exist. Choose another {kind}."
     if path.is_dir():
         return f"{path.name} is a folder that is no {kind}. {_what_lies_in(path)}"
-    with path.open("rb") as file:
-        return describe_unknown(file.read(4096), path.name, kind)
+    try:
+        with path.open("rb") as file:
+            return describe_unknown(file.read(4096), path.name, kind)
+    except OSError as error:
+        return str(cannot_be_read(path.name, error))
 
 
 def _what_lies_in(folder: Path) -> str:
@@ -201,7 +204,7 @@ def _what_lies_in(folder: Path) -> str:
     try:
         entries = sorted(islice(folder.iterdir(), MOST_ENTRIES))
     except OSError as error:
-        return f"It could not be read ({error.strerror}). Check that this account may read it."
+        return str(cannot_be_read("It", error))
     links = [entry.name for entry in entries if entry.is_symlink()]
     if links and len(links) == len(entries):
         return (

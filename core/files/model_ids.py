@@ -4,6 +4,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+from core.errors import cannot_be_read
 from core.files.walked_folders import stamp
 from core.model_formats.shard_index import whole_name
 
@@ -25,12 +26,16 @@ def _bytes_id(path: Path, size: int, changed: int) -> str:
 
 def file_id(path: Path) -> str:
     """A digest of the file's bytes, read once as long as size and time stay; of a large file's
-    size, time and a sample of its bytes, so that it is another once it was written."""
-    return _bytes_id(path, *stamp(path))
+    size, time and a sample of its bytes, so that it is another once it was written. Raises
+    UserError."""
+    try:
+        return _bytes_id(path, *stamp(path))
+    except OSError as error:
+        raise cannot_be_read(path.name, error) from error
 
 
 def content_id(path: Path) -> str:
-    """A digest of all files of a model, see `file_id`."""
+    """A digest of all files of a model, see `file_id`. Raises UserError."""
     ids = [file_id(path), *map(file_id, _parts(path))]
     return ids[0] if len(ids) == 1 else hashlib.sha256("".join(ids).encode()).hexdigest()[:32]
 
@@ -44,9 +49,13 @@ def _parts(path: Path) -> list[Path]:
     """The files that a model's weights seem to lie in beside its own: `net.onnx.data` beside
     `net.onnx`, the numbered parts of a set with an index."""
     whole = whole_name(path.name)
+    try:
+        beside = sorted(path.parent.iterdir())
+    except OSError:  # a folder whose files may be opened, but not listed
+        return []
     return [
         file
-        for file in sorted(path.parent.iterdir())
+        for file in beside
         if file != path
         and file.suffix != ".json"
         and (file.name.startswith(path.name) or whole_name(file.name) == whole != file.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.log_formats import Format
-from core.plugins import discover
+from core.plugins import discover, knows
 
 MOST_FILES = 20_000
 
@@ -93,7 +93,7 @@ def _free(name: str, taken: dict[str, Run]) -> str:
 
 
 def _format_of(path: Path) -> str | None:
-    return next((name for name, form in formats().items() if form.matches(path)), None)
+    return next((name for name, form in formats().items() if knows(form, path)), None)
 
 
 def _claimed_by(path: Path) -> str | None:
@@ -127,11 +127,13 @@ def _files(root: Path) -> tuple[list[Path], tuple[str, ...]]:
     for place, folders, names in os.walk(root, onerror=lambda e: unreadable.append(e.filename)):
         hidden += [name for name in folders if name.startswith(".")]
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(place, name) for name in sorted(names)):
-            if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-                outside.append(path.name)
-            elif path.is_file():
-                (files if os.access(path, os.R_OK) else unreadable).append(path)
+        for name in sorted(names):
+            path = os.path.join(place, name)  # a Path costs more than to ask about it
+            if os.path.islink(path) and not Path(path).resolve().is_relative_to(root.resolve()):
+                outside.append(name)
+            elif os.path.isfile(path):
+                readable = os.access(path, os.R_OK)
+                (files if readable else unreadable).append(Path(path) if readable else path)
         if len(files) > MOST_FILES:
             break
     notes = [_left_out("hidden folders were not searched", hidden),

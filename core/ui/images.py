@@ -55,8 +55,14 @@ def thumbnails(dataset_id: str, examples: list[int], side: int) -> list[str]:
     return [made.get(example) or found[example] for example in examples]
 
 
-def card(dataset_id: str, row: pd.Series, side: int) -> dict:
-    """An example as the gallery draws it, from a row of core.outcomes.examples."""
+def cards(dataset_id: str, rows: pd.DataFrame, side: int) -> list[dict]:
+    """Examples as the gallery draws them, from rows of core.outcomes.examples."""
+    pictures = thumbnails(dataset_id, rows["example"].astype(int).tolist(), side)
+    there = rows.to_dict("records")
+    return [_card(row, picture) for row, picture in zip(there, pictures, strict=True)]
+
+
+def _card(row: dict, picture: str) -> dict:
     label, example = row.get("label"), int(row["example"])
     known = isinstance(label, str)
     said = [row[column] for column in ("label", "prediction") if isinstance(row.get(column), str)]
@@ -66,7 +72,7 @@ def card(dataset_id: str, row: pd.Series, side: int) -> dict:
         quiet.append(f"loss {row['loss']:.3g}")
     return {
         "example": example,
-        "image": thumbnail(dataset_id, example, side),
+        "image": picture,
         "lines": [["main", main], ["quiet", " · ".join(quiet)], ["quiet", f"#{example}"]],
         "wrong": known and not bool(row.get("correct", True)),
         "title": ", ".join([main, *quiet, f"example {example}", str(row["path"])]),
@@ -78,7 +84,6 @@ def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96) ->
     if rows.empty:
         st.caption("No examples to show here.")
         return
-    cards = [card(dataset_id, row, side) for _, row in rows.iterrows()]
-    clicked = gallery(cards, selected(), key, side)
+    clicked = gallery(cards(dataset_id, rows, side), selected(), key, side)
     if clicked is not None:
         toggle(clicked)
