@@ -157,7 +157,8 @@ def test_large_models_are_read_in_the_background_with_the_same_result(samples, m
     weight_statistics.clear()
     monkeypatch.setattr(weights, "AT_ONCE", 0)
     kept = weight_statistics(library.model_id(samples / SAMPLE["model"]))
-    assert kept.equals(at_once)
+    # where the sums run over other addresses, the last bits differ on some processors
+    pd.testing.assert_frame_equal(kept, at_once, rtol=1e-6)
 
 
 def test_a_tied_tensor_is_there_under_both_names_and_marked():
