@@ -84,6 +84,17 @@ def test_a_prefix_and_a_start_for_small_pictures_without_a_head():
     same_features(found.module, theirs, 32)
 
 
+@pytest.mark.parametrize("auxiliary", [True, False])
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_networks_with_heads_beside_the_last(name, auxiliary):
+    theirs = shaken(torchvision.models.get_model(
+        name, aux_logits=auxiliary, init_weights=False, transform_input=True, num_classes=7))
+    theirs.fc = nn.Identity()
+    found = opened({f"module.{name}": t for name, t in theirs.state_dict().items()})
+    assert found.card.output == FEATURES and found.card.architecture == name
+    same_features(found.module, theirs, 96)
+
+
 def test_vision_transformers_of_any_size():
     small = torchvision.models.VisionTransformer(32, 8, 2, 2, 128, 64, num_classes=7)
     small.heads = nn.Identity()
@@ -102,15 +113,41 @@ def test_a_network_of_timm_without_classes(name, side):
     same_features(found.module, theirs, side)
 
 
-@pytest.mark.parametrize("kind", ["ViT", "ResNet", "ConvNext", "Swin"])
+@pytest.mark.parametrize("registers", [0, 4])
+def test_dinov2_under_the_names_of_its_authors(registers):
+    timm = pytest.importorskip("timm")
+    theirs = shaken(timm.models.vision_transformer.VisionTransformer(
+        28, 7, embed_dim=64, depth=2, num_heads=1, init_values=1e-5, num_classes=0,
+        reg_tokens=registers, no_embed_class=registers > 0))
+    timms = theirs.state_dict()
+    same_features(opened(timms).module, theirs, 28)
+    tensors = timms | {"mask_token": torch.rand(1, 64)}
+    if registers:  # timm has the class token and its position as one sum
+        place = torch.rand(1, 1, 64)
+        tensors |= {"cls_token": timms["cls_token"] - place,
+                    "pos_embed": torch.cat([place, timms["pos_embed"]], 1),
+                    "register_tokens": tensors.pop("reg_token")}
+    found = opened(tensors)
+    assert found.card.output == FEATURES and found.card.input.height == 28
+    assert any(note.startswith("Not used: mask_token") for note in found.notes)
+    same_features(found.module, theirs, 28)
+
+
+@pytest.mark.parametrize("kind", [
+    "ViT", "ResNet", "ConvNext", "Swin", "Dinov2", "Dinov2WithRegisters", "MobileNetV1",
+    "MobileNetV2"])
 def test_a_backbone_of_transformers(kind):
     library = pytest.importorskip("transformers")
+    dinov2 = {"hidden_size": 64, "num_attention_heads": 1, "num_hidden_layers": 2,
+              "image_size": 28, "patch_size": 7}
     sizes = {
         "ViT": {"hidden_size": 64, "intermediate_size": 48, "num_attention_heads": 1,
                 "num_hidden_layers": 2, "image_size": 32, "patch_size": 8},
         "ResNet": {"depths": [1, 2, 1, 1]},
         "ConvNext": {"depths": [1, 2, 1], "hidden_sizes": [8, 16, 24], "num_stages": 3},
         "Swin": {"depths": [2, 2], "num_heads": [2, 4], "embed_dim": 16, "image_size": 56},
+        "Dinov2": dinov2, "Dinov2WithRegisters": dinov2,
+        "MobileNetV1": {"depth_multiplier": 0.25}, "MobileNetV2": {"depth_multiplier": 0.35},
     }[kind]
     theirs = shaken(getattr(library, f"{kind}Model")(getattr(library, f"{kind}Config")(**sizes)))
     found = opened(theirs.state_dict())
@@ -124,10 +161,12 @@ def test_a_backbone_of_transformers(kind):
                                    rtol=1e-4, atol=1e-5)
 
 
-def test_a_network_of_small_pictures():
-    from tests.test_cifar_networks import DenseNet
+@pytest.mark.parametrize("kind", ["DenseNet", "pre-activation", "pre-activation, deep"])
+def test_a_network_of_small_pictures(kind):
+    from tests.test_cifar_networks import DenseNet, PreActNet
 
-    theirs = shaken(DenseNet((1, 2, 1, 2), 8))
+    theirs = shaken(DenseNet((1, 2, 1, 2), 8) if kind == "DenseNet" else PreActNet(
+        [1, 2, 1, 2], [8, 16, 24, 32], deep="deep" in kind))
     theirs.linear = nn.Identity()
     found = opened(theirs.state_dict())
     assert found.card.output == FEATURES

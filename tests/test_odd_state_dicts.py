@@ -116,6 +116,77 @@ def test_non_contiguous_and_shared_tensors(tmp_path, resnet):
     same_outputs(model, resnet)
 
 
+def trained(network):
+    """In evaluation mode, its norms' statistics unlike a fresh network's."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.5, 2)
+    return network.eval()
+
+
+def body():
+    network = torchvision.models.resnet18()
+    network.fc = nn.Identity()
+    return network
+
+
+PARTS = list(torchvision.models.resnet18().children())[:-1]
+HIDDEN = nn.Sequential(nn.Dropout(), nn.Linear(512, 32), nn.ReLU(), nn.Linear(32, 5))
+WITH_A_HEAD_BESIDE = {
+    "backbone, classifier": {"backbone": body(), "classifier": nn.Linear(512, 5)},
+    "backbone, hidden layer": {"backbone": body(), "head": HIDDEN},
+    "the same name as inside": {"backbone": body(), "fc": nn.Linear(512, 5)},
+    "a name of its own": {"resnet": body(), "out": nn.Linear(512, 5)},
+    "parts in a row": {"features": nn.Sequential(*PARTS), "flat": nn.Flatten(),
+                       "fc": nn.Linear(512, 5)},
+    "all in a row": dict(enumerate([*PARTS, nn.Flatten(), nn.Linear(512, 5)])),
+}
+
+
+@pytest.mark.parametrize("parts", WITH_A_HEAD_BESIDE.values(), ids=WITH_A_HEAD_BESIDE)
+def test_a_network_with_its_last_layer_beside_it(parts):
+    torch.manual_seed(0)
+    layers = [trained(part) for part in parts.values()]
+    if "flat" not in parts and len(parts) == 2:
+        layers.insert(1, nn.Flatten())
+    saved = nn.ModuleDict({str(name): part for name, part in parts.items()}).state_dict()
+    for prefix in ("", "model."):
+        model = model_of(below(prefix, saved), Card(), "f", lambda: None)
+        assert model.card.architecture == "resnet18" and model.card.output == "logits"
+        assert any("stands beside it" in note for note in model.notes)
+        same_outputs(model, nn.Sequential(*layers))
+
+
+def test_parts_in_a_row_without_the_last_give_features():
+    network = trained(nn.Sequential(*PARTS))
+    model = model_of(network.state_dict(), Card(), "f", lambda: None)
+    assert model.card.output == "features"
+    same_outputs(model, nn.Sequential(network, nn.Flatten()))
+
+
+def test_a_layer_beside_that_gives_no_classes_is_not_taken_for_the_last():
+    for name in ("projector", "embedding", "decoder"):
+        both = {"backbone": body(), name: nn.Linear(512, 5)}
+        model = model_of(nn.ModuleDict(both).state_dict(), Card(), "f", lambda: None)
+        assert isinstance(model.module, WeightsOnly)
+
+
+@pytest.mark.parametrize(("name", "head"), [
+    ("efficientnet_b0", nn.Sequential(nn.Dropout(), nn.Linear(1280, 16), nn.ReLU(), nn.Linear(16, 5))),
+    ("mobilenet_v2", nn.Sequential(nn.Dropout(), nn.Linear(1280, 1000), nn.Linear(1000, 5))),
+    ("alexnet", nn.Sequential(nn.Dropout(), nn.Linear(9216, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(
+        4096, 4096), nn.ReLU(), nn.Linear(4096, 1000), nn.Linear(1000, 5))),
+])
+def test_layers_behind_the_last_one_of_a_block(name, head):
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(name)
+    network.classifier = head
+    model = model_of(trained(network).state_dict(), Card(), "f", lambda: None)
+    assert model.card.architecture == name
+    same_outputs(model, network)
+
+
 def test_several_networks_in_one_file_are_named(resnet):
     small = torchvision.models.squeezenet1_1(num_classes=3).state_dict()
     tensors = below("first.", resnet.state_dict()) | below("second.", small)

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 VIT = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4,
        "num_hidden_layers": 2, "image_size": 32, "patch_size": 8, "num_labels": 5}
+DINOV2 = {"hidden_size": 64, "num_attention_heads": 1, "num_hidden_layers": 2, "image_size": 28,
+          "patch_size": 7, "num_labels": 5}
 CASES = {
     "ViT": VIT,
     "ViT without biases, another activation": VIT | {
@@ -37,6 +39,10 @@ CASES = {
                  "num_labels": 5, "num_channels": 1},
     "Swin": {"depths": [2, 2], "num_heads": [2, 4], "embed_dim": 16, "image_size": 56,
              "num_labels": 5, "layer_norm_eps": 1e-3},
+    "Dinov2": DINOV2 | {"num_attention_heads": 4, "layer_norm_eps": 1e-2},
+    "Dinov2WithRegisters": DINOV2 | {"num_attention_heads": 2, "hidden_act": "relu"},
+    "MobileNetV1": {"depth_multiplier": 0.25, "num_labels": 5, "tf_padding": False},
+    "MobileNetV2": {"depth_multiplier": 0.5, "num_channels": 1, "num_labels": 5},
 }
 
 
@@ -81,7 +87,36 @@ def test_as_the_library(case, tmp_path):
             loaded.module(pictures), reference(pictures).logits, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("case", ["ViT", "DeiT taught", "Swin"])
+def with_statistics_of(pictures, network):
+    """Its norms' statistics those of the pictures, so that a picture reaches the end of a deep one."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+    with torch.no_grad():
+        network.train()(pictures)
+    return network.eval()
+
+
+@pytest.mark.parametrize(("padded", "other"), [("true", "false"), ("false", "true")])
+@pytest.mark.parametrize("side", [64, 75])
+@pytest.mark.parametrize("kind", ["MobileNetV1", "MobileNetV2"])
+def test_pictures_are_padded_as_the_card_says(kind, side, padded, other):
+    library = pytest.importorskip("transformers")
+    pictures, logits = torch.randn(4, 3, side, side), {}
+    reference = with_statistics_of(pictures, shaken(
+        getattr(library, f"{kind}ForImageClassification")(getattr(library, f"{kind}Config")(
+            num_labels=5, tf_padding=padded == "true", layer_norm_eps=0.1))))
+    for word in (padded, other):
+        name = f"{kind}ForImageClassification (tf_padding {word}, layer_norm_eps 0.1)"
+        found = model_of(reference.state_dict(), Card(architecture=name), "f", lambda: None)
+        assert not any("padded" in note for note in found.notes)
+        logits[word] = found.module(pictures)
+    expected = reference(pictures).logits.detach()
+    torch.testing.assert_close(logits[padded], expected, atol=1e-5, rtol=1e-4)
+    assert (logits[other] - expected).abs().max() > 0.01 * expected.std(0).max() > 1e-4
+
+
+@pytest.mark.parametrize("case", ["ViT", "DeiT taught", "Swin", "Dinov2"])
 def test_a_state_dict_as_version_5_has_it_in_memory(case):
     reference = of_the_library(case)
     card = Card(architecture=architecture_of(

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from core.architectures import Built, Shapes, Tensors
+from core.architectures.head_beside import with_head_beside
 from core.architectures.layers_from_shapes import shapes_of
 from core.architectures.near_misses import NearMiss
 from core.architectures.search import TOLD_BY_NAMES, Found, found_among
@@ -22,6 +23,9 @@ HEADS = ("fc", "linear", "head", "heads.head", "classifier", "classifier.1")
 # What transformers puts before the names of a network that has a head, by a name of one without.
 BASES = {
     "embeddings.distillation_token": "deit.", "embeddings.cls_token": "vit.",
+    "encoder.layer.0.layer_scale1.lambda1": "dinov2.",
+    "conv_stem.convolution.weight": "mobilenet_v1.",
+    "conv_stem.first_conv.convolution.weight": "mobilenet_v2.",
     "embedder.embedder.convolution.weight": "resnet.",
     "embeddings.patch_embeddings.weight": "convnext.",
     "embeddings.patch_embeddings.projection.weight": "swin.",
@@ -31,11 +35,16 @@ SAID = ("No head: {} is not in the file, so the network is opened as features, t
 
 
 def near_without_head(near: list[NearMiss], spelling: Spelling, card: Card) -> list[Found]:
-    """The near miss that these tensors are but for the layer that gives the classes, if any."""
+    """The near miss that these tensors are but for the layer that gives the classes, if any, or
+    transformers' network by whose names they go: a chain of the same shapes would be a guess."""
     for miss in near:
         if miss.lacks_head and (found := _with_head(spelling, miss.lacking, card)):
             return found
-    return []
+        if found := with_head_beside(miss, spelling, card):
+            return found
+    tensors, _ = spelling
+    named = any(f".{name}".endswith(f".{mark}") for mark in BASES for name in tensors)
+    return without_head(tensors, card) if named else []
 
 
 def without_head(tensors: Tensors, card: Card) -> list[Found]:
@@ -104,9 +113,13 @@ def _heads(shapes: Shapes) -> Iterator[dict[str, torch.Size]]:
 
 
 def _widths(shapes: Shapes) -> list[int]:
-    """What a network may end with: the sizes of its last vector, and of the last outside blocks."""
-    vectors = [name for name, size in shapes.items() if len(size) == 1 and size[0]]
-    vectors.sort(key=lambda name: re.sub(r"\d+", lambda digits: digits[0].zfill(9), name))
+    """What a network may end with: the sizes of its last vector, of the last outside blocks, and of
+    its last layer's outputs, which no norm may follow."""
+    names = sorted((name for name, size in shapes.items() if size and size[0]),
+                   key=lambda name: re.sub(r"\d+", lambda digits: digits[0].zfill(9), name))
+    vectors = [name for name in names if len(shapes[name]) == 1]
     depth = min((name.count(".") for name in vectors), default=0)
     outside = [name for name in vectors if name.count(".") == depth]
-    return list(dict.fromkeys(shapes[name][0] for name in (*vectors[-1:], *outside[-1:])))
+    layers = [name for name in names if len(shapes[name]) in (2, 4)]
+    last = (*vectors[-1:], *outside[-1:], *layers[-1:])
+    return list(dict.fromkeys(shapes[name][0] for name in last))

@@ -1,6 +1,7 @@
 """The spellings of tensors' names: prefixes that wrappers and training loops put before them."""
 
 import re
+from collections import Counter
 
 import torch
 
@@ -21,6 +22,8 @@ AVERAGES = ("ema_model.", "model_ema.", "ema.", "averaged_model.", "swa_model.")
 NO_CLASSIFIER = re.compile(
     r"(decod|gener|net_?[gd]\d?\.|[gd]\.|discr|critic|actor|polic|embed|vae|auto_?enc|lstm|gru|rnn|unet"
     r"|up\d*\.|deconv|q_?net)", re.IGNORECASE)
+OF_RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+BEHIND = ("9", "10", "11")
 MOST = 0.8  # share of the names with a prefix from which the others do not belong to the network
 
 Notes = tuple[str, ...]
@@ -92,17 +95,38 @@ def _prefix_of_all(names: list[str]) -> str:
 
 
 def loose_spellings(tensors: Tensors) -> list[Spelling]:
-    """The same, and prefixes taken off where only most of the names have them."""
+    """The same, prefixes taken off where only most of the names have them, and the names of a
+    ResNet that was taken apart."""
     found = spellings(tensors)
     spelled, notes = found[-1]
-    for prefix in PREFIXES:
+    first = Counter(f"{name.partition('.')[0]}." for name in spelled).most_common(1)
+    for prefix in dict.fromkeys((*PREFIXES, *(part for part, _ in first))):
         inside = [name for name in spelled if name.startswith(prefix)]
-        if len(inside) >= MOST * len(spelled) and inside:
+        if len(inside) >= MOST * len(spelled) and inside and not (
+                prefix not in PREFIXES and NO_CLASSIFIER.match(prefix)):
             shorter = {name.removeprefix(prefix): tensor for name, tensor in spelled.items()}
             if len(shorter) == len(spelled):
-                said = f"Prefix '{prefix}' taken off {len(inside)} of {len(spelled)} names."
+                said = f"Prefix {shown(prefix)} taken off {len(inside)} of {len(spelled)} names."
                 found.append((shorter, (*notes, said)))
-    return found
+    return [*found, *(named for one in found if (named := _with_names_of_resnets(*one)))]
+
+
+def _with_names_of_resnets(tensors: dict[str, torch.Tensor], notes: Notes) -> Spelling | None:
+    """As torchvision has them, where a ResNet's parts were put in a row without their names, as
+    nn.Sequential(*network.children()) does; None elsewhere."""
+    parts = {name: name.partition(".") for name in tensors}
+    if not {"0.weight", "1.running_mean", *(f"{part}.0.conv1.weight" for part in range(4, 8))} \
+            <= tensors.keys():
+        return None
+    named = {f"{_part_of_resnet(first)}.{rest}": tensors[name]
+             for name, (first, _, rest) in parts.items()}
+    said = "Parts of a ResNet that are only counted are shown under torchvision's names."
+    return (named, (*notes, said)) if len(named) == len(tensors) else None
+
+
+def _part_of_resnet(part: str) -> str:
+    """The name of a part that is counted: its last layer is behind pooling."""
+    return OF_RESNET.get(part, "fc" if part in BEHIND else part)
 
 
 def _without_wrappers(name: str) -> str:

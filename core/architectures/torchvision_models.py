@@ -96,10 +96,11 @@ def _is_head(layer: nn.Module) -> bool:
 def _new_main_head(module: nn.Module, place: str, shapes: Shapes) -> Head | None:
     """Puts the file's head into the module: the same layer with other classes, a new head in its
     place, or a new head in place of the whole block of flat layers that holds it."""
-    original = module.get_submodule(place)
-    head = same_head(original, below(shapes, place))
-    if head is None and isinstance(original, nn.Linear):
-        head = new_head(original.in_features, below(shapes, place))
+    original, head = module.get_submodule(place), None
+    if not _goes_on(module, place, shapes):
+        head = same_head(original, below(shapes, place))
+        if head is None and isinstance(original, nn.Linear):
+            head = new_head(original.in_features, below(shapes, place))
     if head is None and isinstance(original, nn.Linear):
         place = place.split(".")[0]
         block = [layer for layer in module.get_submodule(place).modules()
@@ -112,10 +113,22 @@ def _new_main_head(module: nn.Module, place: str, shapes: Shapes) -> Head | None
     return head
 
 
+def _goes_on(module: nn.Module, place: str, shapes: Shapes) -> bool:
+    """Whether the file's block of the head has layers behind the last one, which are then the
+    classes'; not told of blocks whose activations a new head would not have."""
+    start, _, inner = place.partition(".")
+    block = module.get_submodule(start)
+    if any(isinstance(layer, (nn.Hardswish, nn.Tanh)) for layer in block.modules()):
+        return False
+    others = {name for name in below(shapes, start) if not name.startswith(f"{inner}.")}
+    return bool(inner) and not others <= block.state_dict().keys()
+
+
 def _cut_off(module: nn.Module, place: str, shapes: Shapes) -> bool:
     """Whether the block is as it was but for its last layer: then what is left gives features."""
     its, mine = shapes_of(module.get_submodule(place).state_dict()), below(shapes, place)
-    return list(its.items())[:len(mine)] == [(name, mine.get(name)) for name in its][:len(mine)]
+    return len(mine) < len(its) and all(
+        mine.get(name) == size for name, size in list(its.items())[:len(mine)])
 
 
 def _input_of(name: str, classes: int, side: int | None) -> dict[str, Any]:

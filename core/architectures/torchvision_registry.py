@@ -8,9 +8,11 @@ from torch import nn
 
 from core.architectures import Shapes
 from core.architectures.layers_from_shapes import shapes_of
+from core.architectures.torchvision_import import without_the_compiler
 from core.card import Card
 from core.weight_files.meta_build import ShapesOnly
 
+without_the_compiler()
 CLASSES = 1000  # ImageNet's, which every network of the registry is built with
 INPUT_SHIFTED = ("googlenet", "inception_v3")
 AUXILIARY = ("aux1", "aux2", "AuxLogits")

@@ -21,6 +21,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu_new": lambda: nn.GELU("tanh"),
     "gelu_pytorch_tanh": lambda: nn.GELU("tanh"),
     "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
     "silu": nn.SiLU,
     "swish": nn.SiLU,
     "tanh": nn.Tanh,
@@ -94,13 +95,13 @@ def _plain(shape: torch.Size) -> tuple[int, ...]:
 
 
 def set_epsilon(module: nn.Module, said: Mapping[str, str], usual: float) -> None:
-    """Of every LayerNorm in a module. Raises ShapeError where it is no number."""
+    """Of every norm in a module. Raises ShapeError where it is no number."""
     try:
         epsilon = float(said.get("layer_norm_eps", usual))
     except ValueError as error:
         raise ShapeError("layer_norm_eps") from error
     for layer in module.modules():
-        if isinstance(layer, nn.LayerNorm):
+        if isinstance(layer, (nn.LayerNorm, nn.BatchNorm2d)):
             layer.eps = epsilon
 
 

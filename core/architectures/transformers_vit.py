@@ -44,7 +44,7 @@ GUESSED = ("The tensors do not say how many attention heads there are; {} are ta
 
 
 def _network(shapes: Shapes, said: dict[str, str], card: Card) -> Network:
-    heads = _heads(said, (shapes.get("cls_token") or (0,))[-1])
+    heads = stated_heads(said, (shapes.get("cls_token") or (0,))[-1])
     module = VisionTransformer(shapes, heads)
     set_epsilon(module, said, EPSILON)
     set_activation(module, said, nn.GELU)
@@ -54,7 +54,7 @@ def _network(shapes: Shapes, said: dict[str, str], card: Card) -> Network:
     return Network(module, title, module.patch_embed.proj.in_channels, module.side, notes, stated)
 
 
-def _heads(said: dict[str, str], width: int) -> int:
+def stated_heads(said: dict[str, str], width: int) -> int:
     """As said, or the likeliest. Raises ShapeError where they do not divide the width."""
     text = said.get("num_attention_heads", str(likely_heads(width)[0]) if width else "")
     heads = int(text) if text.isdecimal() and len(text) < 5 else 0

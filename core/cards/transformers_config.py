@@ -9,11 +9,16 @@ import re
 from typing import Any
 
 TRANSFORMER = ("num_attention_heads", "layer_norm_eps", "hidden_act")
+MOBILE = ("tf_padding", "layer_norm_eps", "hidden_act", "output_stride")
 # Keys that change what runs though no tensor tells them, by the class that the file names.
 SETTINGS = {
     "ViTForImageClassification": TRANSFORMER,
     "DeiTForImageClassification": TRANSFORMER,
     "DeiTForImageClassificationWithTeacher": TRANSFORMER,
+    "Dinov2ForImageClassification": TRANSFORMER,
+    "Dinov2WithRegistersForImageClassification": TRANSFORMER,
+    "MobileNetV1ForImageClassification": MOBILE,
+    "MobileNetV2ForImageClassification": MOBILE,
     "ResNetForImageClassification": (
         "hidden_act", "downsample_in_bottleneck", "downsample_in_first_stage"),
     "ConvNextForImageClassification": ("layer_norm_eps", "hidden_act"),
