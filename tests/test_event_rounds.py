@@ -10,7 +10,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 from core.errors import UserError
-from core.events import pieces, rounds, sections
+from core.events import equals, pieces, rounds, sections
+from core.events.equals import EqualFiles
 from core.events.framing import HEADER
 from core.events.sections import Searcher
 from core.log_formats.tensorboard_events import FORMAT
@@ -205,3 +206,126 @@ def test_a_file_without_rounds_is_not_searched_for_long(tmp_path, monkeypatch):
     monkeypatch.setattr(pieces, "CHUNK", 60_000)  # six buffers, of which some are searched
     assert len(FORMAT.load([tmp_path / NAME], "run").table) == 6000
     assert 0 < len(looks) <= 9
+
+
+def of_one_program(folder, run, change=lambda events: None):
+    """A file of a run that differs from others in its numbers only, but for what `change` does."""
+    events = [scalar(f"metric_{tag}", 1000 + step, (step + run) / (tag + 1), 1.7e9 + step + run / 3)
+              for step in range(150) for tag in range(3)]
+    change(events)
+    path = folder / f"run{run}" / NAME
+    write(path, events)
+    return path
+
+
+@pytest.fixture
+def read_alone(monkeypatch):
+    """The files that were not read together with others."""
+    alone = []
+
+    def spy(path, *rest):
+        alone.append(path)
+        return pieces.pieces(path, *rest)
+
+    monkeypatch.setattr(equals, "pieces", spy)
+    return alone
+
+
+def test_equal_files_are_read_together_and_as_tensorboard_reads_them(tmp_path, read_alone):
+    files = [of_one_program(tmp_path, run) for run in range(9)]
+    found = FORMAT.load_runs({str(run): [path] for run, path in enumerate(files)})
+    assert read_alone == files[:1]
+    for run, path in enumerate(files):
+        assert len(found[str(run)].table) == 450
+        assert_same(by_tag(found[str(run)].table), by_tensorboard(path.parent))
+
+
+def test_equal_files_of_one_run_keep_their_order(tmp_path, read_alone):
+    files = [of_one_program(tmp_path, run) for run in (2, 0, 1, 3)]
+    table = FORMAT.load(files, "run").table
+    assert read_alone == files[:1]
+    assert table["wall_time"].iloc[::450].tolist() == [1.7e9 + run / 3 for run in (2, 0, 1, 3)]
+
+
+def changed(chance, events):
+    """Makes the same number of bytes say something else, or nothing else."""
+    place, kind = chance.randrange(150) * 3, chance.randrange(5)
+    if kind == 1:
+        events[place].summary.value[0].tag = "metric_9"
+    elif kind == 2:
+        events[place], events[place + 1] = events[place + 1], events[place]
+    elif kind == 3:
+        events[place].step = 1001  # as after a restart
+    elif kind == 4:
+        events[place].summary.value[0].simple_value = float("nan")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_odd_file_among_equal_ones_is_read_as_if_it_were_alone(tmp_path, monkeypatch, seed):
+    chance = random.Random(seed)
+    files = [of_one_program(tmp_path, run, lambda events: changed(chance, events))
+             for run in range(12)]
+    for path in chance.sample(files, 5):
+        data = bytearray(path.read_bytes())
+        kind, place = chance.randrange(3), chance.randrange(len(data))
+        if kind == 0:
+            data[place] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            data[place:] = bytes(len(data) - place)
+        else:
+            del data[place:]
+        path.write_bytes(data)
+    together = FORMAT.load_runs({path.parent.name: [path] for path in files})
+    monkeypatch.setattr(rounds, "FEWEST", NEVER)
+    for path in files:
+        run, found = path.parent.name, together[path.parent.name]
+        try:
+            expected = FORMAT.load([path], run)
+        except UserError as error:
+            assert str(found) == str(error)
+            continue
+        pd.testing.assert_frame_equal(found.table, expected.table, check_exact=True)
+        assert found.notes == expected.notes
+
+
+def test_damage_at_every_byte_of_one_of_equal_files(tmp_path, monkeypatch, eager):
+    first, second = tmp_path / "a" / NAME, tmp_path / "b" / NAME
+    small_file(first)
+    small_file(second)
+    data = second.read_bytes()
+    for place in range(0, len(data), 3):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << place % 8
+        second.write_bytes(damaged)
+        found = FORMAT.load_runs({"a": [first], "b": [second]})["b"]
+        expected = outcome([second])
+        if isinstance(expected, str):
+            assert str(found) == expected
+        else:
+            expected = FORMAT.load([second], "b")
+            pd.testing.assert_frame_equal(found.table, expected.table, check_exact=True)
+            assert found.notes == expected.notes
+
+
+def test_a_file_that_changed_since_it_was_listed_is_read_as_it_is(tmp_path, read_alone):
+    first, grown, gone, last = (of_one_program(tmp_path, run) for run in range(4))
+    files = EqualFiles([first, grown, gone, last])
+    with grown.open("ab") as file:
+        file.write(first.read_bytes())
+    gone.unlink()
+    problems = []
+    sizes = [sum(piece.stop for piece in files.pieces(path, problems)) for path in (first, grown)]
+    assert sizes == [first.stat().st_size, grown.stat().st_size] and not problems
+    with pytest.raises(FileNotFoundError):
+        list(files.pieces(gone, problems))
+    assert sum(piece.stop for piece in files.pieces(last, problems)) == last.stat().st_size
+    assert read_alone == [first, grown, gone]
+
+
+def test_the_last_of_equal_files_may_be_gone(tmp_path):
+    first, gone = (of_one_program(tmp_path, run) for run in range(2))
+    files = EqualFiles([first, gone])
+    assert len(list(files.pieces(first, []))) > 1
+    gone.unlink()
+    with pytest.raises(FileNotFoundError):
+        list(files.pieces(gone, []))

@@ -6,6 +6,7 @@ rows       many records of one length as a matrix; those that share a layout, by
 checksum   CRC-32C of one record, and of many that differ in a few bytes
 numbers    one number of each of many records
 templates, rounds   records that repeat, as a matrix: framed, checked and decoded in one go
+equals     files of equal size, which are expected to be cut alike, as one matrix
 sections   a buffer into stretches of such rounds and what lies between them
 decoding   records into tags, steps, wall times and numbers, a layout at a time
 hyperparameters, payloads   what values hold that are no numbers

@@ -7,6 +7,7 @@ import numpy as np
 
 from core.errors import UserError
 from core.events.decoding import BAD_CHECKSUM, NO_EVENT, Names, Records, Values, decode, split
+from core.events.equals import EqualFiles
 from core.events.found import Events, Others
 from core.events.framing import HEADER
 from core.events.hyperparameters import PLUGIN, session_settings
@@ -25,12 +26,13 @@ def read_runs(runs: list[list[Path]]) -> list[Events | OSError | UserError]:
     """Of each run every number of its files, or why they cannot be read. The pieces of short files
     are decoded together: a call costs as much for ten records as for a thousand."""
     found, batch = [], Batch()
+    equal = EqualFiles(path for files in runs for path in files)
     for files in runs:
         batch.begin()
         events = Events(batch.names)
         try:
             for path in files:
-                _read(path, events, batch)
+                _read(path, events, batch, equal)
             found.append(events)
         except (OSError, UserError) as error:
             found.append(error)
@@ -41,17 +43,18 @@ def read_runs(runs: list[list[Path]]) -> list[Events | OSError | UserError]:
     return found
 
 
-def _read(path: Path, events: Events, batch: "Batch") -> None:
+def _read(path: Path, events: Events, batch: "Batch", equal: EqualFiles) -> None:
     if not path.stat().st_size:
         events.empty.append(path.name)
-    kept, offset = None, 0
-    if keeps(path):
-        batch.decode()  # what is kept begins after all that was read before
-        kept = KeptFile(path, events)
-        offset = kept.taken_up()
-    for piece in pieces(path, events.problems, offset):
+    if not keeps(path):
+        for piece in equal.pieces(path, events.problems):
+            batch.add(piece, events)
+        return
+    batch.decode()  # what is kept begins after all that was read before
+    kept = KeptFile(path, events)
+    for piece in pieces(path, events.problems, kept.taken_up()):
         batch.add(piece, events)
-        if kept and kept.is_due(piece.offset + piece.stop):
+        if kept.is_due(piece.offset + piece.stop):
             batch.decode()
             kept.reached(piece.offset + piece.stop)
 

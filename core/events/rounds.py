@@ -22,6 +22,16 @@ FEWEST_SIDE_BY_SIDE = 64  # records of one layout, which cost one call of numpy 
 TOGETHER = 16  # rows
 
 
+class Rows(NamedTuple):
+    """Rounds in a buffer from a byte on. shape: (rounds,), or (files, rounds) of files that are
+    alike; strides: in bytes, from one to the next."""
+
+    buffer: bytes | bytearray
+    start: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
 class Stretch(NamedTuple):
     """Rounds from a byte of a buffer on. step, wall_time, numbers: (rounds, slots)."""
 
@@ -44,11 +54,12 @@ def stretch(buffer: bytes, start: int, template: Template) -> Stretch | int:
     rows = np.frombuffer(buffer, np.uint8, most * size, start).reshape(most, size)
     count, differ = _like(rows, template)
     if _enough(template, count):
-        count = _undamaged(buffer, start, template, count, differ)
+        wrong = damaged(Rows(buffer, start, (count,), (size,)), template, rows[0], differ)
+        count = int(wrong.argmax()) if wrong.any() else count
     if not _enough(template, count):
         return start + count * size
     return Stretch(template, start, start + count * size,
-                   *_decoded(buffer, start, template, count))
+                   *decoded(Rows(buffer, start, (count,), (size,)), template))
 
 
 def _enough(template: Template, rounds: int) -> bool:
@@ -67,7 +78,7 @@ def _like(rows: np.ndarray, template: Template) -> tuple[int, np.ndarray]:
     good, block = 1, len(rows) - 1
     while good < len(rows) and block:
         some = rows[good:good + block]
-        bits = (_of_all(np.bitwise_or, some) ^ first) | (_of_all(np.bitwise_and, some) ^ first)
+        bits = differing(some, first)
         if (bits & template.fixed).any():  # then half as many may be
             block = (len(some) + 1) // 2 if len(some) > 1 else 0
         else:
@@ -76,38 +87,44 @@ def _like(rows: np.ndarray, template: Template) -> tuple[int, np.ndarray]:
     return good, differ
 
 
+def differing(rows: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The bits (…, bytes) in which any of the rows (…, rounds, bytes) differs from the first."""
+    return (_of_all(np.bitwise_or, rows) ^ first) | (_of_all(np.bitwise_and, rows) ^ first)
+
+
 def _of_all(op: np.ufunc, rows: np.ndarray) -> np.ndarray:
     """All rows and-ed or or-ed; several as one row first, which numpy is quicker with."""
-    whole = len(rows) // TOGETHER * TOGETHER
+    *files, rounds, size = rows.shape
+    whole = rounds // TOGETHER * TOGETHER
     if whole < 2 * TOGETHER:
-        return op.reduce(rows, axis=0)
-    long = op.reduce(rows[:whole].reshape(-1, TOGETHER * rows.shape[1]), axis=0)
-    return op.reduce(np.concatenate([long.reshape(TOGETHER, -1), rows[whole:]]), axis=0)
+        return op.reduce(rows, axis=-2)
+    long = op.reduce(rows[..., :whole, :].reshape(*files, -1, TOGETHER * size), axis=-2)
+    few = np.concatenate([long.reshape(*files, TOGETHER, size), rows[..., whole:, :]], axis=-2)
+    return op.reduce(few, axis=-2)
 
 
-def _undamaged(buffer: bytes, start: int, template: Template, rounds: int,
-               differ: np.ndarray) -> int:
-    """How many rounds there are before the first with a wrong checksum."""
-    first = np.frombuffer(buffer, np.uint8, len(template.row), start)
+def damaged(rows: Rows, template: Template, first: np.ndarray, differ: np.ndarray) -> np.ndarray:
+    """Which rounds have a record with a wrong checksum; all, where these cost too much here."""
+    found = np.zeros(rows.shape, bool)
     for alike in template.alike:
         size = alike.length + OVERHEAD
         own = slice(alike.start, alike.start + alike.records * size)
         inner = slice(HEADER.size, HEADER.size + alike.length)
         free = np.flatnonzero(differ[own].reshape(-1, size)[:, inner].any(axis=0))
         if len(free) > MOST_FREE_BYTES:
-            return 0
+            return np.ones(rows.shape, bool)
         common = first[own].reshape(-1, size)[:, inner].copy()
         common[:, free] = 0
-        sums = np.empty((rounds, alike.records), np.uint32)
+        sums = np.empty((*rows.shape, alike.records), np.uint32)
         sums[:] = [crc32c(one.tobytes()) for one in common]
-        column = _columns(buffer, start, template, alike, rounds)
+        column = _columns(rows, alike)
         for place, dtype in _read_together(free.tolist()):
             table = added(alike.length - place, dtype)
             sums ^= table.take(column(place, dtype), mode="wrap")  # quicker than with checks
         wrong = masked(sums) != column(alike.length, "<u4")
         if wrong.any():
-            rounds = int(wrong.any(axis=1).argmax())
-    return rounds
+            found |= wrong.any(axis=-1)
+    return found
 
 
 def _read_together(places: list[int]) -> Iterator[tuple[int, str]]:
@@ -118,31 +135,31 @@ def _read_together(places: list[int]) -> Iterator[tuple[int, str]]:
         places = places[1 + pair:]
 
 
-def _columns(buffer: bytes, start: int, template: Template, alike: Alike, rounds: int) -> Column:
-    """What stands at one place of such records: (rounds, records)."""
-    shape, strides = (rounds, alike.records), (len(template.row), alike.length + OVERHEAD)
-    begin = start + alike.start + HEADER.size
+def _columns(rows: Rows, alike: Alike) -> Column:
+    """What stands at one place of such records: (…, rounds, records)."""
+    shape, strides = (*rows.shape, alike.records), (*rows.strides, alike.length + OVERHEAD)
+    begin = rows.start + alike.start + HEADER.size
 
     def column(place: int, dtype: str) -> np.ndarray:
-        return np.ndarray(shape, dtype, buffer, begin + place, strides)
+        return np.ndarray(shape, dtype, rows.buffer, begin + place, strides)
     return column
 
 
-def _decoded(buffer: bytes, start: int, template: Template, rounds: int) -> list[np.ndarray]:
-    """Steps, wall times and numbers, (rounds, slots)."""
-    shape = (rounds, len(template.slots))
+def decoded(rows: Rows, template: Template) -> list[np.ndarray]:
+    """Steps, wall times and numbers, (…, rounds, slots)."""
+    shape = (*rows.shape, len(template.slots))
     step, wall_time, found = np.empty(shape, np.int64), np.empty(shape), np.empty(shape)
     first = 0
     for alike in template.alike:
-        column = _columns(buffer, start, template, alike, rounds)
+        column = _columns(rows, alike)
         layout, width, each = alike.layout, alike.length + 4, len(alike.layout.values)
         last = first + each * alike.records
         steps = numbers(column, width, layout.step, "<i8") if layout.step else 0
         times = numbers(column, width, layout.wall_time, "<f8") if layout.wall_time else 0.0
         for place, value in enumerate(layout.values):
             own = slice(first + place, last, each)
-            step[:, own], wall_time[:, own] = steps, times
+            step[..., own], wall_time[..., own] = steps, times
             with np.errstate(invalid="ignore"):  # signalling NaNs
-                found[:, own] = numbers(column, width, value.numbers[0], value.dtype)
+                found[..., own] = numbers(column, width, value.numbers[0], value.dtype)
         first = last
     return [step, wall_time, found]

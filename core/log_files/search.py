@@ -69,7 +69,7 @@ def _named(folder: Path, by_format: dict[str, list[Path]],
     """(name, format, files) of the runs of one folder, those of several files first."""
     top = root if root.is_dir() else root.parent
     below = _text(folder.relative_to(top).as_posix())
-    name = _text(top.resolve().name) or "logs" if below == "." else below
+    name = below if below != "." else _text(top.resolve().name) or "logs"
     alone = [(form, path) for form, paths in sorted(by_format.items())
              if formats()[form].alone for path in sorted(paths)]
     found = [(name, form, tuple(sorted(paths))) for form, paths in sorted(by_format.items())

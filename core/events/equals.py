@@ -1,0 +1,158 @@
+"""Event files of equal size: runs of one program often have them, and the same records in them.
+
+The first of such files is read as any is. The others are read several at a time into one buffer
+and are expected to be cut as it was, so that what they repeat is a cube, files x rounds x bytes,
+which costs as many calls of numpy as one file. One that is not just so is read as any is, and is
+then the one to follow.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from core.events.framing import HEADER
+from core.events.pieces import CHUNK, Piece, Problem, pieces
+from core.events.rounds import Rows, Stretch, damaged, decoded, differing
+from core.events.templates import Template
+from core.log_files.bytes import LogBytes
+
+LARGEST = CHUNK  # bytes of a file, which is then read as one piece
+TOGETHER = 4 * CHUNK  # bytes read at a time
+NONE = np.empty(0, np.int64)
+
+
+class _Cut(NamedTuple):
+    """Where a piece is in each file. template, rounds: of a stretch; None and 0 of other records,
+    of which `headers` are at the bytes `places` of the file."""
+
+    start: int
+    stop: int
+    template: Template | None
+    rounds: int
+    starts: np.ndarray
+    places: np.ndarray
+    headers: np.ndarray
+
+
+class EqualFiles:
+    """The pieces of files that are asked for in the order in which they are given here."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._sizes: dict[Path, int] = {}
+        self._coming: dict[int, dict[Path, None]] = {}  # by size, in order
+        self._cuts: dict[int, list[_Cut]] = {}
+        self._ready: dict[Path, list[Piece]] = {}
+        self._buffer = bytearray()
+        for path in paths:
+            try:
+                size = path.stat().st_size
+            except OSError:  # said when it is opened
+                continue
+            if 0 < size <= LARGEST:
+                self._sizes[path] = size
+                self._coming.setdefault(size, {})[path] = None
+
+    def pieces(self, path: Path, problems: list[Problem]) -> Iterable[Piece]:
+        """As core.events.pieces.pieces."""
+        size = self._sizes.get(path, 0)
+        coming = self._coming.get(size, {})
+        if path in coming and size in self._cuts:
+            others = (other for other in coming if other != path)
+            self._read_ahead([path, *islice(others, TOGETHER // size - 1)], size)
+        coming.pop(path, None)
+        if path in self._ready:
+            return self._ready.pop(path)
+        return self._alone(path, size, problems) if coming else pieces(path, problems)
+
+    def _alone(self, path: Path, size: int, problems: list[Problem]) -> Iterator[Piece]:
+        """Those of a file that others are then expected to be like."""
+        cuts = []
+        for piece in pieces(path, problems):
+            cuts.append(_cut(piece))
+            yield piece
+        if any(cut.template for cut in cuts) and cuts[-1].stop == size:  # nothing was lost
+            self._cuts[size] = cuts
+
+    def _read_ahead(self, paths: list[Path], size: int) -> None:
+        for path in paths:
+            del self._coming[size][path]
+        self._buffer = self._buffer or bytearray(TOGETHER)
+        read: list[Path] = []
+        for path in paths:
+            if _read(path, memoryview(self._buffer)[len(read) * size :][:size]):
+                read.append(path)
+        alike, made = np.ones(len(read), bool), []
+        for cut in self._cuts[size]:
+            if not alike.any():  # none was read, or none is as expected
+                return
+            sound, own = (_rounds if cut.template else _records)(cut, self._buffer, read, size)
+            alike &= sound
+            made.append(own)
+        for number in np.flatnonzero(alike).tolist():
+            self._ready[read[number]] = [own[number] for own in made]
+
+
+def _read(path: Path, into: memoryview) -> bool:
+    """Whether the file is as long as it was and could be read; else that is said in its turn."""
+    try:
+        with LogBytes(path) as file:
+            return file.size == len(into) and file.read_into(into) == len(into)
+    except OSError:
+        return False
+
+
+def _cut(piece: Piece) -> _Cut:
+    start, stop = piece.offset, piece.offset + piece.stop
+    if piece.stretch:
+        return _Cut(
+            start, stop, piece.stretch.template, len(piece.stretch.step), piece.starts, NONE, NONE
+        )
+    places = (piece.starts[:, None] + np.arange(HEADER.size)).ravel()
+    headers = np.frombuffer(piece.buffer, np.uint8)[places]
+    return _Cut(start, stop, None, 0, piece.starts, start + places, headers)
+
+
+Made = tuple[np.ndarray, list[Piece]]  # of each file: whether it is as expected, and its piece
+
+
+def _records(cut: _Cut, buffer: bytearray, paths: list[Path], size: int) -> Made:
+    files = np.frombuffer(buffer, np.uint8, len(paths) * size).reshape(-1, size)
+    sound = (files[:, cut.places] == cut.headers).all(axis=1)
+    return sound, [
+        Piece(
+            path,
+            files[number, cut.start : cut.stop].tobytes(),
+            cut.start,
+            cut.starts,
+            cut.stop - cut.start,
+        )
+        for number, path in enumerate(paths)
+    ]
+
+
+def _rounds(cut: _Cut, buffer: bytearray, paths: list[Path], size: int) -> Made:
+    template, row = cut.template, len(cut.template.row)
+    rows = Rows(buffer, cut.start, (len(paths), cut.rounds), (size, row))
+    bits = differing(
+        np.ndarray((*rows.shape, row), np.uint8, buffer, cut.start, (size, row, 1)), template.row
+    )
+    sound = ~(bits & template.fixed).any(axis=1)
+    if not sound.any():
+        return sound, []
+    differ = np.bitwise_or.reduce(bits[sound], axis=0)
+    sound &= ~damaged(rows, template, template.row, differ).any(axis=1)
+    columns = decoded(rows, template)
+    return sound, [
+        Piece(
+            path,
+            b"",
+            cut.start,
+            NONE,
+            cut.stop - cut.start,
+            Stretch(template, cut.start, cut.stop, *own),
+        )
+        for path, *own in zip(paths, *columns, strict=True)
+    ]
