@@ -14,9 +14,11 @@ from core.architecture_export import markdown_table, summary_text
 from core.flow.drawing import drawing
 from core.library import dataset_id, model_id
 from core.measures.layer_times import layer_times, measured_times, timed
+from core.ui.comparison import points
 from core.ui.flow import dead_shares
 from core.ui.layer_tree import columns_of, tree_rows
 from core.ui.layers import found_layers, layer_table
+from core.ui.weight_tree import closed_at_first
 from tests.app import faults, opened, words
 from tests.conftest import ROOT
 
@@ -297,3 +299,19 @@ def test_the_peak_of_a_batch_is_in_the_link(quick_collection):
             for app in (one, many)]
     assert said[0] != said[1]
     assert "what must be in memory at the same time" in words(many)
+
+
+@pytest.mark.parametrize("moved, said", [
+    (0.0, None), (0.1234, "+12.3 points"), (-0.001, "-0.1 points"), (0.0004, "+0.04 points"),
+    (-1 / 60_000, "-0.002 points")])
+def test_a_difference_of_accuracies_is_never_said_to_be_nothing(moved, said):
+    assert points(moved) == said
+
+
+def test_the_branches_around_a_chosen_tensor_are_open():
+    holders = [-1, 0, 1, 2, 1, 0, 5, -1]  # a, a.b, a.b.c, a.b.c.x, a.b.y, a.d, a.d.z, w
+    assert closed_at_first(holders, None) == (1, 2, 5)
+    assert closed_at_first(holders, 3) == (5,)
+    assert closed_at_first(holders, 4) == (2, 5)
+    assert closed_at_first(holders, 7) == (1, 2, 5)
+    assert closed_at_first([-1, -1], 1) == ()

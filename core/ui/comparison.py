@@ -164,7 +164,7 @@ def accuracies(chosen: Chosen, other_id: str) -> None:
         with column, boundary(title):
             found = summary(model_id, chosen.dataset_id)
             agree = _classes_agree(model_id, chosen.dataset_id)
-            moved = f"{100 * (found.accuracy - told[0]):+.1f} points" if told and agree else None
+            moved = points(found.accuracy - told[0]) if told and agree else None
             st.metric(f"{title}: {md_escape(library.path_of(model_id).name)}",
                       percent(found.accuracy), moved, border=True)
             said = f"{count(found.right)} right of {plural(found.scored, 'labelled example')}"
@@ -173,6 +173,12 @@ def accuracies(chosen: Chosen, other_id: str) -> None:
             told += [found.accuracy] if agree else []
     st.caption("Each is given pictures as its card says, or as was assumed where there is none: "
                "Overview tries whether another set-up is clearly better.")
+
+
+def points(moved: float) -> str | None:
+    """A difference of two shares; none where there is none."""
+    digits = ".1f" if abs(moved) >= 0.001 else ".1g"
+    return f"{100 * moved:+{digits}} points" if moved else None
 
 
 def _classes_agree(model_id: str, dataset_id: str) -> bool:

@@ -50,8 +50,6 @@ def _statistics_frame(table: pd.DataFrame, key: str) -> pd.Series | None:
     levels = table["quantiles"].map(lambda found: found or [None] * 5)
     shown = pd.DataFrame({
         "Layer": [_run_name(row) for row in table.itertuples()],
-        "Type": table["type"],
-        "Units": table["units"],
         "Dead": table["dead"].map(len) / table["units"],
         "Saturated": [None if row.saturated is None else len(row.saturated) / row.units
                       for row in table.itertuples()],
@@ -62,6 +60,8 @@ def _statistics_frame(table: pd.DataFrame, key: str) -> pd.Series | None:
         "Min": table["min"],
         "Max": table["max"],
         "Not finite": table["not_finite"],
+        "Units": table["units"],
+        "Type": table["type"],
     })
     empty = {"Saturated": shown["Saturated"].isna().all(),
              "Not finite": not table["not_finite"].any()}
@@ -74,11 +74,11 @@ def _statistics_frame(table: pd.DataFrame, key: str) -> pd.Series | None:
         column_config=dict.fromkeys(("1 %", "Median", "99 %", "Min", "Max"), number) | {
             "Layer": st.column_config.TextColumn(width="medium", pinned=True),
             "Dead": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1,
-                                                    help="Share of the units."),
+                                                    help="Share of the units.", width=105),
             "Saturated": share, "Zeros": share,
             "Units": st.column_config.NumberColumn(format="localized", width=70),
             "Distribution": st.column_config.BarChartColumn(
-                help="From the 1 % to the 99 % quantile, zeros left out.", width="small"),
+                help="From the 1 % to the 99 % quantile, zeros left out.", width=105),
         })
     rows = [row for row in event.selection.rows if row < len(table)]
     return table.iloc[rows[0]] if rows else None

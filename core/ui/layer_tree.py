@@ -6,15 +6,15 @@ import streamlit as st
 from core.ui.components.tree import Column, Rows, tree
 from core.ui.layers import times
 
-COLUMNS = {  # of the table: title, kind
-    "type": ("Type", "text"),
-    "output_shape": ("Output", "text"),
+COLUMNS = {  # of the table: title, kind; what is asked for most comes first, for narrow windows
+    "type": ("Type", "name"),
     "parameters": ("Parameters", "number"),
     "share": ("Share", "share"),
-    "same_as": ("Same weights as", "text"),
+    "output_shape": ("Output", "text"),
     "multiply_adds": ("Multiply-adds", "number"),
     "milliseconds": ("Time", "milliseconds"),
     "estimated": ("Estimated", "milliseconds"),
+    "same_as": ("Same weights as", "text"),
     "receptive_field": ("Receptive field", "text"),
     "stride": ("Stride", "text"),
     "settings": ("Settings", "text"),

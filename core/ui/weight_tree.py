@@ -12,7 +12,6 @@ from core.ui.layers import times
 
 COLUMNS = {  # of the statistics: title, kind
     "shape": ("Shape", "text"),
-    "dtype": ("Dtype", "text"),
     "parameters": ("Numbers", "number"),
     "min": ("Min", "decimal"),
     "max": ("Max", "decimal"),
@@ -22,8 +21,9 @@ COLUMNS = {  # of the statistics: title, kind
     "zeros": ("Zeros", "percent"),
     "nan": ("NaN", "number"),
     "infinite": ("Infinite", "number"),
-    "same_as": ("Same as", "text"),
     "attention": ("Attention", "text"),
+    "dtype": ("Dtype", "text"),
+    "same_as": ("Same as", "text"),
 }
 SUMMED = ("parameters", "nan", "infinite")  # what is said of a module, too
 OPTIONAL = ("nan", "infinite", "same_as", "attention")  # left out where no tensor has one
@@ -55,17 +55,25 @@ def weight_tree(table: pd.DataFrame, below: str, found: bool, key: str) -> str |
         labels = [label.removeprefix(f"{below}.") for label in labels]
     address, sorting = f"{key}-tensor", f"{key}-sort"
     places = {line["name"]: number for number, line in enumerate(lines) if line["is_tensor"]}
-    folded = () if found or len(lines) <= ALL_OPEN else tuple(sorted({
-        holder for holder in holders if holder >= 0 and holders[holder] >= 0}))
+    row = places.get(st.query_params.get(address))
+    folded = () if found or len(lines) <= ALL_OPEN else closed_at_first(holders, row)
     chosen = tree(Rows(names, labels, holders), statistics_columns(lines), folded, heading="Tensor",
                   key=f"{key}-tensors-{below}-{hash(tuple(names))}",
-                  row=places.get(st.query_params.get(address)),
-                  order=st.query_params.get(sorting, ""))
+                  row=row, order=st.query_params.get(sorting, ""))
     row = chosen.row
     name = names[row] if row is not None and lines[row]["is_tensor"] else None
     in_address(address, name)
     in_address(sorting, chosen.order)
     return name
+
+
+def closed_at_first(holders: list[int], row: int | None) -> tuple[int, ...]:
+    """Rows inside others that hold some, but for those around the row that is chosen."""
+    closed = {holder for holder in holders if holder >= 0 and holders[holder] >= 0}
+    while row is not None and row >= 0:
+        row = holders[row]
+        closed.discard(row)
+    return tuple(sorted(closed))
 
 
 def tensor_rows(table: pd.DataFrame, below: str) -> tuple[list[Row], list[int]]:

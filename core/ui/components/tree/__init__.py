@@ -14,9 +14,9 @@ _tree = st.components.v2.component("netlens_tree", **asdict(SOURCES))
 
 @dataclass(frozen=True)
 class Column:
-    """title; help: shown where the mouse rests; kind: text, number (whole), decimal (three digits),
-    bytes, share (with a bar), percent or milliseconds. values: one a row, None where there is
-    none."""
+    """title; help: shown where the mouse rests; kind: text, name (may be shortened), number
+    (whole), decimal (three digits), bytes, share (with a bar), percent or milliseconds. values:
+    one a row, None where there is none."""
 
     title: str
     kind: str

@@ -58,7 +58,7 @@ function valueOf(column, row) {
   const words = said(column.kind, value);
   if (column.kind !== "share" || value === null) {
     const cell = cellOf(words, AMOUNTS.has(column.kind) ? "cell amount" : "cell");
-    if (column.kind === "text" && words.length > 20) cell.title = words;
+    if (words.length > 14 && !AMOUNTS.has(column.kind)) cell.title = words; // it may be cut off
     return cell;
   }
   const cell = cellOf(words, "cell");

@@ -45,9 +45,9 @@ class View {
     if (!this.data) return;
     const { rows, columns } = this.data;
     const room = this.table.clientWidth || 600;
-    this.step = room < 560 ? 10 : 16;
+    this.step = room < NARROW ? 10 : 16;
     this.pen.font = getComputedStyle(this.table).font;
-    const widths = [firstWidth(rows, this.indents, this.step, room, this.pen), ...columns.map((one) => width(one, this.pen))];
+    const widths = [firstWidth(rows, this.indents, this.step, room, this.pen), ...columns.map((one) => width(one, room, this.pen))];
     const sum = widths.reduce((all, one) => all + one, 0);
     this.table.style.setProperty("--columns", widths.map((one, column) => (column < columns.length ? `${one}px` : `minmax(${one}px, 1fr)`)).join(" "));
     this.table.style.setProperty("--first", `${widths[0]}px`);

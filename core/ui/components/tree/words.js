@@ -4,7 +4,8 @@ const AMOUNTS = new Set(["number", "decimal", "bytes", "share", "percent", "mill
 const BESIDE = 16; // pixels around the words of a cell, as in the style
 const ARROW = 12; // of a heading that sorts
 const MEASURED = 8; // the values with the most letters: one of them is the widest, or nearly
-const WIDEST = 260;
+const WIDEST = { text: 260, name: 150 };
+const NARROW = 560; // pixels of a table, below which names leave room for the first figures
 const whole = new Intl.NumberFormat("en");
 
 function said(kind, value) {
@@ -35,14 +36,15 @@ function bytes(size) {
   return `${unit && size < 100 ? size.toPrecision(3) : Math.round(size)} ${units[unit]}`;
 }
 
-// pen: of a canvas, with the font of the table.
-function width(column, pen) {
-  if (column.kind === "share") return 140;
+// room: pixels of the table. pen: of a canvas, with the font of the table.
+function width(column, room, pen) {
+  if (column.kind === "share") return 110;
   const title = pen.measureText(column.title).width + ARROW;
   const words = column.values.map((value) => said(column.kind, value));
   const alike = AMOUNTS.has(column.kind) ? words.map((one) => one.replace(/\d/g, "0")) : words; // digits are equally wide
   const widest = Math.max(title, ...longest([...new Set(alike)], (one) => one.length).map((one) => pen.measureText(one).width));
-  return Math.min(WIDEST, Math.ceil(widest) + BESIDE);
+  const most = column.kind === "name" && room < NARROW ? 0.31 * room : (WIDEST[column.kind] ?? WIDEST.text);
+  return Math.min(most, Math.ceil(widest) + BESIDE);
 }
 
 function longest(values, size) {
@@ -50,11 +52,12 @@ function longest(values, size) {
   return values.filter((one) => size(one) > most - 2).slice(0, MEASURED);
 }
 
-// Of the first column, whose labels are indented; at most half of what there is.
+// Of the first column, whose labels are indented.
 function firstWidth(rows, indents, step, room, pen) {
   const letters = 6; // pixels of one, nearly: to find those that are measured
   const nearly = (row) => rows.labels[row].length * letters + indents[row] * step;
   const found = longest(rows.labels.map((_, row) => row), nearly);
   const widest = Math.max(0, ...found.map((row) => pen.measureText(rows.labels[row]).width + indents[row] * step));
-  return Math.min(Math.max(150, Math.ceil(widest) + 44), Math.max(150, room * 0.45));
+  const [least, share] = room < NARROW ? [130, 0.43] : [150, 0.3];
+  return Math.min(Math.max(least, Math.ceil(widest) + 44), Math.max(least, room * share));
 }
