@@ -27,9 +27,10 @@ def smoothed(values: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
         lambda last, value: last * weight + (1 - weight) * value,
         initial=0.0,
     )
-    counts = np.arange(1, finite.sum() + 1, dtype=np.float64)
+    # numpy's powers differ from the C library's in the last bit on some processors.
+    powers = np.array([weight**count for count in range(1, int(finite.sum()) + 1)])
     result = values.copy()
-    result[finite] = np.array(list(averages)[1:]) / (1 - weight**counts)
+    result[finite] = np.array(list(averages)[1:]) / (1 - powers)
     return result
 
 

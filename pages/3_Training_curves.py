@@ -7,19 +7,20 @@ from core.logged import media as log_media
 from core.training_curves import loading_report, runs_without_points, tags_and_runs
 from core.ui import findings
 from core.ui.boundary import boundary
-from core.ui.curves import curves_view
+from core.ui.curves import charts_at_hand, curves_view
 from core.ui.frame import page
 from core.ui.hyperparameters import hyperparameters
 from core.ui.live import follow
 from core.ui.log_address import keep_settings
 from core.ui.log_histograms import distributions
 from core.ui.log_media import media
-from core.ui.runs import run_choice, runs_table, tick
+from core.ui.runs import NARROW, colours_told, run_choice, runs_table, tick
 from core.ui.states import sample_button, title
 from core.ui.text import md_escape, plural
 
 chosen = page()
 keep_settings("view")
+st.html(NARROW)
 title("Training curves")
 if chosen.logs_id is None:
     st.write(
@@ -27,6 +28,7 @@ if chosen.logs_id is None:
         "sidebar: TensorBoard event files, CSV or JSON of metrics, or a folder of them."
     )
     sample_button()
+    charts_at_hand()
     st.stop()
 
 
@@ -62,11 +64,13 @@ with boundary("What the logs hold"):
         del parts["Pictures and text"]
 with findings.above(chosen.logs_id, every):
     # A single run leaves nothing to choose, so its charts have all the width.
-    left, right = [st.container()] * 2 if len(every) == 1 else st.columns([1, 3], gap="medium")
+    with st.container(key="runs-and-curves"):
+        left, right = [st.container()] * 2 if len(every) == 1 else st.columns([1, 3], gap="medium")
     with left, boundary("The runs"):
         runs, grouping = run_choice(chosen.logs_id)
         without = runs_without_points(chosen.logs_id)
     with right:
+        colours_told(every, runs, grouping)
         tabs = st.tabs(list(parts), key="view", on_change="rerun", bind="query-params")
         for tab, (name, draw) in zip(tabs, parts.items(), strict=True):
             if tab.open:  # what is closed costs nothing

@@ -291,10 +291,15 @@ def test_one_tag_to_compare_stands_beside_its_own_chart(shapes):
 
 
 def test_tags_without_a_group_are_open_where_they_are_losses():
-    from core.ui.curve_groups import _rank
+    from core.ui.curve_groups import _by_prefix
 
-    groups = {"": ["train_loss", "lr"], "grad": ["grad/norm"], "accuracy": ["accuracy/val"]}
-    assert sorted(groups, key=lambda group: _rank(group, groups[group])) == ["", "accuracy", "grad"]
+    found = _by_prefix(["epoch", "accuracy/val", "grad/norm", "lr", "train_loss", "val_acc",
+                        "val_loss"])
+    assert {group: [tag for chart in charts for tag in chart.tags]
+            for group, charts in found.items()} == {
+        "loss": ["train_loss", "val_loss"], "accuracy": ["accuracy/val", "val_acc"],
+        "grad": ["grad/norm"], "other tags": ["epoch", "lr"]}
+    assert list(found) == ["loss", "accuracy", "grad", "other tags"]
 
 
 def test_what_is_set_out_of_sight_shows_on_its_button(shapes):
@@ -311,4 +316,24 @@ def test_what_is_set_out_of_sight_shows_on_its_button(shapes):
 
 def test_a_point_outside_the_axis_names_the_switch_that_shows_it(shapes):
     app = opened(PAGE, **shapes, find_tags="loss/train$")
-    assert 'percentile. Switch on "Show outliers" in "More settings" to see all.' in words(app)
+    assert '1 lies outside the axis: see "Show outliers" in "More settings".' in words(app)
+
+
+def test_long_names_are_cut_in_the_list_unless_two_would_be_alike():
+    from core.ui.runs import _in_short
+
+    alike = ["comparison/mnist_adam_results", "comparison/mnist_sgd_results"]
+    short, *whole = _in_short(["a_folder_of_logs/with_a_run", *alike])
+    assert len(short) == 17 and short.startswith("a_folder") and short.endswith("_run")
+    assert whole == alike
+
+
+def test_other_ends_of_the_vertical_axis_leave_the_chart_the_same(shapes):
+    logs_id = opened(PAGE, **shapes).session_state["_chosen"].logs_id
+    some, more = (chart(picture(logs_id, ("loss/train",), ("cnn", "vit"), Settings(weight)), "loss")
+                  for weight in (0.3, 0.9))
+    ends = [spec.pop("datasets")["pointer"][["left_domainMin", "left_domainMax"]].iloc[0]
+            for spec in (some, more)]
+    assert some == more and list(ends[0]) != list(ends[1])
+    expected = picture(logs_id, ("loss/train",), ("cnn", "vit"), Settings(0.3)).ends("left")
+    assert list(ends[0]) == expected

@@ -9,7 +9,7 @@ from core.curves.points import Points, Settings
 from core.curves.together import BAND_POINTS, Grouping
 
 MOST_MARKS = 10
-OUTLYING = "outside the axis, which covers the 5th to the 95th percentile."
+OUTLYING = "outside the axis (5th to 95th percentile)."
 
 
 def notes(found: list[Points], series: int, marks: int, grouping: Grouping | None,
@@ -22,8 +22,7 @@ def notes(found: list[Points], series: int, marks: int, grouping: Grouping | Non
                 f"common steps (at most {BAND_POINTS}), from {total:,} points; between points a "
                 "straight line."]
     elif drawn < total:
-        said = [f"Showing {drawn:,} of {total:,} points: the lowest and the highest of each "
-                "stretch, no peak is lost."]
+        said = [f"Showing {drawn:,} of {total:,} points, each peak among them."]
     else:
         said = ["Showing its only point." if total == 1 else f"Showing all {total:,} points."]
     said += [outside] if outside else []
@@ -50,4 +49,4 @@ def outside(lines: pd.DataFrame, ends: Mapping[str, list[float] | None],
     lie = "lies" if beyond == 1 else "lie"
     if settings.vertical:
         return f"{beyond:,} of them {lie} above or below what is zoomed on."
-    return f"{beyond:,} of them {lie} {OUTLYING}"
+    return f"{beyond:,} {lie} {OUTLYING}"

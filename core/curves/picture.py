@@ -45,6 +45,10 @@ class Picture:
         """Whether the axis is one of dates, in milliseconds since 1970."""
         return AXES[self.settings.axis].kind == "date"
 
+    def pinned(self, side: str) -> bool:
+        """Whether the ends of the vertical axis are what a person zoomed on."""
+        return self.settings.vertical is not None and side == "left"
+
     def ends(self, side: str) -> list[float] | None:
         """Of the vertical axis; None for all that is drawn."""
         return ends(self.domains[side], side, self.settings)

@@ -18,6 +18,7 @@ VALUE = "datum.label, indexof(datum.label, ' = ')"  # what follows it in "optimi
 GROUPS = {"title": None, "symbolType": "stroke", "symbolStrokeWidth": 3, "symbolOpacity": 1,
           "columns": 3, "labelLimit": 90, "symbolLimit": 12,
           "labelExpr": f"indexof(datum.label, ' = ') < 0 ? datum.label : slice({VALUE} + 3)"}
+ENDS = ("domainMin", "domainMax")
 ZOOM = ["brush", "along", "reset"]  # the selections that Python hears of
 
 
@@ -94,7 +95,8 @@ def _around(picture: Picture) -> tuple[float, float] | None:
 def _y(picture: Picture, side: str, field: str) -> dict:
     scale = {"type": "log"} if picture.settings.log else {"type": "linear", "zero": False}
     if ends := picture.ends(side):
-        scale |= {"domain": ends, "nice": False}
+        scale |= {"nice": False} | ({"domain": ends} if picture.pinned(side) else {
+            end: {"expr": f"data('pointer')[0].{side}_{end}"} for end in ENDS})
     tags = ", ".join(picture.lines.loc[picture.lines["side"] == side, "tag"].unique())
     title = shorten(tags, 40) if len(picture.domains) > 1 else None
     return {"field": field, "type": "quantitative", "title": title, "scale": scale,
@@ -190,7 +192,11 @@ def _hover(picture: Picture, sets: dict[str, pd.DataFrame]) -> list[dict]:
     """A vertical rule at the place nearest to the pointer, with the value of each curve there."""
     if picture.pointer.empty:
         return []
-    sets["pointer"] = picture.pointer
+    # The ends of the vertical axes come as data: as part of the specification, other ends would be
+    # another chart to the browser, which drops the box that a person draws while points come.
+    sets["pointer"] = picture.pointer.assign(**{
+        f"{side}_{end}": value for side in picture.domains
+        for end, value in zip(ENDS, picture.ends(side) or (), strict=False)})
     columns = [column for column in picture.pointer.columns if column.startswith("s")]
     tip = [{"field": "place", "type": "nominal", "title": picture.axis_title}]
     tip += [{"field": column, "type": "nominal",

@@ -1,5 +1,5 @@
 """Charts in groups that open and close: those that the training program laid out, then one chart a
-tag, by the tag's part before its first slash."""
+tag, by the tag's part before its first slash, or without one by what its name says."""
 
 import math
 import re
@@ -16,8 +16,9 @@ from core.ui.text import md_escape
 
 FIRST_CHARTS = 4  # groups are open at first as far as they have so many in all, two rows: each
 # chart takes a browser over 70 ms, and what is further down nobody sees yet
-MOST_CHARTS = 24  # in one group, before a person asks for more
+MOST_CHARTS = 12  # in one group, before a person asks for more
 
+KINDS = {"loss": "loss", "accuracy": "acc"}  # groups of tags without a slash, by what they hold
 Groups = dict[str, list[Chart]]  # by title
 
 
@@ -69,15 +70,22 @@ def _columns(number: int) -> list:
 def _by_prefix(tags: Sequence[str]) -> Groups:
     by_name: dict[str, list[str]] = {}
     for tag in tags:
-        by_name.setdefault(tag.partition("/")[0] if "/" in tag else "", []).append(tag)
-    ranked = sorted(by_name, key=lambda name: _rank(name, by_name[name]))
+        by_name.setdefault(_group_of(tag), []).append(tag)
+    ranked = sorted(by_name, key=_rank)
     return {name or "other tags": [chart_of(tag) for tag in by_name[name]] for name in ranked}
 
 
-def _rank(group: str, tags: Sequence[str]) -> tuple[int, str]:
-    """Losses first, then accuracies, then the rest by name."""
-    first, words = ("loss", "train", "accuracy", "val"), (group or " ".join(tags)).lower()
-    return next((i for i, word in enumerate(first) if word in words), len(first)), group
+def _group_of(tag: str) -> str:
+    """val_loss stands with the losses, as loss/val does; "" for a tag that says neither."""
+    name, slash, _ = tag.partition("/")
+    said = (group for group, word in KINDS.items() if word in tag.lower())
+    return name if slash else next(said, "")
+
+
+def _rank(group: str) -> tuple[int, str]:
+    """Losses first, then accuracies, then the rest by name, tags without a group last."""
+    words = ("loss", "train", "accuracy", "val", "")
+    return next(i for i, word in enumerate(words) if word in group.lower()), group or "\uffff"
 
 
 def _laid_out(logs_id: str, tags: Sequence[str]) -> Groups:

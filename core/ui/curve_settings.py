@@ -30,7 +30,7 @@ def curve_settings(more: DeltaGenerator) -> Settings:
                         disabled=AXES[axis].kind == "date")
     outliers = more.toggle(
         "Show outliers", key="outliers", bind="query-params",
-        help="Off: the axis covers the 5th to the 95th percentile of what is drawn.")
+        help="Off: the vertical axis covers the 5th to the 95th percentile of what is drawn.")
     log_x = log_x and AXES[axis].kind != "date"
     return Settings(smoothing, axis, log, outliers, log_x, stretch_of(axis, log_x))
 
@@ -92,9 +92,10 @@ def zoom_line(settings: Settings) -> None:
     """Says how to zoom; and the way back."""
     charts = len(st.query_params.get_all(VERTICAL))
     if settings.stretch is None and not charts:
-        st.caption("Drag across a chart to zoom all charts on that stretch.",
-                   help="With all its points. A box that is higher than a tenth of the chart zooms "
-                        "that chart in height, too. A double click shows the whole.")
+        st.container(key="how-to-zoom").caption(  # not where the window is narrow
+            "Drag across a chart to zoom all charts on that stretch.",
+            help="With all its points. A box that is higher than a tenth of the chart zooms that "
+                 "chart in height, too. A double click shows the whole.")
         return
     words, back = st.columns([3, 1], vertical_alignment="center")
     places = []

@@ -22,7 +22,7 @@ from core.ui.curve_settings import vertical_of, whole, zoom_in, zoom_on
 from core.ui.findings import marked
 from core.ui.text import md_escape
 
-SWITCH = 'Switch on "Show outliers" in "More settings" to see all.'
+SWITCH = 'outside the axis: see "Show outliers" in "More settings".'
 CLICK = 0.005  # of the width: less is no drag
 NARROW, FLAT = 0.03, 0.1  # of the width and of the height: less does not zoom where the other does
 
@@ -64,7 +64,7 @@ def zooming(logs_id: str, what: Chart, runs: tuple[str, ...], settings: Settings
         key = f"curve-{place}-{path_of(logs_id)}-{drawn}"
         st.vega_lite_chart(spec, key=key, width="stretch", selection_mode=ZOOM,
                            on_select=lambda: _zoomed(key, what.title, found))
-        told = (f"{note} {SWITCH}" if note.endswith(OUTLYING) else note for note in found.notes)
+        told = (note.replace(OUTLYING, SWITCH) for note in found.notes)
         st.caption(" ".join(map(md_escape_note, told)))
 
 

@@ -58,15 +58,17 @@ def show(logs_id: str, runs: Sequence[str]) -> None:
     colours, first = run_colours(tags_and_runs(logs_id)[1]), _first(faults, best)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"#### {plural(len(runs), 'run')}, {_clean(clean, len(runs))}")
-        if len(found) > len(first):
-            with st.popover(f"All {plural(len(found), 'line')}", type="tertiary"):
+        if found:
+            more = f"All {len(found)}, with advice" if len(found) > len(first) else "What to try"
+            with st.popover(more, type="tertiary"):
                 st.markdown("\n\n".join(
                     f"{_line(finding, colours)}  \n:small[:gray[{KINDS[finding.kind].hint}]]"
                     for finding in (*faults, *best)))
         with st.popover("How this is found", type="tertiary"):
             _rules()
     if first:  # one element, as all lists here: each more takes the browser some milliseconds
-        st.markdown("  \n".join(f":small[{_line(finding, colours)}]" for finding in first))
+        with st.container(key="what-happened"):  # cut short where the window is narrow
+            st.markdown("  \n".join(f":small[{_line(finding, colours)}]" for finding in first))
 
 
 def _first(faults: Sequence[Finding], best: Sequence[Finding]) -> list[Finding]:

@@ -53,6 +53,8 @@ def _folded(stated: pd.DataFrame) -> None:
     said = [f"{name} {stated_as(value)}" for name, value in constants(stated).items()]
     silent = int(stated.isna().all(axis=1).sum())
     words = "Its hyperparameters" if len(stated) == 1 else "The same in all of them"
+    if silent:
+        words = "The same wherever they are stated"
     if said:
         st.markdown(f"{words}: {md_escape(', '.join(said), longest=600)}")
     if silent:

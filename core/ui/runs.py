@@ -1,6 +1,7 @@
 """The runs: which are drawn, pinned or grouped; and the table that compares them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
@@ -14,11 +15,14 @@ from core.runs.table import OWN, first_metrics, runs_of, settings_of
 from core.training_curves import tags_and_runs
 from core.ui.curve_colours import run_colours
 from core.ui.curve_settings import told_active
-from core.ui.text import duration, md_escape
+from core.ui.text import duration, md_escape, shorten
 
 RUNS = "run"  # in the address, once a run
 TICKED = "_runs_ticked"  # how often runs were ticked from elsewhere on the page
 ROW, MOST_ROWS = 35, 12
+LONGEST = 17  # letters of a run's name in the list, whose column is narrow
+TOLD = 8  # runs whose colours are told where the list stands below the charts
+NARROW = Path(__file__).with_name("curves.css")  # how the page stands in a narrow window
 WHOLE = 1e15  # below it every digit of a whole number is known
 GREY = "#888888"
 STAR = "M12 3l2.7 6 6.3.6-4.8 4.2 1.4 6.2-5.6-3.3L6.4 20l1.4-6.2L3 9.6 9.3 9z"
@@ -53,6 +57,24 @@ def run_choice(logs_id: str) -> tuple[list[str], Grouping | None]:
     return [run for run in runs if run in drawn], grouping
 
 
+def _in_short(names: Sequence[str]) -> list[str]:
+    """Long names cut in the middle, but whole where that would make two alike."""
+    short = [shorten(name, LONGEST) for name in names]
+    return [name if short.count(cut) > 1 else cut for name, cut in zip(names, short, strict=True)]
+
+
+def colours_told(every: Sequence[str], runs: Sequence[str], grouping: Grouping | None) -> None:
+    """Whose colour is whose, above the charts; only a narrow window shows it."""
+    if len(every) < 2 or grouping:
+        return
+    colours = run_colours(every)
+    said = [f':color[●]{{foreground="{colours[run]}"}} {md_escape(name)}'
+            for run, name in zip(runs[:TOLD], _in_short(runs[:TOLD]), strict=True)]
+    more = f" and {len(runs) - TOLD} more" if len(runs) > TOLD else ""
+    with st.container(key="run-colours"):
+        st.caption(" ".join(said) + more)
+
+
 def _choice_told(drawn: int, runs: int, ticked: bool, grouping: Grouping | None) -> str:
     how = f", grouped by {md_escape(grouping.by)}" if grouping else ""
     tick_them = "Untick all to draw all." if ticked else "Tick runs to draw only those."
@@ -67,6 +89,7 @@ def _ticked(logs_id: str, listed: list[str], pinned: list[str], words: str,
     settings, differing = settings_of(logs_id, tuple(all_runs))
     table = settings.iloc[:, :differing].reindex(listed)
     table = table.rename(columns={name: f"setting {name}" for name in OWN}).reset_index()
+    table["run"] = _in_short(listed)
     table.insert(0, "colour", [_picture(colours[run] if coloured else GREY, run in pinned)
                                for run in listed])
     numbers = dict.fromkeys(table.select_dtypes("number").columns, NUMBER)
@@ -148,6 +171,7 @@ def runs_table(logs_id: str, runs: Sequence[str]) -> None:
     shown.insert(0, "colour", "●")
     st.dataframe(
         _styled(shown, [colours.get(run, GREY) for run in table["run"]]), hide_index=True,
+        placeholder="",
         column_config={"colour": DOT, "run": st.column_config.TextColumn(pinned=True)})
     words = ("Hyperparameters that differ come first. Best is the lowest or the highest finite "
              "value, as the metric's name says; without such a word there is none.")

@@ -64,3 +64,27 @@ def live(browser, run, tmp_path):
 
 def test_points_come_while_the_page_is_open(live, run):
     run.followed(live)
+
+
+def test_a_box_dragged_while_points_come_is_whole(live, run):
+    chart = live.locator(CHART).first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    height = box["y"] + box["height"] * 0.5
+    first = run.told(live)
+    live.mouse.move(box["x"] + box["width"] * 0.3, height)
+    live.mouse.down()
+    live.mouse.move(box["x"] + box["width"] * 0.4, height + 3, steps=4)
+    for _ in range(40):  # the hand rests while the page is drawn anew
+        run.write(1)
+        live.wait_for_timeout(250)
+        if run.told(live) > first + 8:
+            break
+    assert run.told(live) > first
+    assert "zoom=step" not in live.url
+    live.mouse.move(box["x"] + box["width"] * 0.8, height + 3, steps=4)
+    live.mouse.up()
+    live.get_by_text("Zoomed on step").wait_for()
+    found = re.search(r"zoom=step(?::|%3A)([\d.]+)(?::|%3A)([\d.]+)", live.url)
+    low, high = map(float, found.groups())
+    assert 30 < low < 70 and 150 < high < 190, (low, high, run.last)
