@@ -26,6 +26,8 @@ def fold(builder: Builder, name: str, inputs: list[Value | None],
     if name not in _FOLDED or not inputs or not all(
             value.is_known if value else name == "Clip" for value in inputs):
         return None
+    if name == "Reshape" and not inputs[0].is_literal and inputs[0].dtype.is_floating_point:
+        return None  # a bias stays a layer's parameter
     function, dtype = _FOLDED[name]
     result_type = dtype or inputs[1 if name == "Where" else 0].dtype
     if name == "Cast":

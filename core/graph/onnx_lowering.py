@@ -2,10 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,30 +10,19 @@ import torch
 from core.errors import UserError
 from core.files.text_of_files import shown
 from core.graph.nodes import UNBOUNDED, Graph, Input
-from core.graph.onnx_arranging import OPERATORS as ARRANGING
 from core.graph.onnx_branches import UnfoldedError, branch_taken, has_branches, instead_of
 from core.graph.onnx_builder import Builder
-from core.graph.onnx_elementwise import OPERATORS as ELEMENTWISE
 from core.graph.onnx_folding import fold
-from core.graph.onnx_indexing import OPERATORS as INDEXING
-from core.graph.onnx_layers import OPERATORS as LAYERS
 from core.graph.onnx_model import OnnxModel, OnnxNode
 from core.graph.onnx_names import Entering
-from core.graph.onnx_quantized import OPERATORS as QUANTIZING
-from core.graph.onnx_reductions import OPERATORS as REDUCTIONS
-from core.graph.onnx_resizing import OPERATORS as RESIZING
+from core.graph.onnx_operators import OPERATORS, as_in_file, attributes_of, with_rounding
 from core.graph.onnx_values import Value
 from core.graph.onnx_weight_names import with_weight_names, without_unused
-from core.graph.onnx_windows import OPERATORS as WINDOWS
 from core.graph.shapes import Shapes
 
-TABLES = (ELEMENTWISE, REDUCTIONS, WINDOWS, LAYERS, ARRANGING, INDEXING, RESIZING,
-          QUANTIZING)
-OPERATORS: dict[str, Callable[..., Any]] = {k: v for table in TABLES for k, v in table.items()}
 FLOW = ("If", "Loop", "Scan", "SequenceMap")
-TOLD = ("outputs", "name")  # what a function is told of its node, never an attribute
 QUIET = ("Constant", "Shape", "Size", "Identity", "Dropout")  # nothing that a layer would show
-QUANTIZED = re.compile(r"DynamicQuantizeLinear|QLinear.*|\w+Integer")
+QUANTIZED = re.compile(r"QLinear.*|QAttention|QEmbed.*|DynamicQuantize.*|MatMulNBits|.*Integer.*")
 OLDEST = 7
 STATE_DICT = "Save the network's state dict, or export it again with torch.onnx.export."
 FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError,
@@ -75,22 +61,21 @@ def check_operators(model: OnnxModel, nodes: tuple[OnnxNode, ...]) -> None:
         if node.operator in FLOW:
             raise UserError(f"{described(node)} is a loop or branch, which may run for a long time "
                             f"and is not run here. {STATE_DICT}")
-        if node.domain or (node.operator not in OPERATORS and node.operator != "Constant"):
+        if node.key not in OPERATORS and node.key != "Constant":
             raise UserError(_unknown(node, described(node)))
         if node.unreadable:
             raise UserError(f"{described(node)}: its attribute {shown(node.unreadable)} is of a "
                             f"kind that is not read. {STATE_DICT}")
-        if unknown := node.attributes.keys() - _attributes(node.operator):
+        if unknown := node.attributes.keys() - attributes_of(node.key):
             raise UserError(f"{described(node)}: its attribute {shown(min(unknown))} is unknown "
                             f"here, and may change what it gives. {STATE_DICT}")
 
 
 def _unknown(node: OnnxNode, where: str) -> str:
     if QUANTIZED.fullmatch(node.operator):
-        return (f"{where} belongs to a quantized network, which computes with whole numbers of 8 "
-                "bits. Such operators are not run here, as they have no gradients. Quantize in the "
-                "QDQ format (QuantFormat.QDQ), or open the network as it was before it was "
-                "quantized.")
+        return (f"{where} belongs to a quantized network, and is none of the operators for that "
+                "which run here. Quantize in the QDQ format (QuantFormat.QDQ), or open the network "
+                "as it was before it was quantized.")
     domain = f" of the domain {shown(node.domain)}" if node.domain else ""
     return (f"{where}: the operator {shown(node.operator)}{domain} is unknown here, so the network "
             "cannot run. Export the network with torch.export.save (.pt2), or save its state dict.")
@@ -100,15 +85,6 @@ def described(node: OnnxNode) -> str:
     """A node for a message."""
     name = node.name or next(iter(node.outputs), "")
     return f"the node {shown(name)} ({shown(node.operator, 30)})"
-
-
-@cache
-def _attributes(operator: str) -> frozenset[str]:
-    """The attributes that an operator's function takes."""
-    if operator == "Constant":
-        return frozenset(["value", "value_float", "value_floats", "value_int", "value_ints"])
-    parameters = inspect.signature(OPERATORS[operator]).parameters.values()
-    return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in TOLD)
 
 
 def lowered(model: OnnxModel, nodes: tuple[OnnxNode, ...], trials: tuple[Trial, ...],
@@ -141,7 +117,8 @@ class _Lowering:
         if missing or not self.model.outputs:
             raise UserError(f"no node makes the output {shown(missing[0] if missing else '')}: the "
                             "file is damaged. Export it again.")
-        outputs = [self.builder.tensor(self.values[out.name]).name for out in self.model.outputs]
+        values = [as_in_file(self.builder, self.values[out.name]) for out in self.model.outputs]
+        outputs = [self.builder.tensor(value).name for value in values]
         return Graph(tuple(self.builder.nodes), tuple(trial.as_input() for trial in self.trials),
                      tuple(outputs), self.builder.weights)
 
@@ -205,12 +182,13 @@ class _Lowering:
                  inputs: list[Value | None]) -> tuple[Value, ...]:
         if node.operator == "Constant":
             return (self._constant(node),)
-        found = fold(self.builder, node.operator, inputs, node.attributes)
+        found = fold(self.builder, node.key, inputs, node.attributes)
         if found is not None:
             return found
         if node.operator not in QUIET and count is not None:
             self.builder.calls = self.layers.calls(count)
-        function = OPERATORS[node.operator]
+        inputs, kept = with_rounding(self.builder, node, inputs)
+        function = OPERATORS[node.key]
         parameters = inspect.signature(function).parameters
         told = {"outputs": len(node.outputs), "name": node.outputs[0] if node.outputs else ""}
         told = {name: value for name, value in told.items()
@@ -218,7 +196,8 @@ class _Lowering:
         while inputs and inputs[-1] is None:
             inputs.pop()
         results = function(self.builder, *inputs, **node.attributes, **told)
-        return results if isinstance(results, tuple) else (results,)
+        results = results if isinstance(results, tuple) else (results,)
+        return tuple(replace(one, rounding=kept) for one in results) if kept else results
 
     def _constant(self, node: OnnxNode) -> Value:
         if len(node.attributes) != 1:

@@ -30,6 +30,11 @@ class OnnxNode:
     opset: int = 0
     unreadable: str = ""
 
+    @property
+    def key(self) -> str:
+        """The operator with its domain, where that is not ONNX's own."""
+        return f"{self.domain}.{self.operator}" if self.domain else self.operator
+
 
 @dataclass(frozen=True)
 class Branch:

@@ -13,6 +13,7 @@ from torch import nn
 from core.errors import UserError
 from core.graph.nodes import DEEPEST, Call
 from core.graph.onnx_model import OnnxNode
+from core.graph.onnx_quantized_layers import plain_operators, quantized_paths
 
 SCOPES, CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 READ = frozenset([SCOPES, CLASSES])
@@ -41,8 +42,10 @@ class LayerNames:
         scopes = [_scope(node) for node in nodes]
         paths = [scope if scope is not None else _weight_owner(node, names)
                  for node, scope in zip(nodes, scopes, strict=True)]
+        told = paths
         if not any(scopes):
             paths = _paths_by_weights(nodes, names)
+        paths = quantized_paths(nodes, told, paths)
         self._paths = [list(map(safe_name, path[:DEEPEST])) for path in paths]
         if sum(map(len, self._paths)) > MOST_ENTERED:
             raise UserError("its nodes lie in too many layers inside layers: all together more "
@@ -126,7 +129,8 @@ def _weight_owner(node: OnnxNode, weights: set[str]) -> list[str]:
 
 
 def _own_name(node: OnnxNode, count: int) -> str:
-    return re.sub(r"[./]", "_", node.name[:LONGEST].removeprefix("node_")) or f"{node.operator}_{count}"  # noqa: E501
+    said = node.name[:LONGEST].removeprefix("node_").removesuffix("_quant")
+    return re.sub(r"[./]", "_", said) or f"{node.operator}_{count}"
 
 
 def _without_repeats(nodes: tuple[OnnxNode, ...], paths: list[list[str]],
@@ -161,7 +165,7 @@ def _types(nodes: tuple[OnnxNode, ...], paths: list[list[str]],
                   for scope, name in zip(scopes, classes, strict=False)}
         runs.setdefault(tuple(path), set()).add(node.operator)
     for path, own in zip(paths, once, strict=True):
-        operators.setdefault(".".join(own), set()).add(tuple(sorted(runs[tuple(path)])))
+        operators.setdefault(".".join(own), set()).add(plain_operators(runs[tuple(path)]))
     inner = {".".join(own[:depth]) for own in once for depth in range(1, len(own))}
     for path, kinds in operators.items():
         kind = next(iter(kinds))

@@ -16,6 +16,7 @@ from core.graph.nodes import Graph
 from core.graph.onnx_functions import without_functions
 from core.graph.onnx_lowering import Trial, check_operators
 from core.graph.onnx_model import OnnxModel, OnnxNode
+from core.graph.onnx_quantized_layers import products_together, quantized_note
 from core.graph.onnx_sizes_tried import read_graph
 from core.graph.onnx_weight_names import folded_layers
 from core.graph.outputs import network_with_scores, output_meaning
@@ -29,7 +30,7 @@ PIECE = 1 << 22  # elements looked at together
 
 
 def network_of(model: OnnxModel, card: Card) -> LoadedModel:
-    nodes = without_functions(model)
+    nodes = products_together(without_functions(model))
     check_operators(model, nodes)
     graph, trials = read_graph(model, nodes, card.input)
     folded = folded_layers(graph)
@@ -49,7 +50,7 @@ def network_of(model: OnnxModel, card: Card) -> LoadedModel:
                      "mode.",
         folded and f"The exporter merged batch norms into convolutions: {len(folded)} layers give "
                    f"what the batch norm gave, with weights of both: {_some(folded)}.",
-        _rounded(nodes, model),
+        quantized_note(nodes, model.weights),
         model.tensors.has_half and "Stored in half precision, computed in single.",
         _non_finite(graph),
         _same_names(model),
@@ -81,18 +82,6 @@ def _sizes_note(model: OnnxModel, trial: Trial) -> str | None:
     sizes = " × ".join(map(str, trial.shapes[0][1:]))
     return ("The file leaves the input's size open, but what it does depends on it: read for "
             f"{sizes}. Set another in the model card.")
-
-
-def _rounded(nodes: tuple[OnnxNode, ...], model: OnnxModel) -> str | None:
-    """What is to know of a quantized network."""
-    places = sum(node.operator == "QuantizeLinear" for node in nodes)
-    weights = len({node.inputs[0] for node in nodes if node.operator == "DequantizeLinear"
-                   and node.inputs and node.inputs[0] in model.weights})
-    if not places and not weights:
-        return None
-    return (f"Quantized: values are rounded at {places} places, as the file says, and "
-            f"{weights} tensors are stored as whole numbers. Weights are shown as they are "
-            "computed with; gradients pass through the rounding as if it were not there.")
 
 
 def _non_finite(graph: Graph) -> str | None:

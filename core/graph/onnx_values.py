@@ -10,16 +10,30 @@ import torch
 from core.graph.nodes import Ref
 
 
+@dataclass(frozen=True)
+class Rounding:
+    """What a value is rounded to: the file holds value / scale + zero, which is whole.
+
+    axis: that of the scales, where there are several.
+    """
+
+    scale: "Value"
+    zero: "Value | None"
+    axis: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class Value:
     """A tensor of the graph. told: its elements (numbers, Sizes), or the tensor that holds them,
-    where reading the file tells them; name: None for what has not been needed as a tensor."""
+    where reading the file tells them; name: None for what has not been needed as a tensor;
+    rounding: of what the file holds as whole numbers, the graph as the numbers they stand for."""
 
     name: Ref | None
     shape: tuple[int, ...]
     dtype: torch.dtype
     told: np.ndarray | torch.Tensor | None = None
     is_literal: bool = True
+    rounding: Rounding | None = None
 
     @property
     def rank(self) -> int:

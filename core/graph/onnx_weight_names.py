@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from core.graph.nodes import DEEPEST, Graph, Node, output_names, references, used_by
+from core.graph.nodes import DEEPEST, Graph, Node, Weight, output_names, references, used_by
 from core.graph.onnx_names import LONGEST, check_layers, safe_name
 from core.graph.operators import base_name
 
@@ -17,7 +17,8 @@ PLACES = {
     "batch_norm": (None, "weight", "bias", "running_mean", "running_var"),
     "layer_norm": (None, None, "weight", "bias"), "group_norm": (None, None, "weight", "bias"),
     "add": ("bias", "bias"), "mul": ("scale", "scale"), "sub": ("constant", "constant"),
-    "div": ("constant", "constant"), "addmm": ("bias", None, "weight"),
+    "div": ("constant", "constant"), "true_divide": ("weight", "scale"),
+    "addmm": ("bias", None, "weight"),
 }
 # Operators whose tensors are what PLACES and USUAL say, whatever the file calls them.
 _OWNING = """
@@ -27,6 +28,7 @@ _OWNING = """
 OWNING = frozenset(_OWNING.split())
 USUAL = (None, "weight", "bias")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+PRODUCTS = ("Conv2d", "Linear")
 STATISTICS = ("running_mean", "running_var")
 
 
@@ -66,7 +68,15 @@ def _tensors(node: Node, graph: Graph) -> Iterator[tuple[str, str]]:
         slot = places[place] if place < len(places) else None
         for name in references(argument):
             if name in graph.weights:
-                yield str(name), slot or "weight"
+                yield str(name), slot or _unplaced(node, graph.weights[name])
+
+
+def _unplaced(node: Node, weight: Weight) -> str:
+    """A row of numbers that is reshaped is a bias or scale for each channel."""
+    is_product = bool(node.calls) and node.calls[-1].type_name in PRODUCTS
+    if base_name(node.operator) == "reshape" and weight.tensor.dim() == 1 and is_product:
+        return "bias" if weight.is_parameter else "scale"
+    return "weight"
 
 
 def _wanted(value: str, slot: str, node: Node) -> str:
