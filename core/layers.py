@@ -20,11 +20,14 @@ def layer_names(model: nn.Module) -> list[str]:
 
 def layer(model: nn.Module, name: str) -> nn.Module:
     """The layer called `name`. Raises UserError that names a few that exist."""
-    modules = dict(model.named_modules())
-    if name not in modules or not name:
+    try:
+        found = model.get_submodule(name)
+    except AttributeError:
+        found = model
+    if found is model:
         some = ", ".join(layer_names(model)[:5])
         raise UserError(f"This network has no layer {name!r}. It has {some} and more.")
-    return modules[name]
+    return found
 
 
 def layer_type(module: nn.Module) -> str:
@@ -38,10 +41,10 @@ def watched(
 ) -> Iterator[None]:
     """Calls `before` and `after` around each run of the named layers; what `after` returns, unless
     None, replaces the layer's output. Use inside device.locked(model)."""
-    modules, handles = dict(model.named_modules()), []
+    handles = []
     try:
         for name in names:
-            module = modules.get(name) or layer(model, name)
+            module = layer(model, name)
             if before:
                 handles.append(module.register_forward_pre_hook(lambda m, i, n=name: before(n)))
             handles.append(

@@ -14,6 +14,8 @@ from core.device import device, locked
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 ROUNDS = 2  # timings of each choice, the faster counts: the first also pays for memory
 WORSE = 1.1  # time an example, relative to the best, that ends the search
+MEETING = 0.1  # seconds after which batches that run side by side wait for each other,
+MOST_BETWEEN = 8  # or this many batches of each: a wait costs as much as a small batch
 SHARE = 8  # sizes above this fraction of the data are not tried
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
@@ -36,6 +38,7 @@ class BatchPlan:
         self.cost: dict[tuple, float] = {}  # seconds an example
         self.rounds = -1  # the very first batch warms up and does not count
         self.searching = bool(self.sizes or self.layouts)
+        self.at_once = at_once
         self.largest = max(SIZES)
         if self.layouts:  # an earlier pass may have left it channels-last
             with locked(model):
@@ -44,6 +47,15 @@ class BatchPlan:
     @property
     def size(self) -> int:
         return min(self.choice[0], self.largest)
+
+    @property
+    def batches(self) -> int:
+        """How many batches the next round has: several for each of those that run side by side,
+        where they are quick."""
+        if self.searching or self.at_once == 1 or self.choice not in self.cost:
+            return self.at_once
+        seconds = self.cost[self.choice] * self.size * self.at_once
+        return self.at_once * max(1, min(MOST_BETWEEN, int(MEETING / max(seconds, 1e-9))))
 
     @property
     def layout(self) -> torch.memory_format:

@@ -77,17 +77,17 @@ def batches(
     The batch size is found on the way, by timing the first batches (core/one_pass/batches.py).
     """
     with workers() as team:
-        plan, start = BatchPlan(model, examples, team.count), 0
+        plan, kind, start = BatchPlan(model, examples, team.count), float_type(model), 0
         progress(0, examples)
         while start < examples:
-            end = min(start + plan.size * team.count, examples)
+            end = min(start + plan.size * plan.batches, examples)
             rows = [range(first, min(first + plan.size, end))
                     for first in range(start, end, plan.size)]
-            ahead = plan.size * max(BATCHES_AHEAD, team.count)
+            ahead = plan.size * max(BATCHES_AHEAD, plan.batches)
             parts = [decoder.take(part.start, len(part), ahead) for part in rows]
             try:
                 with plan.timed(end - start):
-                    found = _forward(model, decoder, parts, plan, pools, team)
+                    found = _forward(model, kind, decoder, parts, plan, pools, team)
             except UserError as error:  # a frozen graph says by itself what failed
                 if plan.recovers(error):
                     continue
@@ -113,10 +113,16 @@ def _filled(inputs: torch.Tensor, size: int | None) -> torch.Tensor:
 
 
 def _forward(
-    model: nn.Module, decoder: Decoder, parts: list, plan: BatchPlan, pools: dict, team: Workers
+    model: nn.Module,
+    kind: torch.dtype,
+    decoder: Decoder,
+    parts: list,
+    plan: BatchPlan,
+    pools: dict,
+    team: Workers,
 ) -> list[dict[str, np.ndarray]]:
     """For each part its outputs and pooled activations, as `batches` gives them."""
-    kind, place, running = float_type(model), device(), threading.local()
+    place, running = device(), threading.local()
 
     def seen(name: str, layer: nn.Module, given: tuple, output: Any) -> None:
         if (tensor := first_tensor(output)) is not None:  # at once: it may be overwritten in place
