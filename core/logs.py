@@ -28,7 +28,7 @@ def read_logs(path: Path) -> Logs:
     refused = [f"{name}: {error}" if len(found.runs) > 1 else str(error)
                for name, error in loaded.items() if isinstance(error, UserError)]
     if not read:
-        raise UserError(" ".join(refused[:3]) or _nothing_found(path))
+        raise UserError(" ".join(refused[:3] or [_nothing_found(path), *found.notes]))
     for name, logs in read.items():
         notes += [f"{name}: {note}" if len(found.runs) > 1 else note for note in logs.notes]
     parts, folded = without_children(found.runs, read, formats())

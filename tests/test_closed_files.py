@@ -13,6 +13,7 @@ from core import library, reports
 from core.dataset_files import file_sources
 from core.errors import UserError
 from core.files import found_files
+from core.logs import read_logs
 
 
 @pytest.fixture
@@ -32,6 +33,8 @@ def close(monkeypatch):
     monkeypatch.setattr(builtins, "open", guarded(builtins.open))
     monkeypatch.setattr(os, "scandir", guarded(os.scandir))
     monkeypatch.setattr(os, "listdir", guarded(os.listdir))
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: os.fspath(path) not in shut and access(path, mode))
     return lambda path: shut.add(os.fspath(path))
 
 
@@ -104,3 +107,13 @@ def test_a_closed_folder_is_said_to_be_closed(tmp_path, close):
     close(folder)
     with pytest.raises(UserError, match=r"could not be read \(Permission denied\)"):
         library.dataset_id(folder)
+
+
+def test_closed_logs_are_named_where_nothing_else_is_there(tmp_path, close):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("step,loss\n1,2\n2,1\n")
+    close(tmp_path / "a.csv")
+    assert any("1 could not be read: a.csv" in note for note in read_logs(tmp_path).notes)
+    close(tmp_path / "b.csv")
+    with pytest.raises(UserError, match=r"2 could not be read: a.csv, b.csv"):
+        read_logs(tmp_path)
