@@ -12,9 +12,10 @@ import torch
 from core import store
 from core.cache import cached_result
 from core.jobs import Progress, demand
-from core.library import open_model, path_of
+from core.library import open_model
 from core.measures.pairings import paired
 from core.measures.tensor_statistics import blocks
+from core.places import path_of
 from core.weights import tensors_of
 
 COLUMNS = ["name", "change", "shape", "other_name", "other_shape", "relative_change", "cosine",

@@ -16,9 +16,11 @@ from core.dataset_formats import DataSet
 from core.errors import UserError
 from core.inference import activations, answered, pass_key
 from core.jobs import Progress, demand
-from core.library import content_of, open_dataset, sample_rows
+from core.library import open_dataset
+from core.places import content_of
 from core.preprocess import resized
 from core.projection import nearest, neighbour_accuracy, neighbours_kept, pca
+from core.samples import sample_rows
 
 MOST_EXAMPLES = 5000  # on one map
 LONGEST_SIDE = 32  # pixels, for the map of pixels: what distinguishes pictures as a whole stays

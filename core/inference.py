@@ -18,8 +18,9 @@ from core.cache import shared_resource
 from core.card import Card, InputSpec
 from core.errors import UserError
 from core.jobs import Progress, demand
-from core.library import content_of, open_dataset, path_of
+from core.library import open_dataset
 from core.model_facts import model_facts
+from core.places import content_of, path_of
 from core.preprocess import completed
 from core.trusted_code import code_digest
 from core.weight_files.missing_network import MissingNetworkError

@@ -3,7 +3,6 @@
 An id names content: it changes when the bytes or the card change, so results are kept by it.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,16 +12,12 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-import numpy as np
-
-from core import store
 from core.cache import shared_resource
 from core.card import Card
 from core.cards.cards_beside import card_beside
 from core.dataset_formats import DataSet
 from core.errors import UserError, cannot_be_read
 from core.files import model_ids
-from core.files.cache_space import in_use
 from core.files.file_map import outlines
 from core.files.found_files import format_of, model_format, not_known
 from core.files.limits import UPLOADED, limited_to
@@ -33,26 +28,9 @@ from core.log_formats import Logs
 from core.logs import log_content_id, read_logs
 from core.model_formats import LoadedModel
 from core.model_formats.shard_index import whole_name
+from core.places import Place, forget, is_uploaded, path_of, place_of, placed
+from core.samples import Part, part_of
 from core.trusted_code import code_digest, trusted
-
-
-@dataclass(frozen=True)
-class Place:
-    """What an id stands for. content: a digest of what lies there, wherever that is; setting: a
-    card's corrections, or the part of a data set that is meant."""
-
-    path: Path
-    content: str
-    setting: Any = None
-
-
-@dataclass(frozen=True)
-class Part:
-    """`limit` examples of the data set with the id `whole`: the first ones, or a sample."""
-
-    whole: str
-    limit: int
-    first: bool
 
 
 @dataclass(frozen=True)
@@ -63,7 +41,6 @@ class Shaped:
     shape: tuple[int, int, int]
 
 
-_places: dict[str, Place] = {}  # by id
 _ids_of_logs: dict[Path, dict[str, None]] = {}
 MOST_OF_A_LOG = 10_000  # ids that are remembered
 _whole: WeakValueDictionary[str, LoadedModel] = WeakValueDictionary()  # those in memory, by id
@@ -86,18 +63,7 @@ def model_id(path: Path, correction: Card | None = None) -> str:
         card = (correction or Card()).or_else(card_beside(path)[0])
         said += ["trusted", code_digest(card.architecture)]
     said = json.dumps(said, sort_keys=True)
-    return _placed(said, Place(path, content, correction or Card()))
-
-
-def _placed(said: str, place: Place) -> str:
-    """An id for what is said of a place, known from now on."""
-    name = hashlib.sha256(f"{said}\0{place.path}".encode("utf-8", "surrogateescape")).hexdigest()[
-        :32
-    ]
-    _places[name] = place
-    if is_uploaded(place.path):
-        in_use(place.path)
-    return name
+    return placed(said, Place(path, content, correction or Card()))
 
 
 def dataset_id(path: Path, limit: int | None = None, first: bool = False,
@@ -111,43 +77,27 @@ def dataset_id(path: Path, limit: int | None = None, first: bool = False,
     if form is None:
         raise UserError(not_known(path, "data set"))
     every = f"{form.title}\0{form.content_id(path)}\0"
-    whole = _placed(f"{every}None", Place(path, f"{every}None"))
+    whole = placed(f"{every}None", Place(path, f"{every}None"))
     if shape and (flat := open_dataset(whole).flat) and flat.fits(shape):
         every += f"{shape}\0"
-        whole = _placed(f"{every}None", Place(path, f"{every}None", Shaped(whole, shape)))
+        whole = placed(f"{every}None", Place(path, f"{every}None", Shaped(whole, shape)))
     if limit is None:
         return whole
     content = f"{every}{limit}" + "\0first" * first
-    return _placed(content, Place(path, content, Part(whole, limit, first)))
+    return placed(content, Place(path, content, Part(whole, limit, first)))
 
 
 def logs_id(path: Path) -> str:
     """The id of a log file or folder as it is now."""
     content = log_content_id(path)
-    name = _placed(content, Place(path, content))
+    name = placed(content, Place(path, content))
     known = _ids_of_logs.setdefault(path, {})
     known.pop(name, None)
     known[name] = None  # the last one asked for
     while len(known) > MOST_OF_A_LOG:  # of logs that grow there is a new one each second
-        _places.pop(next(iter(known)), None)
+        forget(next(iter(known)))
         del known[next(iter(known))]
     return name
-
-
-def path_of(any_id: str) -> Path:
-    """The file or folder behind an id."""
-    return _place(any_id).path
-
-
-def content_of(any_id: str) -> str:
-    """A digest of what lies behind an id, the same wherever it lies."""
-    return _place(any_id).content
-
-
-def _place(any_id: str) -> Place:
-    if any_id not in _places:
-        raise UserError("What this page showed is no longer open. Choose it again in the sidebar.")
-    return _places[any_id]
 
 
 @shared_resource(entries=2)
@@ -191,7 +141,7 @@ def is_large(model_id: str) -> bool:
 
 
 def _opened(model_id: str) -> LoadedModel:
-    place = _place(model_id)
+    place = place_of(model_id)
     path, correction = place.path, place.setting
     try:
         loaded, notes = _loaded(path, correction)
@@ -247,19 +197,14 @@ def _in_short(value: Any) -> str:
     return ", ".join(words) + (f" … ({len(value)})" if len(value) > 4 else "")
 
 
-def is_uploaded(path: Path) -> bool:
-    """Whether a file came through the browser: limits for strangers' files hold for it."""
-    return path.resolve().is_relative_to(store.uploads().resolve())
-
-
 @shared_resource(entries=4)
 def open_dataset(dataset_id: str) -> DataSet:
     """The data set behind an id; a part of one shares what was opened of the whole."""
-    place = _place(dataset_id)
+    place = place_of(dataset_id)
     if isinstance(place.setting, Shaped):
         return open_dataset(place.setting.whole).in_shape(place.setting.shape)
     if place.setting is not None:
-        return _part_of(open_dataset(place.setting.whole), place.setting)
+        return part_of(open_dataset(place.setting.whole), place.setting)
     with limited_to(UPLOADED) if is_uploaded(place.path) else nullcontext():
         form = format_of(place.path, "core.dataset_formats")
         if form is None:
@@ -275,43 +220,10 @@ def _loading(path: Path, load: Callable[[], Any]) -> Any:
         raise cannot_be_read(path.name, error) from error
 
 
-def _part_of(data: DataSet, part: Part) -> DataSet:
-    if part.limit >= len(data):
-        return data
-    of = f"{part.limit:,} of {len(data):,} examples"
-    if part.first:
-        return _of_rows(data, np.arange(part.limit), f"The first {of}, in the order of the data.")
-    rows = sample_rows(data.labels, len(data), part.limit)
-    return _of_rows(data, rows, f"A sample of {of}, stratified by class, always the same.")
-
-
 @shared_resource(entries=4)
 def open_logs(logs_id: str) -> Logs:
     """The logs behind an id; of files that grew since they were last opened only what is new is
     read."""
-    path = _place(logs_id).path
+    path = place_of(logs_id).path
     with limited_to(UPLOADED) if is_uploaded(path) else nullcontext(), keeping():
         return read_logs(path)
-
-
-def sample_rows(labels: np.ndarray | None, examples: int, limit: int) -> np.ndarray:
-    """Rows of a stratified sample, ascending: each class keeps its share; seeded, so always the
-    same. Without labels, a plain sample."""
-    random = np.random.default_rng(0)
-    if labels is None:
-        return np.sort(random.choice(examples, limit, replace=False))
-    shuffled = random.permutation(examples)
-    shuffled = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    return np.sort(shuffled[(np.arange(limit) * examples // limit) + examples // limit // 2])
-
-
-def _of_rows(data: DataSet, rows: np.ndarray, note: str) -> DataSet:
-    mask = data.mask
-    return replace(
-        data,
-        image=lambda row: data.image(int(rows[row])),
-        mask=None if mask is None else lambda row: mask(int(rows[row])),
-        labels=None if data.labels is None else data.labels[rows],
-        metadata=data.metadata.iloc[rows].reset_index(drop=True),
-        notes=(*data.notes, note),
-    )

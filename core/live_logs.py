@@ -11,11 +11,12 @@ import pandas as pd
 
 from core.cache import cached_result
 from core.findings.curves import Curve, curves_of
-from core.library import open_logs, path_of
+from core.library import open_logs
 from core.log_files.bytes import FRESH, is_fresh
 from core.log_files.oddities import in_series
 from core.log_files.search import find_logs
 from core.log_formats import Settings
+from core.places import path_of
 
 RECENT = 200  # points that the pace is measured over
 STEPS = ("max_steps", "total_steps", "num_steps", "train_steps", "num_train_steps",

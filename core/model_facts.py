@@ -9,7 +9,8 @@ from core import store
 from core.cache import shared_resource
 from core.card import Card, InputSpec, ShorterSide
 from core.jobs import Progress, Working, audience, demand
-from core.library import is_large, open_model, open_outline, path_of
+from core.library import is_large, open_model, open_outline
+from core.places import path_of
 
 if TYPE_CHECKING:
     from torch import nn

@@ -68,7 +68,7 @@ def scaled(pictures: list[np.ndarray], spec: InputSpec) -> "torch.Tensor":
     scale, shift = (high - low) / 255 / std, (low - mean) / std
     for place, picture in zip(batch, pictures, strict=True):
         pixels = picture[..., ::-1] if reverse else picture
-        np.copyto(place, pixels.transpose(2, 0, 1))
+        np.copyto(place, np.ascontiguousarray(pixels.transpose(2, 0, 1)))  # bytes are moved faster
         place *= scale
         place += shift
     return torch.from_numpy(batch)
@@ -170,7 +170,9 @@ def _bilinear(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     from torch import from_numpy
     from torch.nn.functional import interpolate
 
-    pixels = from_numpy(picture[None]).permute(0, 3, 1, 2)  # (1, C, H, W), channels-last
+    # With other strides, as picture[None] has, torch takes the channels apart, or gets them wrong.
+    whole = np.ascontiguousarray(picture).reshape(1, *picture.shape)
+    pixels = from_numpy(whole).permute(0, 3, 1, 2)  # (1, C, H, W), channels-last
     out = interpolate(pixels, (height, width), mode="bilinear", antialias=True)
     return out[0].permute(1, 2, 0).numpy()
 

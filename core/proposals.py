@@ -16,8 +16,9 @@ from core import store
 from core.cache import cached_result
 from core.card import Card
 from core.jobs import Progress, demand
-from core.library import content_of, open_dataset, open_model, path_of
+from core.library import open_dataset, open_model
 from core.model_facts import model_facts
+from core.places import content_of, path_of
 from core.trials import Sample, Trial, trial
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from core.dataset_formats import DataSet
 from core.errors import UserError
 from core.inference import log_probabilities_of
 from core.labels import UNKNOWN, match_labels
-from core.library import sample_rows
 from core.preprocess import completed, resized, scaled
+from core.samples import sample_rows
 
 if TYPE_CHECKING:
     from core.architectures import Built, Tensors

@@ -16,7 +16,7 @@ from core.cache import cached_result
 from core.device import locked
 from core.errors import UserError
 from core.jobs import Progress, demand
-from core.library import open_outline, path_of, read_model
+from core.library import open_outline, read_model
 from core.measures.attention_parts import Part, attention_parts, attention_words
 from core.measures.tensor_statistics import (
     Distribution,
@@ -24,6 +24,7 @@ from core.measures.tensor_statistics import (
     spectral_norm_of,
     statistics,
 )
+from core.places import path_of
 
 AT_ONCE = 1 << 23  # elements whose statistics are made while the page waits
 LARGEST_SIDE = 15  # of a filter

@@ -1,6 +1,7 @@
 """The page of training curves, without a browser: settings in links, zoom, runs, groups, files."""
 
 import json
+import math
 import os
 import zipfile
 from functools import partial
@@ -20,6 +21,7 @@ from core.files import found_files
 from core.library import open_logs
 from core.training_curves import tags_and_runs
 from core.ui import log_address
+from core.ui.chart_titles import title_of
 from core.ui.curve_chart import chart
 from core.ui.curve_downloads import _everything
 from core.ui.runs import _short
@@ -323,9 +325,37 @@ def test_long_names_are_cut_in_the_list_unless_two_would_be_alike():
     from core.ui.runs import _in_short
 
     alike = ["comparison/mnist_adam_results", "comparison/mnist_sgd_results"]
-    short, *whole = _in_short(["a_folder_of_logs/with_a_run", *alike])
+    short, *others = _in_short(["a_folder_of_logs/with_a_run", *alike])
     assert len(short) == 17 and short.startswith("a_folder") and short.endswith("_run")
-    assert whole == alike
+    assert others == ["…adam_results", "…sgd_results"]  # 17 letters of both are comparis…_results
+    whole = [f"run_{'a' * 20}{number}{'b' * 20}" for number in "12"]  # a word that differs inside
+    assert _in_short(whole) == whole
+
+
+def test_what_the_search_leaves_out_stays_ticked(shapes):
+    app = opened(PAGE, **shapes, find_tags="loss/train$", find_runs="^cnn$", run=["vit", "cnn"])
+    assert app.query_params["run"] == ["vit", "cnn"] and "1 of 5 runs drawn" in words(app)
+    app.text_input(key="find_runs").set_value("").run()
+    assert "2 of 5 runs drawn" in words(app) and not faults(app)
+
+
+def test_times_are_told_by_a_clock_of_24_hours(shapes):
+    app = opened(PAGE, **shapes, find_tags="loss/train$", axis="wall time")
+    said = specs(app)[0]["layer"][0]["layer"][0]["encoding"]["x"]["axis"]["labelExpr"]
+    assert "%H:%M" in said and "%I" not in said
+
+
+def test_a_long_title_keeps_both_ends():
+    name = 'encoder.layers.0."attention" + width.key.projection.weight'
+    expression = title_of(name)["text"]["expr"]
+    assert title_of("loss/train") == "loss/train"
+    quoted = json.dumps(name)
+    assert expression.count(quoted) == expression.count(name.split('"')[0]) == 3  # text, never code
+    heard = {"width": 240, "ceil": math.ceil, "floor": math.floor, "max": max,
+             "slice": lambda text, *ends: text[slice(*ends) if len(ends) > 1 else slice(*ends, None)]}
+    shorter = expression.partition(" : ")[2]
+    cut = eval(shorter, heard)  # these words mean the same in Python
+    assert cut == name[:18] + "…" + name[-11:]
 
 
 def test_other_ends_of_the_vertical_axis_leave_the_chart_the_same(shapes):

@@ -26,6 +26,7 @@ from core.curves.points import Settings, limit_for, points
 from core.curves.ticks import ticks, written
 from core.curves.together import Grouping
 from core.errors import UserError
+from core.findings.kinds import Finding
 from core.log_formats import Logs
 from core.runs import table as run_table
 from core.runs.filter import found
@@ -220,6 +221,14 @@ def test_groups_have_the_mean_and_the_band_of_numpy(opened):
     assert chart(found, "t")["layer"][0]["layer"][0]["mark"]["type"] == "area"
 
 
+def test_a_group_says_where_a_run_does_not_count(opened):
+    opened(log(a__loss=[1, math.nan, 1], b__loss=[3, 3, 3]), {"a": {"lr": 1.0}, "b": {"lr": 1.0}})
+    found = picture("id", ("loss",), ("a", "b"), Settings(smoothing=0), (), Grouping("lr"))
+    assert found.lines["y"].tolist() == [2, 3, 2] and found.odd.empty
+    said = " ".join(found.notes)
+    assert "1 value NaN or infinite, not counted there" in said and "▲" not in said
+
+
 def test_findings_are_marked_where_they_are(opened):
     opened(log(loss=[3, 2, math.nan, 1]))
     found = training_findings.all_findings("id")
@@ -369,6 +378,8 @@ def test_durations_need_two_times():
     assert durations(table).to_dict()["a"] == 1.0 and math.isnan(durations(table)["b"])
     assert durations(table.assign(wall_time=0.0)).isna().all()
     assert first_metrics(["lr", "loss", "acc"]) == ["loss", "acc"] and first_metrics(["x"]) == ["x"]
+    assert first_metrics(["acc_epoch", "eval_f1", "train_loss", "val_acc", "val_loss", "lr"]) == [
+        "val_loss", "val_acc", "eval_f1", "acc_epoch"]
 
 
 # ── files ──
@@ -422,6 +433,16 @@ def test_a_figure_is_where_the_values_are(opened):
     assert blue > red  # the first colour is blue
 
 
+def test_a_figure_marks_what_the_page_marks(opened):
+    opened(log(a__loss=[3, 2, 1, 0, 1]))
+    happened = Finding("a", "loss", 20, "said", "divergence")
+    found = picture("id", ("loss",), ("a",), Settings(smoothing=0), findings=(happened,))
+    drawn = figure(found, "loss", run_colours(found.names), dashes(found.tags))
+    rule, = [part for part in drawn.inside if getattr(part, "dash", ()) == (4, 3)]
+    left, top, right, bottom = drawn.plot
+    np.testing.assert_allclose(rule.points, [[(left + right) / 2, top], [(left + right) / 2, bottom]])
+
+
 def test_dashes_are_as_long_as_they_say():
     parts = dashed(np.array([[0.0, 0], [10, 0], [10, 10]]), (6, 3))
     assert [part.tolist() for part in parts] == [
@@ -436,6 +457,7 @@ def test_ticks_are_round(low, high, log_scale, expected):
 
 
 def test_ticks_are_written_short():
+    assert "-0" not in written(ticks(-0.1, 1)) and written(ticks(-0.1, 1))[0] == "0"
     assert written([0, 2000, 2.5e6, 0.001]) == ["0", "2k", "2.5M", "0.001"]
     days = ticks(1.7e12, 1.7e12 + 4 * 86_400_000, date=True)
     assert written(days, date=True)[0] == "2023-11-15" and len(days) == 4

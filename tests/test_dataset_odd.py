@@ -92,3 +92,25 @@ def test_one_folder_of_pictures_is_said_alike_packed_or_not(tmp_path, kind):
     assert plain.labels is inside.labels is None and len(plain) == len(inside) == 3
     assert set(plain.notes) <= set(inside.notes)
     assert any("not in class folders" in note for note in plain.notes)
+
+
+@pytest.mark.parametrize("kind", ["pictures", "array"])
+def test_integers_of_16_bits_are_told_to_the_last_figure(tmp_path, kind):
+    values = np.array([[92, 65460], [300, 400]], np.uint16)
+    if kind == "array":
+        np.savez(tmp_path / "a.npz", x=np.stack([values] * 2))
+    else:
+        for name in ("a.png", "b.png"):
+            Image.fromarray(values).save(tmp_path / name)
+    data = opened(tmp_path / "a.npz" if kind == "array" else tmp_path)
+    assert any(" from 92 to 65,460, 16 bits" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(("name", "said"), [("x_test.npy", "NumPy arrays"), ("a.parquet", "parquet")])
+def test_a_format_named_in_a_sentence_keeps_its_capitals(tmp_path, name, said):
+    if name.endswith("npy"):
+        np.save(tmp_path / name, np.zeros((2, 4, 5), np.uint8))
+    else:
+        cells = [{"bytes": png(grey), "path": f"{grey}.png"} for grey in (10, 20)]
+        pq.write_table(pa.table({"image": cells, "label": [0, 1]}), tmp_path / name)
+    assert opened(tmp_path).notes[0] == f"Read inside {tmp_path.name}: {said}."

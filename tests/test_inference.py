@@ -2,6 +2,11 @@
 
 import copy
 import json
+import platform
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +27,7 @@ from core.one_pass.batches import BatchPlan
 from core.outcomes import outcomes
 from core.overview import by_class, confused_pairs, summary
 from core.weight_files.missing_network import MissingNetworkError
+from tests.conftest import ROOT
 
 THREADS = torch.get_num_threads()
 
@@ -216,6 +222,51 @@ def test_the_number_of_workers_changes_nothing(samples, monkeypatch):
     assert torch.get_num_threads() == THREADS
 
 
+def test_when_a_batch_fails_the_others_are_over_before_it_is_said():
+    begun, failed, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def run(part):
+        if part == "slow":
+            begun.set()
+            failed.wait(20)
+            ended.wait(0.2)  # nobody sets it before
+            ended.set()
+        elif part == "bad":
+            begun.wait(20)
+            failed.set()
+            raise ValueError("bad")
+
+    with ThreadPoolExecutor(2) as pool:
+        with pytest.raises(ValueError, match="bad"):
+            workers.Workers(2, pool).run(run, ["bad", "slow"])
+        assert ended.is_set()
+
+
+FAULTS_OF_TEN_BATCHES = """
+import resource
+import torch
+from core.one_pass.workers import workers
+
+def faults(batch):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    [torch.ones(8 << 20, dtype=torch.uint8) for _ in range(4)]  # 8,192 pages
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+with workers() as team:
+    print(sum(sorted(team.run(faults, range(20)))[:10]))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc's allocator")
+def test_memory_that_a_batch_freed_is_used_again_by_the_next():
+    command = [sys.executable, "-c", FAULTS_OF_TEN_BATCHES]
+    environment = {"PATH": "", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment
+    )
+    assert int(done.stdout) < 8192  # with no page kept, ten times that
+
+
 def test_out_of_memory_at_one_is_an_error():
     with pytest.raises(UserError, match="too little memory"):
         list(
@@ -280,13 +331,26 @@ def test_the_plan_takes_the_cheapest_size(monkeypatch):
     seconds = {8: 2.0, 16: 1.0, 32: 1.05, 64: 3.0, 128: 0.1}  # an example; 64 ends the search
     clock = [0.0]
     monkeypatch.setattr(batches.time, "perf_counter", lambda: clock[0])
-    plan, used = BatchPlan(torch.nn.Linear(1, 1), 10_000), []
+    model = torch.nn.Linear(1, 1)
+    plan, used = BatchPlan(model, 10_000), []
     for _ in range(40):
         with plan.timed(plan.size):
             used.append(plan.size)
             clock[0] += seconds[plan.size] * plan.size
     assert used[-1] == 16
     assert 128 not in used
+    again, few = BatchPlan(model, 10_000), BatchPlan(model, 100)
+    assert (again.size, again.searching) == (16, False)
+    assert few.size == 8  # of which less data lets fewer be tried
+
+
+def test_a_layout_that_an_earlier_pass_found_is_left_where_it_fails():
+    model = NoChannelsLast().eval().requires_grad_(False).to(device())
+    with workers.workers() as team:
+        plan = BatchPlan(model, 3000, team.count)
+    batches._found[model][plan.asked] = (32, torch.channels_last), 1e-3
+    found = list(forward_pass.batches(model, Pictures(), 3000, {}, lambda done, total: None))
+    assert sum(len(outputs[""]) for _, outputs in found) == 3000
 
 
 def test_an_unreadable_picture_is_left_out_and_counted(samples, tmp_path):

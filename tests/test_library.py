@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import library
+from core import library, places
 from core.card import Card
 from core.errors import UserError
 from core.files import found_files
@@ -97,7 +97,7 @@ def test_a_model_id_follows_the_files_that_its_weights_lie_in(tmp_path, chosen, 
     assert library.model_id(tmp_path / chosen) == before
     (tmp_path / part).write_bytes(b"another")
     after = library.model_id(tmp_path / chosen)
-    assert after != before and library.content_of(after) != library.content_of(before)
+    assert after != before and places.content_of(after) != places.content_of(before)
 
 
 def test_a_data_id_follows_the_folder(tmp_path):
@@ -175,5 +175,5 @@ def test_a_moved_data_set_is_another_place_with_the_same_content(tmp_path):
     (tmp_path / "pets").rename(tmp_path / "animals")
     second = library.dataset_id(tmp_path / "animals")
     assert first != second
-    assert library.content_of(first) == library.content_of(second)
+    assert places.content_of(first) == places.content_of(second)
     assert library.open_dataset(second).title == "animals"

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-from core import library, live_logs
+from core import library, live_logs, places
 from core.events import kept, pieces, reader
 from core.live_logs import Pace, Watch, paces_of
 from core.log_files import bytes as log_bytes
@@ -275,12 +275,12 @@ def test_places_of_logs_that_grow_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(library, "MOST_OF_A_LOG", 100)
     file = tmp_path / NAME
     write(file, [scalar("loss", 0, 1.0)])
-    before = len(library._places)
+    before = len(places._places)
     for _ in range(300):
         file.open("ab").write(b"x")
         last = library.logs_id(tmp_path)
-    assert len(library._places) - before <= library.MOST_OF_A_LOG
-    assert library.path_of(last) == tmp_path
+    assert len(places._places) - before <= library.MOST_OF_A_LOG
+    assert places.path_of(last) == tmp_path
 
 
 def page_of_findings():

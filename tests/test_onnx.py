@@ -756,12 +756,22 @@ def test_a_check_of_a_larger_batch_computes_nothing_large(tmp_path):
              helper.make_node("Expand", ["r", "e"], ["b"]), helper.make_node("Relu", ["b"], ["c"]),
              helper.make_node("ReduceMean", ["c"], ["m"], axes=[2], keepdims=0),
              helper.make_node("Reshape", ["m", "u"], ["y"])]
-    weights = {"t": np.array([2, 3, 1]), "u": np.array([2, 3])}
+    weights = {"t": np.array([6, 1, 1]), "u": np.array([2, 3])}
     for length, is_freed in ((100, True), (80_000_000, False)):
         path = made(tmp_path / "net.onnx", nodes, {"x": [2, 3, 1, 1]},
                     weights | {"e": np.array([1, 1, length])})
         notes = FORMAT.load(path, Card()).notes
         assert any("were freed" in note for note in notes) == is_freed
+
+
+def test_a_batch_that_may_be_either_of_two_axes_is_tried(tmp_path):
+    nodes = [helper.make_node("Reshape", ["x", "t"], ["r"]),
+             helper.make_node("ReduceMean", ["r"], ["m"], axes=[0], keepdims=0),
+             helper.make_node("Mul", ["x", "m"], ["y"])]
+    path = made(tmp_path / "net.onnx", nodes, {"x": [1, 3, 4]}, {"t": np.array([1, 1, 3, 4])})
+    loaded, x = FORMAT.load(path, Card()), pictures(5, 3, 4)
+    expected = [oracle(path, one.numpy()) for one in x.split(1)]
+    np.testing.assert_allclose(loaded.module(x).numpy(), np.concatenate(expected), rtol=1e-5)
 
 
 def test_an_upload_has_smaller_limits(tmp_path):

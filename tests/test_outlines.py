@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import helper, numpy_helper
@@ -125,19 +126,43 @@ def test_what_has_no_outline_is_opened_whole(samples, monkeypatch):
     model_ids._bytes_id.cache_clear()
 
 
-def test_a_batch_that_is_freed_by_trying_takes_the_numbers(tmp_path, all_are_large):
-    weight = np.full((SIDE, SIDE), 0.001, np.float32)
-    nodes = [helper.make_node("Reshape", ["x", "sizes"], ["flat"]),
-             helper.make_node("MatMul", ["flat", "weight"], ["y"])]
+def with_a_fixed_batch(folder, rows):
+    """The id of a network for two examples, multiplied with a matrix in `rows` rows: (2, SIDE)."""
+    width = 2 * SIDE // rows
+    weight = np.random.default_rng(0).normal(size=(width, width)).astype(np.float32)
+    nodes = [helper.make_node("Reshape", ["x", "flat_sizes"], ["flat"]),
+             helper.make_node("MatMul", ["flat", "weight"], ["made"]),
+             helper.make_node("Reshape", ["made", "sizes"], ["y"])]
     sizes = {"x": [2, 1, 20, 38], "y": [2, SIDE]}
     given, result = (helper.make_tensor_value_info(name, 1, shape) for name, shape in sizes.items())
     tensors = [numpy_helper.from_array(weight, "weight"),
+               numpy_helper.from_array(np.array([rows, width]), "flat_sizes"),
                numpy_helper.from_array(np.array([2, SIDE]), "sizes")]
     graph = helper.make_graph(nodes, "graph", [given], [result], tensors)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]),
-              tmp_path / "net.onnx")
-    found = opened_whole(library.model_id(tmp_path / "net.onnx"))
-    assert any("were freed" in note for note in found.notes)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+              folder / "net.onnx")
+    return library.model_id(folder / "net.onnx")
+
+
+def test_a_batch_that_is_freed_by_trying_takes_the_numbers(tmp_path, all_are_large):
+    found = opened_whole(with_a_fixed_batch(tmp_path, rows=4))
+    assert any("were freed, and a check" in note for note in found.notes)
+    assert found.module(torch.ones(5, 1, 20, 38)).shape == (5, SIDE)
+
+
+def test_a_batch_that_is_first_before_and_after_is_freed_without_numbers(tmp_path, all_are_large):
+    model = with_a_fixed_batch(tmp_path, rows=2)
+    outline = library.open_outline(model)
+    assert not any(bool(tensor.any()) for tensor in outline.module.parameters())
+    assert any("were freed." in note for note in outline.notes)
+    whole = library.open_model(model)
+    assert whole is not outline and whole.notes == outline.notes
+    x = torch.randn(5, 1, 20, 38, generator=torch.Generator().manual_seed(0))
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    expected = [session.run(None, {"x": part.numpy()})[0] for part in (x[:2], x[2:4], x[3:])]
+    np.testing.assert_allclose(whole.module(x), np.vstack([*expected[:2], expected[2][1:]]),
+                               rtol=1e-4, atol=1e-4)
+    assert whole.module.batch[1] > 5
 
 
 @pytest.mark.parametrize("held", ["raw", "floats", "beside"])

@@ -62,10 +62,13 @@ def test_the_longer_side_is_the_nearest_pixel_where_the_card_does_not_say_down(h
     assert torch.equal(prepared([image], wanted)[0], cut.float())
 
 
+@pytest.mark.parametrize("by_channels", [False, True])
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 @pytest.mark.parametrize("size", [(30, 50), (1, 200), (200, 1), (24, 20)])
-def test_stretch_as_torchvision(size, channels):
+def test_stretch_as_torchvision(size, channels, by_channels):
     image = picture(*size, channels)
+    if by_channels:  # as in arrays of (N, C, H, W)
+        image = np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
     expected = v2.functional.resize(tensor(image), [20, 24], antialias=True)
     wanted = spec(height=20, width=24, channels=channels, range=(0.0, 255.0))
     assert torch.equal(prepared([image], wanted)[0], expected.float())

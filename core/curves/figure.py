@@ -87,6 +87,7 @@ def figure(picture: Picture, title: str, colours: dict[str, str],
     if len(picture.lines):
         x = _x_scale(picture, drawn)
         _x_axis(picture, x, drawn)
+        drawn.inside += _rules(picture, x, drawn.plot, colours)
         for side in picture.domains:
             _side(picture, side, x, drawn, colours, dashes)
     _legend(picture, names, drawn, colours, dashes)
@@ -115,6 +116,14 @@ def _x_axis(picture: Picture, x: _Scale, drawn: Figure) -> None:
         drawn.around.append(Stroke(np.array([[at, top], [at, bottom]]), GRID))
         drawn.around.append(Words(at, bottom + 16, words, "middle", 11))
     drawn.around.append(Words((left + right) / 2, bottom + 34, picture.axis_title, "middle"))
+
+
+def _rules(picture: Picture, x: _Scale, plot: tuple[int, int, int, int],
+           colours: dict[str, str]) -> list[Stroke]:
+    """A dashed line where something happened, as on the page."""
+    places = zip(picture.marks["name"], x(picture.marks["x"].to_numpy(np.float64)), strict=True)
+    return [Stroke(np.array([[at, plot[1]], [at, plot[3]]]), colours[name], 1.5, 1.0, (4, 3))
+            for name, at in places]
 
 
 def _side(picture: Picture, side: str, x: _Scale, drawn: Figure, colours: dict[str, str],

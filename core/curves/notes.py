@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from core.curves.hover import MOST_UNDER_POINTER
-from core.curves.points import Points, Settings
+from core.curves.points import MARKED, Points, Settings
 from core.curves.together import BAND_POINTS, Grouping
 
 MOST_MARKS = 10
+LEFT_OUT = "not counted there, so that a mean may jump."
 OUTLYING = "outside the axis (5th to 95th percentile)."
 
 
@@ -31,7 +32,10 @@ def notes(found: list[Points], series: int, marks: int, grouping: Grouping | Non
                     "tick runs to see theirs.")
     if marks > MOST_MARKS:
         said.append(f"The {marks} places where something happened are not marked: tick fewer runs.")
-    return (*said, *dict.fromkeys(note for part in found for note in part.notes))
+    own = [note for part in found for note in part.notes]
+    if grouping:  # nothing marks a single run's value
+        own = [note.replace(MARKED, LEFT_OUT) for note in own]
+    return (*said, *dict.fromkeys(own))
 
 
 def outside(lines: pd.DataFrame, ends: Mapping[str, list[float] | None],

@@ -24,6 +24,7 @@ from core.training_curves import SMOOTHING, outlier_domain, smoothed
 MOST_OF_A_SERIES = 1000  # points in a chart
 MOST_OF_A_CHART = 16_000  # beyond it a browser needs seconds
 FEWEST_OF_A_SERIES = 60
+MARKED = "marked ▲ where the last one before was."
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,7 @@ def _drawable(table: pd.DataFrame, settings: Settings) -> tuple[np.ndarray, list
 
 def _odd(values: np.ndarray) -> list[str]:
     count = int((~np.isfinite(values)).sum())
-    return [f"{counted(count, 'value')} NaN or infinite, marked ▲ where the last one before "
-            "was."] if count else []
+    return [f"{counted(count, 'value')} NaN or infinite, {MARKED}"] if count else []
 
 
 def held(points: Points) -> pd.DataFrame:

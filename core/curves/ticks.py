@@ -32,7 +32,8 @@ def ticks(low: float, high: float, log: bool = False, date: bool = False,
 
 def _multiples(low: float, high: float, step: float) -> list[float]:
     first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
-    return [float(f"{place * step:.12g}") for place in np.arange(first, last + 1)]
+    # Adding 0 makes 0 of -0, which would be written with its sign.
+    return [float(f"{place * step:.12g}") + 0.0 for place in np.arange(first, last + 1)]
 
 
 def written(values: list[float], date: bool = False) -> list[str]:

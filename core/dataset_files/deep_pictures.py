@@ -5,7 +5,7 @@ A range of each picture's own would show a dark one as bright as any, which no n
 
 from collections.abc import Callable, Sequence
 
-from core.dataset_files.value_ranges import ValueRange, usual_range
+from core.dataset_files.value_ranges import ValueRange, in_figures, usual_range
 from core.errors import UserError
 from core.images import extremes
 
@@ -26,7 +26,8 @@ def common_range(rows: Sequence[int],
         return None, ()
     lows, highs, whole = zip(*found, strict=True)
     span = usual_range(min(lows), max(highs), all(whole))
+    low, high = (in_figures(value, all(whole)) for value in (min(lows), max(highs)))
     judged = "" if step == 1 else f" (judged from {len(found):,} of them)"
-    return span, (f"Values of pictures of 16 bits or floats go from {min(lows):.4g} to "
-                  f"{max(highs):.4g}{judged}, {span.words}: the same for all of them. Values "
-                  "beyond are shown black or white.",)
+    return span, (f"Values of pictures of 16 bits or floats go from {low} to {high}{judged}, "
+                  f"{span.words}: the same for all of them. Values beyond are shown black or "
+                  "white.",)

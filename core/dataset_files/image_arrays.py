@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.dataset_files.flat_rows import CHANNELS, SMALLEST, FlatRows, Image, laid_out, proposed
-from core.dataset_files.value_ranges import AS_THEY_ARE, ValueRange, usual_range
+from core.dataset_files.value_ranges import AS_THEY_ARE, ValueRange, in_figures, usual_range
 from core.errors import UserError
 
 SMALLEST_TABLE = SMALLEST
@@ -84,11 +84,12 @@ def _scaling(images: np.ndarray, name: str) -> tuple[ValueRange, tuple[str, ...]
             if not looked.size:
                 raise UserError(f"{name}: no pixel is a finite number. Save the pictures again.")
     low, high = float(looked.min()), float(looked.max())
-    span = usual_range(low, high, images.dtype.kind != "f")
+    whole = images.dtype.kind != "f"
+    span = usual_range(low, high, whole)
     if images.dtype == np.uint8 and (span.low, span.high) == (0, 255):
         return AS_THEY_ARE, said
-    kind = "Float values" if images.dtype.kind == "f" else "Values"
-    return span, (*said, f"{kind} range from {low:.4g} to {high:.4g}, {span.words}.")
+    told = f"from {in_figures(low, whole)} to {in_figures(high, whole)}, {span.words}."
+    return span, (*said, f"{'Values' if whole else 'Float values'} range {told}")
 
 
 def _image(images: np.ndarray, span: ValueRange) -> Image:

@@ -38,3 +38,8 @@ def usual_range(low: float, high: float, whole: bool) -> ValueRange:
         return SIXTEEN_BITS
     return ValueRange(low, high, "which is no usual range of pixels (standardised perhaps); scaled "
                                  "so that this range fills 0 to 255")
+
+
+def in_figures(value: float, whole: bool) -> str:
+    """A value as it is told to people: 65,460 or 0.1235. whole: it is an integer."""
+    return f"{value:,.0f}" if whole else f"{value:.4g}"

@@ -24,7 +24,7 @@ def data_inside(source: Source) -> DataSet | None:
     for form in discover("core.dataset_formats", "FORMAT").values():
         try:
             if form.inside and (data := form.inside(source)):
-                found.append((form.title.lower(), data))
+                found.append((_in_a_sentence(form.title), data))
         except UserError as error:
             damage.append(error)
     if not found and damage:
@@ -40,6 +40,12 @@ def data_inside(source: Source) -> DataSet | None:
     said = [f"Other data in it, not shown: {', '.join(others)}."] if others else []
     said += [f"Other data in it cannot be read: {error}" for error in damage]
     return _titled(data, source, title, tuple(said))
+
+
+def _in_a_sentence(title: str) -> str:
+    """A title with a small first letter, unless its first word is a name such as MNIST or NumPy."""
+    first = title.partition(" ")[0]
+    return title if any(map(str.isupper, first[1:])) else first.lower() + title[len(first):]
 
 
 def _is_by_few(data: DataSet) -> bool:

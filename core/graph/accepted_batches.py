@@ -22,20 +22,21 @@ def with_any_batch(graph: Graph, module: GraphModule, multiply_adds: int
                    ) -> tuple[GraphModule, str | None]:
     """The network taking any batch where its operators do, and a note where that took changes.
 
-    Where sizes in the graph had to be freed, both forms are run and must agree. multiply_adds: of
-    one run on the recorded batch.
+    Where sizes in the graph had to be freed, both forms are run and must agree, unless they do for
+    certain. multiply_adds: of one run on the recorded batch.
     """
     low, high = module.batch
     if low != high or _takes_any(module):
         return module, None
     freed = with_free_batch(graph)
-    if freed is not None and 4 * multiply_adds <= MOST_CHECKING:
-        if outlined():
+    if freed is not None and (freed.is_sure or 4 * multiply_adds <= MOST_CHECKING):
+        if outlined() and not freed.is_sure:
             raise UserError("it has no outline: what it takes is found with its numbers.")
-        wider = GraphModule(freed, module.type_name)
-        if _takes_any(wider) and _agree(module, wider):
+        wider = GraphModule(freed.graph, module.type_name)
+        if _takes_any(wider) and (freed.is_sure or _agree(module, wider)):
+            reason = "" if freed.is_sure else ", and a check gave the same outputs"
             return wider, (f"The export fixes the batch at {low}; sizes in it that hold the batch "
-                           "were freed, and a check gave the same outputs.")
+                           f"were freed{reason}.")
     return module, (f"The export fixes the batch at {low}: larger batches run in parts of {low}, "
                     "and activations are those of one part. Export it with a dynamic batch.")
 

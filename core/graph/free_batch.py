@@ -38,11 +38,21 @@ class Place:
     outside: int
 
 
-def with_free_batch(graph: Graph) -> Graph | None:
+@dataclass(frozen=True)
+class Freed:
+    """is_sure: the batch is first before and after each reshape that was changed. Examples lie one
+    after the other in both, so none can get another's numbers: there is nothing to try."""
+
+    graph: Graph
+    is_sure: bool
+
+
+def with_free_batch(graph: Graph) -> Freed | None:
     """The graph for any batch, or None where it cannot be told which sizes are the batch's."""
+    freeing = _Freeing(graph)
     try:
         with torch.no_grad(), Shapes():
-            return _Freeing(graph).graph()
+            return Freed(freeing.graph(), freeing.is_sure)
     except (NotFreedError, UserError):
         return None
 
@@ -56,6 +66,7 @@ class _Freeing:
         self.recorded: dict[str, Any] = {}
         self.grown: dict[str, Any] = {}
         self.places: dict[str, Place] = {}
+        self.is_sure = True
 
     def graph(self) -> Graph:
         states = (State(torch.device("meta")), State(torch.device("meta")))
@@ -101,7 +112,9 @@ class _Freeing:
         if base in (*_RESHAPING, *_MERGING) and first in self.places and result.dim():
             place = self._reshaped(first, tuple(result.shape))
             self.places[str(node.outputs)] = place
-            return self._with_size(node, 1, place.axis) if base in _RESHAPING else node
+            if base in _MERGING:
+                return node
+            return self._with_size(node, 1, place.axis, self._leads(first, result))
         if base in _SPREADING and self._spreads_batch(node, first):
             return self._with_size(node, 1, 0)
         return node
@@ -163,7 +176,13 @@ class _Freeing:
         alone = len(sizes) > len(shape) or shape[:1] == (1,)
         return name not in self.places and sizes[:1] == [self.batch] and alone
 
-    def _with_size(self, node: Node, slot: int, axis: int) -> Node:
+    def _leads(self, name: str, result: torch.Tensor) -> bool:
+        """Whether the batch, and nothing else, is the first axis of a value and of its reshape."""
+        leading = 0 if result.shape[:2] == (1, 1) else result.shape[0]  # else either may be it
+        first = self.recorded[name].shape[0], self.places[name].axis, leading
+        return first == (self.batch, 0, self.batch)
+
+    def _with_size(self, node: Node, slot: int, axis: int, is_sure: bool = False) -> Node:
         """The node with one of its sizes, a multiple of the recorded batch, left to the batch."""
         sizes = node.arguments[slot]
         size = sizes[axis] if isinstance(sizes, list) and axis < len(sizes) else None
@@ -171,6 +190,7 @@ class _Freeing:
             return node
         if type(size) is not int or size % self.batch:
             raise NotFreedError
+        self.is_sure &= is_sure
         times = size // self.batch
         name = self.numbers.setdefault(times, f"{self.source.inputs[0].name}~batch*{times}")
         self.worth[name] = size * GROWN

@@ -126,6 +126,8 @@ def _joined(tensors: list[torch.Tensor], dim: int = 0) -> torch.Tensor | None:
     axis = dim % max(tensors[0].dim(), 1)
     kinds = {(part.dtype, part.dim(), *part.shape[:axis], -1, *part.shape[axis + 1:])
              for part in tensors}
+    if len(kinds) > 1 and len({(part.dtype, part.dim()) for part in tensors}) == 1:
+        raise ValueError("tensors to be joined differ along another axis")  # torch's is slow to say
     if len(kinds) > 1 or tensors[0].dim() == 0 or any(map(_is_channels_last, tensors)):
         return None
     shape = list(tensors[0].shape)

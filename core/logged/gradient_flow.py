@@ -12,8 +12,9 @@ from core.cache import cached_result
 from core.events.histograms import Histograms, histograms
 from core.findings.tag_names import TRAIN, words
 from core.jobs import Progress, demand
-from core.library import content_of, open_logs
+from core.library import open_logs
 from core.logged.histograms import counting_order, histogram_rows
+from core.places import content_of
 
 GRADIENT = {"grad", "grads", "gradient", "gradients"}
 NORM = {"norm", "norms", "l2"}

@@ -12,9 +12,10 @@ from core.errors import UserError
 from core.events.histograms import KINDS
 from core.events.payloads import payload, record_at
 from core.files.limits import MB
-from core.library import open_logs, path_of
+from core.library import open_logs
 from core.logged.histograms import counting_order
 from core.logged.pr_curves import KIND as CURVES
+from core.places import path_of
 
 PICTURES, SOUNDS, TEXTS = ("image", "images"), ("audio",), ("text",)
 SHOWN = {**dict.fromkeys(PICTURES, "pictures"), **dict.fromkeys(SOUNDS, "sounds"),

@@ -12,11 +12,12 @@ from core.errors import UserError
 from core.inference import input_spec, pass_key
 from core.jobs import Progress, demand
 from core.layers import channels_first, first_tensor, layer_names, watched
-from core.library import open_dataset, path_of
+from core.library import open_dataset
 from core.measures.outputs import run_of
 from core.measures.unit_statistics import UnitStatistics
 from core.one_pass.forward_pass import model_on_device
 from core.one_pass.sampled_inputs import inputs_of, sampled
+from core.places import path_of
 
 SAMPLE = 256  # examples
 

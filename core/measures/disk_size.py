@@ -7,8 +7,8 @@ from core.files.file_span import FileSpan
 from core.graph.onnx_file import GRAPH, MODEL
 from core.graph.onnx_tensors import ENTRY, FIELDS
 from core.graph.onnx_wire import Wire
-from core.library import path_of
 from core.model_formats import onnx, shard_index
+from core.places import path_of
 from core.weight_files.shard_index import read_index
 
 

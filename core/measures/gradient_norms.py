@@ -18,10 +18,11 @@ from core.inference import SMALLEST, input_spec, pass_key
 from core.jobs import Progress, demand
 from core.labels import UNKNOWN, match_labels
 from core.layers import first_tensor, layer_names, layer_type, watched
-from core.library import open_dataset, path_of
+from core.library import open_dataset
 from core.model_facts import model_facts
 from core.one_pass.forward_pass import model_on_device
 from core.one_pass.sampled_inputs import inputs_of, sampled
+from core.places import path_of
 
 SAMPLE = 32  # labelled examples
 AT_ONCE = 8  # examples; their gradients are added up

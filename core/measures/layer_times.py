@@ -17,9 +17,9 @@ from core.explained_errors import network_fault
 from core.input_shape import input_shape
 from core.jobs import Progress, demand
 from core.layers import layer_names, watched
-from core.library import content_of, path_of
 from core.one_pass.forward_pass import model_on_device
 from core.one_pass.machine import device_title
+from core.places import content_of, path_of
 
 ROUNDS = 11
 WARM = 2  # rounds that do not count

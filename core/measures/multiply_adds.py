@@ -50,5 +50,5 @@ def layer_norm_without_numbers(
     kept = given.dim() - len(normalised)
     wide = torch.float32 if given.dtype.itemsize == 2 else given.dtype
     moments = given.new_empty((*given.shape[:kept], *[1] * len(normalised)), dtype=wide)
-    made = torch.empty_like(given, memory_format=torch.contiguous_format)
-    return made, moments, torch.empty_like(moments)
+    # torch's empty_like is in Python too, and imports sympy (0.5 s)
+    return given.new_empty(given.shape), moments, moments.new_empty(moments.shape)

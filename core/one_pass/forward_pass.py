@@ -96,10 +96,15 @@ def batches(
                 if plan.recovers(error):
                     continue
                 raise UserError(why_it_failed(error, decoder.inputs(parts[0]))) from error
-            for part, outputs in zip(rows, found, strict=True):
-                yield part.start, {name: values[: len(part)] for name, values in outputs.items()}
+            yield start, _joined(found, end - start)
             start = end
             progress(start, examples)
+
+
+def _joined(found: list[dict[str, np.ndarray]], examples: int) -> dict[str, np.ndarray]:
+    """What all batches of a round have, in order of rows, without what filled the last of them."""
+    names = [name for name in found[0] if all(name in outputs for outputs in found)]
+    return {name: np.concatenate([outputs[name] for outputs in found])[:examples] for name in names}
 
 
 def _filled(inputs: torch.Tensor, size: int | None) -> torch.Tensor:

@@ -11,8 +11,9 @@ from core.card import InputSpec
 from core.device import device, float_type
 from core.errors import UserError
 from core.labels import UNKNOWN
-from core.library import open_dataset, sample_rows
+from core.library import open_dataset
 from core.preprocess import resized, scaled
+from core.samples import sample_rows
 
 BATCH = 16
 DECODERS = 4

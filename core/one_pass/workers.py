@@ -8,7 +8,7 @@ program uses one of them (tests/benchmarks/bench_inference.py).
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 from core.device import device
 
 MOST = 16  # more would wait for the interpreter
+KEPT = 31 << 20  # bytes; glibc raises what it keeps for blocks up to 32 MiB only
 TURN = 0.0005  # seconds; at Python's 5 ms each operator waits that long for a thread that is busy
 
 
@@ -29,13 +30,21 @@ class Workers:
     pool: ThreadPoolExecutor | None = None
 
     def run(self, function: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
-        """What the function gives for each part, in order; raises what the first of them raised."""
-        return list((self.pool.map if self.pool else map)(function, parts))
+        """What the function gives for each part, in order; raises what the first of them raised,
+        once none is running."""
+        if self.pool is None:
+            return [function(part) for part in parts]
+        futures = [self.pool.submit(function, part) for part in parts]
+        for left in wait(futures, return_when=FIRST_EXCEPTION).not_done:
+            left.cancel()
+        wait(futures)
+        return [future.result() for future in futures]
 
 
 @contextmanager
 def workers() -> Iterator[Workers]:
     """As many as suit the device; inside the block."""
+    _keep_freed_memory()
     turn = sys.getswitchinterval()
     sys.setswitchinterval(min(turn, TURN))
     try:
@@ -43,6 +52,12 @@ def workers() -> Iterator[Workers]:
             yield team
     finally:
         sys.setswitchinterval(turn)
+
+
+def _keep_freed_memory() -> None:
+    """glibc hands large blocks back to the system, and each batch then has all its pages anew: as
+    much work as the network's. One block that is freed raises what it keeps (man 3 mallopt)."""
+    torch.empty(KEPT, dtype=torch.uint8)
 
 
 @contextmanager

@@ -7,9 +7,10 @@ import pandas as pd
 
 from core.cache import cached_result
 from core.curves.axes import dated
-from core.findings.tag_names import direction
+from core.findings.tag_names import direction, split_of
 from core.library import open_logs
 from core.log_formats import Settings
+from core.runs.hyperparameters import SPLITS
 from core.training_curves import summary
 
 ENDS = {"last": "last", "best": "best", "best_step": "step of best"}
@@ -44,8 +45,15 @@ def durations(table: pd.DataFrame) -> pd.Series:
 
 
 def first_metrics(tags: Sequence[str]) -> list[str]:
-    """The metrics that a table begins with: those whose name says what is better, else any."""
-    return ([tag for tag in tags if direction(tag)] or list(tags))[:FEW_METRICS]
+    """The metrics that a table begins with: those whose name says what is better, else any; of
+    validation data first, and losses and accuracies before other scores."""
+    told = [tag for tag in tags if direction(tag)] or list(tags)
+    return sorted(told, key=_rank)[:FEW_METRICS]
+
+
+def _rank(tag: str) -> tuple[int, int]:
+    kinds = [word in tag.lower() for word in ("loss", "acc")]
+    return SPLITS.index(split_of(tag)), kinds.index(True) if any(kinds) else len(kinds)
 
 
 def run_table(table: pd.DataFrame, stated: dict[str, Settings],

@@ -17,9 +17,10 @@ from core.errors import UserError
 from core.inference import input_spec, log_probabilities, pass_key
 from core.jobs import Progress, demand
 from core.labels import UNKNOWN, Truth
-from core.library import open_dataset, path_of
+from core.library import open_dataset
 from core.model_facts import model_facts
 from core.outcomes import truth
+from core.places import path_of
 from core.setups.changes import alternatives
 from core.setups.choice import Tried, clearly_better, ranked
 from core.setups.orders import (

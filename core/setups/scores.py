@@ -12,9 +12,10 @@ from core.errors import UserError
 from core.inference import log_probabilities_of
 from core.jobs import Progress
 from core.labels import UNKNOWN
-from core.library import open_dataset, sample_rows
+from core.library import open_dataset
 from core.model_facts import model_facts
 from core.preprocess import scaled
+from core.samples import sample_rows
 from core.setups.changes import Fits, fittings
 from core.setups.setup import SetUp
 

@@ -17,7 +17,7 @@ from core.measures.outputs import (
 )
 from core.ui.activation_charts import unit_bars
 from core.ui.components.gallery import gallery
-from core.ui.images import thumbnail
+from core.ui.images import thumbnails
 from core.ui.layers import times
 from core.ui.saliency import colours_of
 from core.ui.selection import select, selected
@@ -59,9 +59,10 @@ def _example(chosen: Chosen) -> int:
     if not chosen.examples:
         st.caption(f"No example is chosen, so this is example {offered[0]}. Click another here, or "
                    "points and pictures on other pages.")
-    cards = [{"example": example, "image": thumbnail(chosen.dataset_id, example, 64),
-              "lines": [["quiet", f"#{example}"]], "wrong": False, "title": f"example {example}"}
-             for example in offered]
+    pictures = thumbnails(chosen.dataset_id, offered, 64)
+    cards = [{"example": example, "image": picture, "lines": [["quiet", f"#{example}"]],
+              "wrong": False, "title": f"example {example}"}
+             for example, picture in zip(offered, pictures, strict=True)]
     clicked = gallery(cards, (offered[0],), "activation-examples", 72)
     if clicked is not None and clicked != offered[0]:
         select([clicked, *[example for example in selected() if example != clicked]])

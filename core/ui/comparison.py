@@ -11,6 +11,7 @@ from core.measures.pairings import SHAPES
 from core.model_facts import model_facts
 from core.outcomes import truth
 from core.overview import summary
+from core.places import path_of
 from core.ui.add_file import uploads
 from core.ui.boundary import boundary
 from core.ui.layers import times
@@ -88,10 +89,11 @@ def comparison(chosen: Chosen, other_id: str) -> None:
         height=min(560, 38 + 35 * len(drawn)),
         key="compared",
         column_config={
-            "Tensor": st.column_config.TextColumn(width="medium", pinned=True),
+            "Tensor": st.column_config.TextColumn(width=176, pinned=True),  # three fit a phone
+            "Change": st.column_config.TextColumn(width=74),
             "Shape": st.column_config.TextColumn(width=130),
             "Relative change": st.column_config.NumberColumn(
-                format="%.3g", help="‖other − this‖ / ‖this‖, Euclidean."
+                width=104, format="%.3g", help="‖other − this‖ / ‖this‖, Euclidean."
             ),
             "Cosine": st.column_config.NumberColumn(
                 format="%.4f", help="Of the two as vectors: 1 where they point the same way."
@@ -165,7 +167,7 @@ def accuracies(chosen: Chosen, other_id: str) -> None:
             found = summary(model_id, chosen.dataset_id)
             agree = _classes_agree(model_id, chosen.dataset_id)
             moved = points(found.accuracy - told[0]) if told and agree else None
-            st.metric(f"{title}: {md_escape(library.path_of(model_id).name)}",
+            st.metric(f"{title}: {md_escape(path_of(model_id).name)}",
                       percent(found.accuracy), moved, border=True)
             said = f"{count(found.right)} right of {plural(found.scored, 'labelled example')}"
             st.caption(f"{said}, mean loss {found.mean_loss:.3g}")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.curves.picture import SIDES, Picture
+from core.ui.chart_titles import title_of
 from core.ui.curve_colours import dashes, run_colours
 from core.ui.text import shorten
 
@@ -18,6 +19,8 @@ VALUE = "datum.label, indexof(datum.label, ' = ')"  # what follows it in "optimi
 GROUPS = {"title": None, "symbolType": "stroke", "symbolStrokeWidth": 3, "symbolOpacity": 1,
           "columns": 3, "labelLimit": 90, "symbolLimit": 12,
           "labelExpr": f"indexof(datum.label, ' = ') < 0 ? datum.label : slice({VALUE} + 3)"}
+CLOCK = ("utcFormat(datum.value, utcseconds(datum.value) ? '%H:%M:%S' : utchours(datum.value) + "
+         "utcminutes(datum.value) ? '%H:%M' : utcdayofyear(datum.value) > 1 ? '%d %b' : '%Y')")
 ENDS = ("domainMin", "domainMax")
 ZOOM = ["brush", "along", "reset"]  # the selections that Python hears of
 
@@ -30,7 +33,7 @@ def chart(picture: Picture, title: str, zooms: bool = True) -> dict:
     layers += _marks(picture, sets) + _hover(picture, sets)
     spec = {
         "height": HEIGHT if len(picture.tags) == 1 else TALLER,
-        "title": shorten(title, 60),
+        "title": title_of(title),
         "params": _params(zooms and len(picture.pointer) > 0, len(sides) == 1),
         "layer": layers,
         "datasets": sets,
@@ -74,7 +77,7 @@ def _x(picture: Picture, field: str = "x") -> dict:
     if domain := settings.stretch or _around(picture):
         scale["domain"] = list(domain)
     far = len(picture.pointer) and picture.pointer["at"].iat[-1] >= THOUSANDS
-    axis = {} if picture.date() else {
+    axis = {"labelExpr": CLOCK} if picture.date() else {
         "format": "~s" if far else ",.6~g", "tickCount": 6,
         "labelExpr": "datum.value == 0 ? '0' : datum.label"}  # of thousands it would be 0k
     return {"field": field, "type": "temporal" if picture.date() else "quantitative",
@@ -127,7 +130,7 @@ def _side(picture: Picture, side: str, sets: dict[str, pd.DataFrame]) -> list[di
         known = dashes(picture.tags)
         shared["strokeDash"] = {
             "field": "tag", "type": "nominal", "title": None,
-            "legend": {"symbolType": "stroke", "symbolStrokeWidth": 2,
+            "legend": {"symbolType": "stroke", "symbolStrokeWidth": 2, "symbolSize": 900,
                        "symbolStrokeColor": "#888888", "columns": 2},
             "scale": {"domain": list(known), "range": list(known.values())}}
     name, layers = f"lines_{side}", []

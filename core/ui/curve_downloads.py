@@ -22,12 +22,13 @@ from core.curves.paper import png, svg
 from core.curves.picture import Picture
 from core.curves.points import Settings
 from core.curves.together import Grouping
+from core.findings.kinds import Finding
 from core.runs.table import runs_of
 from core.training_curves import tags_and_runs
-from core.training_findings import all_findings
 from core.ui.curve_chart import chart
 from core.ui.curve_colours import dashes, run_colours
 from core.ui.curve_settings import vertical_of
+from core.ui.findings import marked
 
 
 def downloads(logs_id: str, shown: list[Chart], runs: tuple[str, ...], settings: Settings,
@@ -64,8 +65,9 @@ def _charts(logs_id: str, shown: list[Chart], runs: tuple[str, ...], settings: S
     names = [chart.title for chart in shown]
     place = st.selectbox("Chart", range(len(shown)), format_func=names.__getitem__,
                          key="download_chart")
-    which, make = shown[place], {
-        chart: partial(_picture, logs_id, chart, runs, settings, grouping) for chart in shown}
+    which, marks = shown[place], marked(logs_id)
+    make = {chart: partial(_picture, logs_id, chart, runs, settings, grouping, marks)
+            for chart in shown}
     with st.container(horizontal=True):
         for name, data in _pictures(which, make[which]).items():
             ending = name.partition(".")[2]
@@ -81,10 +83,10 @@ KINDS = {"svg": "SVG", "png": "PNG", "vl.json": "Vega-Lite"}
 
 
 def _picture(logs_id: str, chart: Chart, runs: tuple[str, ...], settings: Settings,
-             grouping: Grouping | None) -> Picture:
+             grouping: Grouping | None, marks: tuple[Finding, ...]) -> Picture:
     own = replace(settings, vertical=None if chart.right else
                   vertical_of(chart.title, settings.log))
-    return picture_of(logs_id, chart, runs, own, grouping, all_findings(logs_id))
+    return picture_of(logs_id, chart, runs, own, grouping, marks)
 
 
 def _pictures(of: Chart, make: Callable[[], Picture]) -> dict[str, Callable[[], str | bytes]]:

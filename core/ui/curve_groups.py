@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from core.curves.charts import Chart, chart_of
-from core.library import path_of
 from core.logged.custom_scalars import layout
+from core.places import path_of
 from core.runs.filter import found
 from core.training_curves import tags_and_runs
 from core.ui.text import md_escape

@@ -15,7 +15,7 @@ from core.curves.picture import Picture
 from core.curves.points import Settings
 from core.curves.together import Grouping
 from core.findings.kinds import Finding
-from core.library import path_of
+from core.places import path_of
 from core.ui.boundary import boundary
 from core.ui.curve_chart import ZOOM, chart
 from core.ui.curve_settings import vertical_of, whole, zoom_in, zoom_on

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from core.library import path_of
 from core.live_logs import runs_written
+from core.places import path_of
 from core.training_curves import tags_and_runs
 from core.training_findings import KINDS, Finding, Kind, all_findings, findings_so_far
 from core.ui.boundary import boundary

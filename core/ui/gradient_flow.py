@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.library import path_of
 from core.logged.gradient_flow import (
     BEYOND,
     ENORMOUS,
@@ -15,6 +14,7 @@ from core.logged.gradient_flow import (
     GradientFlow,
     gradient_flow,
 )
+from core.places import path_of
 from core.training_curves import extremes
 from core.ui.histogram_charts import along, finished
 from core.ui.text import count, md_escape, plural

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.logged.histograms import BINS, PERCENTILES, Steps, rebinned
-from core.ui.text import shorten
+from core.ui.chart_titles import title_of
 
 HEIGHT = 260
 OVERLAP = 3.0  # how many steps further up the highest ridge reaches
@@ -31,7 +31,9 @@ def finished(chart: alt.LayerChart, title: str, height: int = HEIGHT) -> alt.Lay
     """With its title, on a canvas, with the look that all charts have."""
     look = alt.Config(aria=False, axis=alt.AxisConfig(gridOpacity=0.4),
                       view=alt.ViewConfig(strokeOpacity=0))
-    return chart.properties(height=height, title=shorten(title, 60), config=look, usermeta=CANVAS)
+    said = title_of(title)
+    shown = said if isinstance(said, str) else alt.Title(text=alt.ExprRef(**said["text"]))
+    return chart.properties(height=height, title=shown, config=look, usermeta=CANVAS)
 
 
 def bands(steps: Steps, span: Span, colour: str) -> alt.LayerChart:
@@ -136,7 +138,8 @@ def ridges(steps: Steps, span: Span, colour: str) -> alt.LayerChart:
         x=alt.X("value:Q", title=None, axis=alt.Axis(tickCount=6, format="~g"),
                 scale=alt.Scale(domain=list(span), nice=False)),
         y=y, y2="top:Q", detail="row:O",
-        fill=alt.Fill("row:Q", legend=None, scale=alt.Scale(range=["#CBD5E1", colour])),
+        fill=alt.Fill("row:Q", legend=None, scale=alt.Scale(
+            range=["#CBD5E1", colour], interpolate="rgb")),
         tooltip=[alt.Tooltip("step:Q", format=","), alt.Tooltip("value:Q", format=".4g"),
                  alt.Tooltip("share:Q", title="of the step's values", format=".2%")]))
 
@@ -146,8 +149,9 @@ VIEWS = {
                              "Around it lie the values between 31 and 69 %, 16 and 84 %, 7 and "
                              "93 %, and the lowest and highest."),
     "Heat map": View(heat_map, 60, f"From left to right the steps, each in {BINS} bins of one "
-                     "width: the brighter, the more of the step's values lie there. The colour "
-                     "grows with the square root, so that rare values are seen."),
+                     "width: the brighter, the more of the step's values lie there; where none "
+                     "lie, nothing is drawn. The colour grows with the square root, so that rare "
+                     "values are seen."),
     "Ridges": View(ridges, 24, "From top to bottom the steps, the last in front, all to one scale "
                    "in height. Ridges may hide what lies behind them: the heat map hides nothing."),
 }

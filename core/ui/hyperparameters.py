@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from core.library import path_of
+from core.places import path_of
 from core.runs.groups import stated_as
 from core.runs.hyperparameters import constants, default_metrics, of_kind, run_table, varying
 from core.runs.parallel_axes import Axis, axis, brushes_of, kept

@@ -26,14 +26,9 @@ def _made(dataset_id: str, side: int) -> dict[int, str]:
     return {}
 
 
-def thumbnail(dataset_id: str, example: int, side: int) -> str:
-    """One example's picture as a data URI, its longer side `side` pixels; a grey cross where the
-    picture cannot be read. Made once."""
-    return thumbnails(dataset_id, [example], side)[0]
-
-
 def thumbnails(dataset_id: str, examples: list[int], side: int) -> list[str]:
-    """The pictures of several examples."""
+    """The pictures of these examples as data URIs, the longer side of each `side` pixels; a grey
+    cross where one cannot be read. Each is made once."""
     data, kept = open_dataset(dataset_id), _made(dataset_id, side)
     found = {example: kept.get(example) for example in examples}
     missing = [example for example, picture in found.items() if picture is None]

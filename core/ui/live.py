@@ -10,9 +10,10 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
-from core.library import logs_id, path_of
+from core.library import logs_id
 from core.live_logs import Pace, State, Watch, paces, time_now
 from core.log_files.bytes import FRESH
+from core.places import path_of
 from core.ui.boundary import _own_place, boundary
 from core.ui.text import count, duration, md_escape, plural
 

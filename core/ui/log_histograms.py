@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from core.library import path_of
 from core.logged.histograms import Steps, along_steps, tags_by_run, value_range
+from core.places import path_of
 from core.runs.filter import found
 from core.training_curves import tags_and_runs
 from core.ui.boundary import boundary

@@ -9,9 +9,9 @@ import streamlit as st
 
 from core.errors import UserError
 from core.images import encoded
-from core.library import path_of
 from core.logged.media import Shown, media_series, not_shown, shown_at, steps_of
 from core.logged.pr_curves import curve_at, curve_series, curve_steps
+from core.places import path_of
 from core.runs.filter import found
 from core.ui.histogram_charts import finished
 from core.ui.log_histograms import run_colours

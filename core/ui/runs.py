@@ -1,5 +1,6 @@
 """The runs: which are drawn, pinned or grouped; and the table that compares them."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -9,7 +10,7 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from core.curves.together import BANDS, Grouping
-from core.library import path_of
+from core.places import path_of
 from core.runs.filter import found
 from core.runs.table import OWN, first_metrics, runs_of, settings_of
 from core.training_curves import tags_and_runs
@@ -58,9 +59,25 @@ def run_choice(logs_id: str) -> tuple[list[str], Grouping | None]:
 
 
 def _in_short(names: Sequence[str]) -> list[str]:
-    """Long names cut in the middle, but whole where that would make two alike."""
+    """Long names cut in the middle; where that would make two alike, at the word from which
+    they differ; whole where that helps as little."""
     short = [shorten(name, LONGEST) for name in names]
-    return [name if short.count(cut) > 1 else cut for name, cut in zip(names, short, strict=True)]
+    for cut in {cut for cut in short if short.count(cut) > 1}:
+        alike = [place for place, other in enumerate(short) if other == cut]
+        whole = [names[place] for place in alike]
+        ends = [shorten(f"…{name[_shared(whole):]}", LONGEST) for name in whole]
+        apart = len({*ends, *short}) == len(ends) + len(set(short))
+        for place, said in zip(alike, ends if apart else whole, strict=True):
+            short[place] = said
+    return short
+
+
+def _shared(names: Sequence[str]) -> int:
+    """How many letters the names begin with alike, in whole words."""
+    first, last = min(names), max(names)
+    differ = [one != other for one, other in zip(first, last, strict=False)]
+    alike = differ.index(True) if True in differ else len(differ)
+    return len(re.sub(r"[^/_ -]*$", "", first[:alike]))
 
 
 def colours_told(every: Sequence[str], runs: Sequence[str], grouping: Grouping | None) -> None:
@@ -100,8 +117,9 @@ def _ticked(logs_id: str, listed: list[str], pinned: list[str], words: str,
         height=38 + ROW * min(MOST_ROWS, max(1, len(listed))),
         column_config={"colour": st.column_config.ImageColumn("", width=24), **numbers})
     ticked = [listed[row] for row in event.selection.rows if row < len(listed)]
-    if ticked:
-        st.query_params[RUNS] = ticked
+    hidden = [run for run in st.query_params.get_all(RUNS) if run in all_runs and run not in listed]
+    if ticked or hidden:  # what the search leaves out stays ticked
+        st.query_params[RUNS] = hidden + ticked
     else:
         st.query_params.pop(RUNS, None)
     return ticked
