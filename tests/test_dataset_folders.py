@@ -84,6 +84,16 @@ def test_splits_without_classes(tmp_path):
     assert (len(data), data.labels, data.split) == (12, None, "test")
 
 
+def test_an_empty_class_folder_is_told(tmp_path):
+    folder = class_folder(tmp_path / "set")
+    first = library.dataset_id(folder)
+    assert not said(opened(folder), "holds no picture")
+    (folder / "aardvark").mkdir()
+    assert library.dataset_id(folder) != first, "else what was opened before would stay"
+    assert said(opened(folder), "1 sub-folder holds no picture and is no class, first aardvark")
+    assert opened(folder).class_names == tuple(sorted(NAMES))
+
+
 def test_a_folder_in_a_folder(tmp_path):
     class_folder(tmp_path / "unpacked" / "photographs" / "all")
     same_as_class_folder(opened(tmp_path / "unpacked"))

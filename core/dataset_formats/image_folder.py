@@ -93,7 +93,24 @@ def load(path: Path) -> DataSet:
     """Pictures by class in the order of the classes' names; none is decoded yet."""
     source = Folder(path)
     files, masks = _pictures(source)
-    return _of_classes(source, files, "", (*skipped_note(source), *masks))
+    return _of_classes(source, files, "", (*_empty_note(source, files), *skipped_note(source),
+                                           *masks))
+
+
+def _folders(path: Path) -> list[str]:
+    return [entry.name for entry in entries(path) if is_folder(entry)]
+
+
+def _empty_note(source: Folder, files: Sequence[str]) -> tuple[str, ...]:
+    """What to say of sub-folders that no class comes from, though one may have in training."""
+    held = {*source.closed, *(name.partition("/")[0] for name in files)}
+    empty = [name for name in _folders(source.path) if name not in held]
+    if not empty:
+        return ()
+    words = "sub-folder holds no picture and is no class" if len(empty) == 1 else \
+        "sub-folders hold no picture and are no classes"
+    return (f"{len(empty):,} {words}, first {empty[0]}: classes that come after it by name count "
+            "one less than where it is one.",)
 
 
 def inside(source: Source) -> DataSet | None:
@@ -169,7 +186,7 @@ def content_id(path: Path) -> str:
     folder = Folder(path)
     names = (path / name for name in dictionaries(folder))
     return content_ids.of_folder(folder, list(filter(is_picture, folder.names())),
-                                 content_ids.of_files(*names))
+                                 content_ids.of_files(*names), *_folders(path))
 
 
 FORMAT = Format("Folder with one sub-folder per class", matches, load, content_id, inside)

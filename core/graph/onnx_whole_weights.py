@@ -1,5 +1,6 @@
 """Weights of an ONNX file that are whole numbers, shown as the numbers that they stand for."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,12 @@ from core.graph.onnx_rounding import held, setting, shape_along
 from core.graph.onnx_values import Value
 from core.graph.onnx_weight_names import DOTTED
 
-ENDINGS = ("_quantized", "_quant")  # of names that quantizing programs give to weights
+ENDINGS = re.compile(r"(_Transposed(_\d+)?)?(_quantized|_quant)$")  # of names that quantizing gives
 
 
 def layer_name(b: Builder, value: Value, slot: str) -> str:
     """What a tensor is called: as the file does, where that names a layer, or for its layer."""
-    said = str(value.name)
-    said = next((said.removesuffix(end) for end in ENDINGS if said.endswith(end)), said)
+    said = ENDINGS.sub("", str(value.name))
     is_kept = "." in said and DOTTED.fullmatch(said)
     return f"{b.calls[-1].path}.{slot}" if slot and b.calls and not is_kept else said
 
