@@ -12,6 +12,7 @@ from core.log_files.points import joined
 from core.log_files.recent import recent
 from core.log_files.search import Found, Run, find_logs, formats, log_content_id
 from core.log_formats import Logs, Settings, no_others
+from core.memory import keep_freed_memory
 
 __all__ = ["Found", "Run", "find_logs", "formats", "log_content_id", "read_logs"]
 
@@ -22,6 +23,7 @@ def read_logs(path: Path) -> Logs:
     A run that cannot be read is noted, and the others are kept. Raises UserError where nothing is
     left.
     """
+    keep_freed_memory()
     found = find_logs(path)
     loaded, notes = _loaded(list(found.runs)), list(found.notes)
     read = {name: logs for name, logs in loaded.items() if isinstance(logs, Logs)}

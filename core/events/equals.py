@@ -7,6 +7,7 @@ then the one to follow.
 """
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +47,7 @@ class EqualFiles:
         self._cuts: dict[int, list[_Cut]] = {}
         self._ready: dict[Path, list[Piece]] = {}
         self._buffer = bytearray()
+        self._beside = ThreadPoolExecutor(1)  # numpy lets go of the interpreter
         for path in paths:
             try:
                 size = path.stat().st_size
@@ -80,19 +82,31 @@ class EqualFiles:
         for path in paths:
             del self._coming[size][path]
         self._buffer = self._buffer or bytearray(TOGETHER)
-        read: list[Path] = []
-        for path in paths:
-            if _read(path, memoryview(self._buffer)[len(read) * size :][:size]):
-                read.append(path)
-        alike, made = np.ones(len(read), bool), []
-        for cut in self._cuts[size]:
-            if not alike.any():  # none was read, or none is as expected
-                return
-            sound, own = (_rounds if cut.template else _records)(cut, self._buffer, read, size)
-            alike &= sound
-            made.append(own)
-        for number in np.flatnonzero(alike).tolist():
-            self._ready[read[number]] = [own[number] for own in made]
+        half = (len(paths) + 1) // 2
+        cuts, room = self._cuts[size], memoryview(self._buffer)
+        beside = self._beside.submit(_if_alike, paths[half:], room[half * size :], cuts, size)
+        self._ready |= _if_alike(paths[:half], room, cuts, size)
+        self._ready |= beside.result()
+
+
+def _if_alike(
+    paths: list[Path], room: memoryview, cuts: list[_Cut], size: int
+) -> dict[Path, list[Piece]]:
+    """The pieces of those files that can be cut so; the room takes the bytes of them all."""
+    read: list[Path] = []
+    for path in paths:
+        if _read(path, room[len(read) * size :][:size]):
+            read.append(path)
+    alike, made = np.ones(len(read), bool), []
+    for cut in cuts:
+        if not alike.any():  # none was read, or none is as expected
+            return {}
+        sound, own = (_rounds if cut.template else _records)(cut, room, read, size)
+        alike &= sound
+        made.append(own)
+    return {
+        read[number]: [own[number] for own in made] for number in np.flatnonzero(alike).tolist()
+    }
 
 
 def _read(path: Path, into: memoryview) -> bool:
@@ -118,7 +132,7 @@ def _cut(piece: Piece) -> _Cut:
 Made = tuple[np.ndarray, list[Piece]]  # of each file: whether it is as expected, and its piece
 
 
-def _records(cut: _Cut, buffer: bytearray, paths: list[Path], size: int) -> Made:
+def _records(cut: _Cut, buffer: memoryview, paths: list[Path], size: int) -> Made:
     files = np.frombuffer(buffer, np.uint8, len(paths) * size).reshape(-1, size)
     sound = (files[:, cut.places] == cut.headers).all(axis=1)
     return sound, [
@@ -133,7 +147,7 @@ def _records(cut: _Cut, buffer: bytearray, paths: list[Path], size: int) -> Made
     ]
 
 
-def _rounds(cut: _Cut, buffer: bytearray, paths: list[Path], size: int) -> Made:
+def _rounds(cut: _Cut, buffer: memoryview, paths: list[Path], size: int) -> Made:
     template, row = cut.template, len(cut.template.row)
     rows = Rows(buffer, cut.start, (len(paths), cut.rounds), (size, row))
     bits = differing(

@@ -26,7 +26,7 @@ class Rows(NamedTuple):
     """Rounds in a buffer from a byte on. shape: (rounds,), or (files, rounds) of files that are
     alike; strides: in bytes, from one to the next."""
 
-    buffer: bytes | bytearray
+    buffer: bytes | memoryview
     start: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from core.device import device
+from core.memory import keep_freed_memory
 
 MOST = 16  # more would wait for the interpreter
-KEPT = 31 << 20  # bytes; glibc raises what it keeps for blocks up to 32 MiB only
 TURN = 0.0005  # seconds; at Python's 5 ms each operator waits that long for a thread that is busy
 
 
@@ -44,7 +44,7 @@ class Workers:
 @contextmanager
 def workers() -> Iterator[Workers]:
     """As many as suit the device; inside the block."""
-    _keep_freed_memory()
+    keep_freed_memory()
     turn = sys.getswitchinterval()
     sys.setswitchinterval(min(turn, TURN))
     try:
@@ -52,12 +52,6 @@ def workers() -> Iterator[Workers]:
             yield team
     finally:
         sys.setswitchinterval(turn)
-
-
-def _keep_freed_memory() -> None:
-    """glibc hands large blocks back to the system, and each batch then has all its pages anew: as
-    much work as the network's. One block that is freed raises what it keeps (man 3 mallopt)."""
-    torch.empty(KEPT, dtype=torch.uint8)
 
 
 @contextmanager
