@@ -113,7 +113,7 @@ def test_closed_logs_are_named_where_nothing_else_is_there(tmp_path, close):
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("step,loss\n1,2\n2,1\n")
     close(tmp_path / "a.csv")
-    assert any("1 could not be read: a.csv" in note for note in read_logs(tmp_path).notes)
+    assert any("could not be read (1): a.csv" in note for note in read_logs(tmp_path).notes)
     close(tmp_path / "b.csv")
-    with pytest.raises(UserError, match=r"2 could not be read: a.csv, b.csv"):
+    with pytest.raises(UserError, match=r"could not be read \(2\): a.csv, b.csv"):
         read_logs(tmp_path)

@@ -78,8 +78,22 @@ def test_links_and_hidden_folders(runs, tmp_path_factory):
     os.mkfifo(runs / "tfevents.pipe")
     logs = read_logs(runs)
     assert set(logs.table["tag"]) == {"loss", "acc"}
-    assert any("hidden folders were not searched: .trash" in note for note in logs.notes)
+    assert any("Hidden folders, which are not searched (1): .trash" in note for note in logs.notes)
     assert any("links that lead out" in note for note in logs.notes)
+
+
+def test_links_in_a_circle_and_out_of_the_folder_are_left_out(tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "a.csv").write_text("step,loss\n1,2\n2,1\n")
+    (tmp_path / "outside.csv").write_text("step,loss\n1,2\n2,1\n")
+    (folder / "out.csv").symlink_to(tmp_path / "outside.csv")
+    (folder / "circle.csv").symlink_to("circle.csv")
+    (folder / "again").symlink_to(folder)
+    (folder / "b.csv").symlink_to("a.csv")
+    logs = read_logs(folder)
+    assert set(logs.table["run"]) == {"a", "b"}
+    assert "Links that lead out of the folder, which are not followed (1): out.csv." in logs.notes
 
 
 def test_number_of_files_is_bounded(runs, monkeypatch):

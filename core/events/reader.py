@@ -196,6 +196,9 @@ def _keep_others(found: Records, piece: Piece, values: Values, plugins: np.ndarr
 
 def _in_file_order(found: Records, kept: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
     """Tag codes, steps, wall times and values, record by record, values of one in its order."""
+    if len(kept) == 1:  # which ascends
+        records, tags, values = kept[0]
+        return tags, found.step[records], found.wall_time[records], values
     counts = np.zeros(len(found.step), np.int64)
     for records, _, _ in kept:
         counts[records] += 1

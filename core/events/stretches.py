@@ -6,24 +6,31 @@ import numpy as np
 
 from core.events.found import Events, Others
 from core.events.rounds import Stretch
-from core.events.templates import SCALARS, Slot
+from core.events.templates import SCALARS, Slot, Template
 
 
 def add_stretch(stretch: Stretch, file: Path, offset: int, events: Events) -> None:
     """Adds the numbers of a stretch that begins at a byte of the file, in its order."""
-    slots, rounds = stretch.template.slots, len(stretch.step)
-    events.records += rounds * len(stretch.template.starts)
-    tags = [events.names.tags.setdefault(slot.tag, len(events.names.tags)) for slot in slots]
-    plugins = [_plugin(tag, slot, events) for tag, slot in zip(tags, slots, strict=True)]
-    wanted = [slot.kind == "simple" or plugin is None for slot, plugin in
-              zip(slots, plugins, strict=True)]
+    template, rounds = stretch.template, len(stretch.step)
+    events.records += rounds * len(template.starts)
+    known = events.names.tags
+    tags = [known.setdefault(slot.tag, len(known)) for slot in template.slots]
+    others = {} if template.is_plain else _others(template, tags, events)
+    wanted = [place for place in range(len(tags)) if place not in others]
     codes, *rest = events.columns
-    codes.append(np.broadcast_to(np.array(tags, np.int32)[wanted], (rounds, sum(wanted))))
+    own = np.array([tags[place] for place in wanted], np.int32)
+    codes.append(np.broadcast_to(own, (rounds, len(own))))
     parts = stretch.step, stretch.wall_time, stretch.numbers
     for column, part in zip(rest, parts, strict=True):
-        column.append((part if all(wanted) else part[:, wanted]).ravel())
-    for place in np.flatnonzero(~np.array(wanted)).tolist():
-        _keep_other(stretch, place, plugins[place], tags[place], file, offset, events)
+        column.append((part[:, wanted] if others else part).ravel())
+    for place, plugin in others.items():
+        _keep_other(stretch, place, plugin, tags[place], file, offset, events)
+
+
+def _others(template: Template, tags: list[int], events: Events) -> dict[int, str]:
+    """The plug-ins of the slots that are no scalars."""
+    plugins = (_plugin(tag, slot, events) for tag, slot in zip(tags, template.slots, strict=True))
+    return {place: plugin for place, plugin in enumerate(plugins) if plugin is not None}
 
 
 def _plugin(tag: int, slot: Slot, events: Events) -> str | None:

@@ -36,7 +36,7 @@ class Alike(NamedTuple):
 
 class Template(NamedTuple):
     """One round. fixed: the bits of `row` that every round has. starts: of its records.
-    mark: the first bytes of its first tag, and where they are."""
+    mark: the first bytes of its first tag, and where they are. is_plain: none has metadata."""
 
     row: np.ndarray
     fixed: np.ndarray
@@ -44,6 +44,7 @@ class Template(NamedTuple):
     alike: tuple[Alike, ...]
     slots: tuple[Slot, ...]
     mark: tuple[int, bytes]
+    is_plain: bool
 
 
 class _Record(NamedTuple):
@@ -118,7 +119,8 @@ def _template(records: list[_Record]) -> Template:
     at = HEADER.size + tag.start
     return Template(np.frombuffer(b"".join(record.data for record in records), np.uint8),
                     np.concatenate([_fixed(record) for record in records]), starts, tuple(alike),
-                    tuple(slots), (at, records[0].data[at:HEADER.size + tag.stop]))
+                    tuple(slots), (at, records[0].data[at:HEADER.size + tag.stop]),
+                    all(slot.kind == "simple" and slot.plugin is None for slot in slots))
 
 
 def _fixed(record: _Record) -> np.ndarray:

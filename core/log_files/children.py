@@ -54,13 +54,11 @@ def _children(runs: list[Run]) -> list[Child]:
     by_folder: dict[Path, Run] = {}
     for run in runs:
         by_folder.setdefault(run.files[0].parent, run)
-    found = []
-    for folder, run in by_folder.items():
-        above = next((place for place in folder.parents if place in by_folder), None)
-        if above:
-            place = folder.relative_to(above).as_posix()
-            found.append(Child(run, by_folder[above], place))
-    return found
+    above = {folder.parent: None for folder in by_folder}  # many runs lie side by side
+    for place in above:
+        above[place] = next((own for own in (place, *place.parents) if own in by_folder), None)
+    return [Child(run, by_folder[own], folder.relative_to(own).as_posix())
+            for folder, run in by_folder.items() if (own := above[folder.parent])]
 
 
 def _scalars_tag(child: Child, table: pd.DataFrame) -> str:

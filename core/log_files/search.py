@@ -60,7 +60,7 @@ def find_logs(root: Path) -> Found:
                 name = f"{name} ({formats()[form].title})"
             free = _free(name, runs)
             runs[free] = Run(free, form, members)
-    said = _left_out("tables or JSON files hold no training log", no_logs)
+    said = _left_out("Tables or JSON files without a training log", no_logs)
     return Found(tuple(runs.values()), (*notes, *([said] if said else ())))
 
 
@@ -124,29 +124,43 @@ def _files(root: Path) -> tuple[list[Path], tuple[str, ...]]:
     if root.is_file():
         return [root], ()
     files, hidden, outside, unreadable = [], [], [], []
-    for place, folders, names in os.walk(root, onerror=lambda e: unreadable.append(e.filename)):
-        hidden += [name for name in folders if name.startswith(".")]
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = os.path.join(place, name)  # a Path costs more than to ask about it
-            if os.path.islink(path) and not Path(path).resolve().is_relative_to(root.resolve()):
-                outside.append(name)
-            elif os.path.isfile(path):
-                readable = os.access(path, os.R_OK)
-                (files if readable else unreadable).append(Path(path) if readable else path)
-        if len(files) > MOST_FILES:
-            break
-    notes = [_left_out("hidden folders were not searched", hidden),
-             _left_out("links that lead out of the folder were not followed", outside),
-             _left_out("could not be read", [Path(path).name for path in unreadable])]
+    folders, real = [os.fspath(root)], os.path.realpath(root)  # which bears links in a circle
+    while folders and len(files) <= MOST_FILES:
+        below = []
+        for entry in _entries(folders.pop(), unreadable):
+            linked = entry.is_symlink()
+            if os.path.isdir(entry) if linked else entry.is_dir():
+                if entry.name.startswith("."):
+                    hidden.append(entry.name)
+                elif not linked:
+                    below.append(entry.path)
+            elif linked and not Path(os.path.realpath(entry)).is_relative_to(real):
+                outside.append(entry.name)
+            elif os.path.isfile(entry) if linked else entry.is_file():
+                readable = os.access(entry.path, os.R_OK)
+                (files if readable else unreadable).append(Path(entry))
+        folders += reversed(below)
+    notes = [_left_out("Hidden folders, which are not searched", hidden),
+             _left_out("Links that lead out of the folder, which are not followed", outside),
+             _left_out("Files or folders that could not be read", [path.name for path in unreadable])]
     if len(files) > MOST_FILES:
         notes.append(f"Only the first {MOST_FILES:,} files were searched. Choose a smaller folder.")
     return files[:MOST_FILES], tuple(filter(None, notes))
 
 
-def _left_out(why: str, names: list[str]) -> str:
+def _entries(folder: str, unreadable: list[Path]) -> list[os.DirEntry]:
+    """What is in a folder, in name order; they know what they are without being asked."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        unreadable.append(Path(folder))
+        return []
+
+
+def _left_out(what: str, names: list[str]) -> str:
     named = ", ".join(map(_text, names[:3])) + (" …" if len(names) > 3 else "")
-    return f"{len(names):,} {why}: {named}." if names else ""
+    return f"{what} ({len(names):,}): {named}." if names else ""
 
 
 def _text(name: str) -> str:
