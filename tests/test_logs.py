@@ -79,7 +79,7 @@ def test_links_and_hidden_folders(runs, tmp_path_factory):
     logs = read_logs(runs)
     assert set(logs.table["tag"]) == {"loss", "acc"}
     assert any("Hidden folders, which are not searched (1): .trash" in note for note in logs.notes)
-    assert any("links that lead out" in note for note in logs.notes)
+    assert any("Links that lead out" in note for note in logs.notes)
 
 
 def test_links_in_a_circle_and_out_of_the_folder_are_left_out(tmp_path):

@@ -142,7 +142,7 @@ def _files(root: Path) -> tuple[list[Path], tuple[str, ...]]:
         folders += reversed(below)
     notes = [_left_out("Hidden folders, which are not searched", hidden),
              _left_out("Links that lead out of the folder, which are not followed", outside),
-             _left_out("Files or folders that could not be read", [path.name for path in unreadable])]
+             _left_out("Files or folders that could not be read", [p.name for p in unreadable])]
     if len(files) > MOST_FILES:
         notes.append(f"Only the first {MOST_FILES:,} files were searched. Choose a smaller folder.")
     return files[:MOST_FILES], tuple(filter(None, notes))
