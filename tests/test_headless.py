@@ -135,7 +135,7 @@ def test_dinov2_under_the_names_of_its_authors(registers):
 
 @pytest.mark.parametrize("kind", [
     "ViT", "ResNet", "ConvNext", "Swin", "Dinov2", "Dinov2WithRegisters", "MobileNetV1",
-    "MobileNetV2"])
+    "MobileNetV2", "RegNet", "ConvNextV2", "Swinv2", "Beit"])
 def test_a_backbone_of_transformers(kind):
     library = pytest.importorskip("transformers")
     dinov2 = {"hidden_size": 64, "num_attention_heads": 1, "num_hidden_layers": 2,
@@ -148,6 +148,13 @@ def test_a_backbone_of_transformers(kind):
         "Swin": {"depths": [2, 2], "num_heads": [2, 4], "embed_dim": 16, "image_size": 56},
         "Dinov2": dinov2, "Dinov2WithRegisters": dinov2,
         "MobileNetV1": {"depth_multiplier": 0.25}, "MobileNetV2": {"depth_multiplier": 0.35},
+        "RegNet": {"depths": [1, 2, 1, 1], "hidden_sizes": [32, 48, 64, 96], "groups_width": 16},
+        "ConvNextV2": {"depths": [1, 2, 1], "hidden_sizes": [8, 16, 24], "num_stages": 3},
+        "Swinv2": {"depths": [2, 2], "num_heads": [2, 4], "embed_dim": 16, "image_size": 64,
+                   "window_size": 8},
+        "Beit": {"hidden_size": 64, "intermediate_size": 48, "num_attention_heads": 2,
+                 "num_hidden_layers": 2, "image_size": 32, "patch_size": 8,
+                 "use_relative_position_bias": True},
     }[kind]
     theirs = shaken(getattr(library, f"{kind}Model")(getattr(library, f"{kind}Config")(**sizes)))
     found = opened(theirs.state_dict())

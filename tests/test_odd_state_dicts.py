@@ -95,6 +95,34 @@ def test_averaged_weights_beside_the_network_are_named_and_not_used(tmp_path, re
         same_outputs(model, resnet)
 
 
+def average_of(network):
+    """As torch_ema's ExponentialMovingAverage.state_dict() has it."""
+    return {"decay": 0.9, "num_updates": 3, "collected_params": None,
+            "shadow_params": [parameter.detach() + 1 for parameter in network.parameters()]}
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda tensors, average: {"model": tensors, "ema": average},
+    lambda tensors, average: {"ema": average, "weights_so_far": tensors},
+    lambda tensors, average: {"ema": average, **tensors},
+    lambda tensors, average: {**average, "state_dict": tensors},
+])
+def test_the_weights_beside_a_torch_ema_are_taken(wrap, tmp_path, resnet):
+    model = opened(wrap(resnet.state_dict(), average_of(resnet)), tmp_path)
+    assert any("torch_ema" in note and "not used" in note for note in model.notes)
+    same_outputs(model, resnet)
+
+
+def test_a_torch_ema_alone_has_no_names_and_says_how_to_give_them(tmp_path, resnet):
+    average = average_of(resnet)
+    copied = average | {"collected_params": list(resnet.state_dict().values())}
+    for saved in (average, copied, {"ema": average, "epoch": 3}):
+        model = opened(saved, tmp_path)
+        assert isinstance(model.module, WeightsOnly)
+        assert any("ema.copy_to(model.parameters())" in note for note in model.notes)
+        assert len(model.module.state_dict()) == len(average["shadow_params"])
+
+
 def test_an_averaged_network_that_differs_is_not_dropped(resnet):
     tensors = below("model.", resnet.state_dict()) | below("ema_model.", layers(8, 4, 2))
     assert not networks(tensors, Card())

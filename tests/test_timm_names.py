@@ -58,7 +58,10 @@ def test_a_new_head_of_several_layers():
     torch.manual_seed(0)
     reference = trained(timm.create_model("resnet26t"))
     reference.fc = nn.Sequential(nn.Linear(2048, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
-    assert opened_like(reference).card.architecture == "resnet26t"
+    model = opened_like(reference)
+    assert model.card.architecture == "resnet26t"
+    assert any("does not say that ReLU stands at place 1 of its new head" in note
+               for note in model.notes)
 
 
 def test_without_its_head_a_network_is_opened_as_features():

@@ -23,6 +23,14 @@ VIT = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4,
        "num_hidden_layers": 2, "image_size": 32, "patch_size": 8, "num_labels": 5}
 DINOV2 = {"hidden_size": 64, "num_attention_heads": 1, "num_hidden_layers": 2, "image_size": 28,
           "patch_size": 7, "num_labels": 5}
+BEIT = {"hidden_size": 64, "intermediate_size": 48, "num_attention_heads": 2,
+        "num_hidden_layers": 2, "image_size": 32, "patch_size": 8, "num_labels": 5}
+SWIN_V2 = {"depths": [2, 2], "num_heads": [2, 4], "embed_dim": 16, "window_size": 8,
+           "image_size": 64, "num_labels": 5}
+REGNET = {"depths": [1, 2, 1, 1], "hidden_sizes": [32, 48, 64, 96], "groups_width": 16,
+          "embedding_size": 16, "num_labels": 5}
+EFFICIENTNET = {"width_coefficient": 1.0, "depth_coefficient": 1.1, "hidden_dim": 1280,
+                "image_size": 240, "depthwise_padding": [16], "num_labels": 5}
 CASES = {
     "ViT": VIT,
     "ViT without biases, another activation": VIT | {
@@ -43,6 +51,35 @@ CASES = {
     "Dinov2WithRegisters": DINOV2 | {"num_attention_heads": 2, "hidden_act": "relu"},
     "MobileNetV1": {"depth_multiplier": 0.25, "num_labels": 5, "tf_padding": False},
     "MobileNetV2": {"depth_multiplier": 0.5, "num_channels": 1, "num_labels": 5},
+    "ViTMSN": VIT | {"layer_norm_eps": 1e-3},
+    "RegNet": REGNET,
+    "RegNet of X layers that starts large": REGNET | {
+        "layer_type": "x", "downsample_in_first_stage": False, "num_channels": 1},
+    "ConvNext without a scale": {"depths": [1, 2], "hidden_sizes": [8, 16], "num_stages": 2,
+                                 "num_labels": 5, "layer_scale_init_value": 0.0},
+    "ConvNextV2": {"depths": [1, 2, 1], "hidden_sizes": [8, 16, 24], "num_stages": 3,
+                   "num_labels": 5, "num_channels": 1, "hidden_act": "gelu_new"},
+    "Swinv2": SWIN_V2 | {"layer_norm_eps": 1e-3},
+    "Swinv2 trained with other windows": SWIN_V2 | {
+        "depths": [2, 2, 2], "num_heads": [2, 4, 4], "pretrained_window_sizes": [4, 4, 2]},
+    "EfficientNet": EFFICIENTNET,
+    "EfficientNet padded elsewhere": EFFICIENTNET | {"depthwise_padding": [2, 8],
+                                                     "image_size": 64, "batch_norm_eps": 0.1},
+    "Beit": BEIT | {"use_relative_position_bias": True, "use_mask_token": True},
+    "Beit with the class token": BEIT | {"use_mean_pooling": False, "num_attention_heads": 4,
+                                         "use_absolute_position_embeddings": True},
+    "Beit without places or scales": BEIT | {"layer_scale_init_value": 0.0,
+                                             "layer_norm_eps": 1e-3},
+}
+TOLD = {  # without a config.json, by names and shapes alone
+    "ViTMSN": VIT | {"hidden_size": 64, "num_attention_heads": 1},
+    "RegNet": REGNET,
+    "RegNet whose shortcut tells": REGNET | {"embedding_size": 32, "layer_type": "x",
+                                             "downsample_in_first_stage": False},
+    "ConvNextV2": CASES["ConvNextV2"] | {"hidden_act": "gelu"},
+    "Swinv2": SWIN_V2 | {"image_size": 64},
+    "EfficientNet": EFFICIENTNET,
+    "Beit": CASES["Beit"] | {"num_attention_heads": 4},
 }
 
 
@@ -57,12 +94,16 @@ def shaken(network, seed=0):
     return network.eval()
 
 
-def of_the_library(case):
+def of_the_library(case, cases=CASES):
     library = pytest.importorskip("transformers")
     kind, _, rest = case.partition(" ")
     ending = "WithTeacher" if rest == "taught" else ""
-    config = getattr(library, f"{kind}Config")(**CASES[case])
-    return shaken(getattr(library, f"{kind}ForImageClassification{ending}")(config))
+    config = getattr(library, f"{kind}Config")(**cases[case])
+    network = shaken(getattr(library, f"{kind}ForImageClassification{ending}")(config))
+    if kind in ("EfficientNet", "RegNet"):
+        side = getattr(config, "image_size", 224)
+        return with_statistics_of(torch.randn(4, config.num_channels, side, side), network)
+    return network
 
 
 def opened(folder):
@@ -85,6 +126,32 @@ def test_as_the_library(case, tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(
             loaded.module(pictures), reference(pictures).logits, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_as_the_library_without_its_config(case, tmp_path):
+    reference = of_the_library(case, TOLD)
+    reference.save_pretrained(tmp_path)
+    (tmp_path / "config.json").unlink()
+    loaded = opened(tmp_path)
+    spec = loaded.card.input
+    assert loaded.card.architecture.startswith(type(reference).__name__)
+    pictures = torch.randn(2, spec.channels, spec.height, spec.width)
+    logits = reference(pictures).logits.detach()
+    assert (logits[0] - logits[1]).abs().max() > 1e-3  # pictures reach the end
+    torch.testing.assert_close(loaded.module(pictures), logits, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("case", "said"), [
+    ("RegNet", "downsample_in_first_stage true"), ("Swinv2", "window_size 8"),
+    ("EfficientNet", "depthwise_padding 16"), ("ViT", "layer_norm_eps 1e-06"),
+    ("RegNet whose shortcut tells", ""), ("ConvNextV2", ""), ("Beit", ""),
+])
+def test_what_names_and_shapes_do_not_tell_is_said(case, said):
+    reference = of_the_library(case, CASES | TOLD)
+    found, = networks(reference.state_dict(), Card())
+    assert found.built.exact is (not said)
+    assert len(found.built.notes) == 1 if not said else said in found.built.notes[-1]
 
 
 def with_statistics_of(pictures, network):
@@ -116,7 +183,7 @@ def test_pictures_are_padded_as_the_card_says(kind, side, padded, other):
     assert (logits[other] - expected).abs().max() > 0.01 * expected.std(0).max() > 1e-4
 
 
-@pytest.mark.parametrize("case", ["ViT", "DeiT taught", "Swin", "Dinov2"])
+@pytest.mark.parametrize("case", ["ViT", "DeiT taught", "Swin", "Dinov2", "Swinv2", "Beit", "ViTMSN"])
 def test_a_state_dict_as_version_5_has_it_in_memory(case):
     reference = of_the_library(case)
     card = Card(architecture=architecture_of(
@@ -282,6 +349,40 @@ class ResNet(nn.Module):
         for stage in self.resnet.encoder.stages:
             x = stage.layers(x)
         return self.classifier(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("change", [
+    {"blocks.0.attention.self.key.weight": None}, {"blocks.0.attention.self.logit_scale": ()},
+    {"blocks.0.attention.self.value.bias": None}, {"blocks.1.another.weight": (16,)},
+])
+def test_what_is_nearly_a_swin_of_version_2_is_weights_only(change):
+    tensors = of_the_library("Swinv2").state_dict()
+    for name, shape in change.items():
+        tensors.pop(f"swinv2.encoder.layers.0.{name}", None)
+        if shape is not None:
+            tensors[f"swinv2.encoder.layers.0.{name}"] = torch.zeros(shape)
+    loaded = model_of(tensors, Card(), "model.safetensors", lambda: None)
+    assert isinstance(loaded.module, WeightsOnly)
+
+
+@pytest.mark.parametrize(("case", "lost"), [
+    ("ConvNextV2", ".stages.1."), ("ConvNextV2", ".stages.1.layers.1.grn."),
+    ("ConvNext", ".stages.1.layers.0.layer_scale"),
+    ("Beit", ".layers.1.relative_position_bias."),
+])
+def test_a_part_that_is_missing_in_one_place_is_weights_only(case, lost):
+    tensors = of_the_library(case).state_dict()
+    tensors = {name: tensor for name, tensor in tensors.items() if lost not in name}
+    loaded = model_of(tensors, Card(), "model.safetensors", lambda: None)
+    assert isinstance(loaded.module, WeightsOnly)
+
+
+def test_a_table_of_places_that_is_far_too_large_is_refused():
+    tensors = of_the_library("Beit").state_dict()
+    for name in [name for name in tensors if name.endswith("relative_position_bias_table")]:
+        tensors[name] = torch.zeros((2 * 300 - 1)**2 + 3, 2)
+    loaded = model_of(tensors, Card(), "model.safetensors", lambda: None)
+    assert isinstance(loaded.module, WeightsOnly)
 
 
 def test_a_resnet_by_its_layers():

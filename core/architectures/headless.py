@@ -20,16 +20,19 @@ from core.files.text_of_files import shown
 
 CLASSES = 10  # of a head that is made up
 HEADS = ("fc", "linear", "head", "heads.head", "classifier", "classifier.1")
-# What transformers puts before the names of a network that has a head, by a name of one without.
-BASES = {
-    "embeddings.distillation_token": "deit.", "embeddings.cls_token": "vit.",
-    "encoder.layer.0.layer_scale1.lambda1": "dinov2.",
-    "conv_stem.convolution.weight": "mobilenet_v1.",
-    "conv_stem.first_conv.convolution.weight": "mobilenet_v2.",
-    "embedder.embedder.convolution.weight": "resnet.",
-    "embeddings.patch_embeddings.weight": "convnext.",
-    "embeddings.patch_embeddings.projection.weight": "swin.",
-}
+# Names of networks of transformers that have no head, and what stands before them where one has.
+BASES = (
+    ("embeddings.distillation_token", "deit."), ("embeddings.cls_token", "vit."),
+    ("embeddings.cls_token", "beit."), ("encoder.layer.0.layer_scale1.lambda1", "dinov2."),
+    ("conv_stem.convolution.weight", "mobilenet_v1."),
+    ("conv_stem.first_conv.convolution.weight", "mobilenet_v2."),
+    ("embeddings.convolution.weight", "efficientnet."),
+    ("embedder.embedder.convolution.weight", "resnet."),
+    ("embedder.embedder.convolution.weight", "regnet."),
+    ("embeddings.patch_embeddings.weight", "convnext."),
+    ("embeddings.patch_embeddings.projection.weight", "swin."),
+    ("embeddings.patch_embeddings.projection.weight", "swinv2."),
+)
 SAID = ("No head: {} is not in the file, so the network is opened as features, the {} numbers that "
         "such a layer would see. It has no classes.")
 
@@ -43,7 +46,7 @@ def near_without_head(near: list[NearMiss], spelling: Spelling, card: Card) -> l
         if found := with_head_beside(miss, spelling, card):
             return found
     tensors, _ = spelling
-    named = any(f".{name}".endswith(f".{mark}") for mark in BASES for name in tensors)
+    named = any(f".{name}".endswith(f".{mark}") for mark, _ in BASES for name in tensors)
     return without_head(tensors, card) if named else []
 
 
@@ -96,7 +99,7 @@ def _taken_off(found: Found, place: str, card: Card) -> Found:
 def _as_in_a_classifier(tensors: Tensors) -> Iterator[dict[str, torch.Tensor]]:
     """The tensors, and under the names that transformers gives them inside a classifier."""
     yield dict(tensors)
-    for mark, prefix in BASES.items():
+    for mark, prefix in BASES:
         if mark in tensors:
             yield {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from core.architectures import Shapes
 
@@ -80,10 +81,13 @@ def same_shapes(module: nn.Module, shapes: Shapes) -> bool:
 
 
 def runs(module: nn.Module, channels: int, side: int) -> bool:
-    """Whether layers on the meta device fit each other: one picture without numbers tells."""
+    """Whether layers on the meta device fit each other: one picture without numbers tells.
+    Tables that the module computed itself are on that device meanwhile."""
+    tables = {name: table.to("meta") for name, table in module.named_buffers()}
     try:
         with torch.no_grad():
-            module.eval()(torch.zeros(1, channels, side, side, device="meta"))
+            functional_call(module.eval(), tables,
+                            torch.zeros(1, channels, side, side, device="meta"))
     except RuntimeError:
         return False
     return True

@@ -21,6 +21,14 @@ class SamePaddedConv2d(nn.Conv2d):
             x, (wide // 2, wide - wide // 2, high // 2, high - high // 2)))
 
 
+class EvenPaddedConv2d(nn.Conv2d):
+    """Padded as for even sides, whatever the side: a pixel less above and left."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        high, wide = (kernel // 2 for kernel in self.kernel_size)
+        return super().forward(functional.pad(x, (wide - 1, wide, high - 1, high)))
+
+
 def set_same_padding(module: nn.Module) -> None:
     """Of every convolution without bias whose stride is 2; where it is 1 both paddings are one."""
     for name, layer in list(module.named_modules()):

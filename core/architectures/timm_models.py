@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -38,14 +38,22 @@ COMMON = {
 }
 
 
+class Fitted(NamedTuple):
+    """A network with the file's shapes; guessed: what its new head has between two layers."""
+
+    module: nn.Module
+    channels: int
+    guessed: str
+
+
 def build(tensors: Tensors, card: Card) -> Built | None:
     """timm's network that has these tensors, or a vision transformer of its names, or None."""
     shapes = shapes_of(tensors)
     named = _named(card.architecture)
     likely = [named] if named else dict.fromkeys([*_common(shapes), *names_of(shapes)])
-    for name, module, channels in _fitting(likely, shapes):
+    for name, fitted in _fitting(likely, shapes):
         if not _torchvisions(name, tensors, card):
-            return _built(name, module, channels, shapes, card, exact=bool(named))
+            return _built(name, fitted, shapes, card, exact=bool(named))
     return timm_vit.build(shapes, card)
 
 
@@ -60,10 +68,10 @@ def proposals(tensors: Tensors, card: Card) -> Iterator[Built]:
         yield from timm_vit.proposals(shapes, unnamed)
         return
     plain, seen = name.removeprefix("tf_"), set()
-    for name, module, channels in _fitting((plain, f"tf_{plain}", *names_of(shapes)), shapes):
-        if (layers := str(module)) not in seen:
+    for name, fitted in _fitting((plain, f"tf_{plain}", *names_of(shapes)), shapes):
+        if (layers := str(fitted.module)) not in seen:
             seen.add(layers)
-            yield _built(name, module, channels, shapes, unnamed, exact=False)
+            yield _built(name, fitted, shapes, unnamed, exact=False)
 
 
 def near(shapes: Shapes, card: Card) -> Iterator[tuple[str, Shapes]]:
@@ -85,15 +93,16 @@ def advice(shapes: Shapes, card: Card) -> Iterator[str]:
                "the file again.")
 
 
-def _built(name: str, module: nn.Module, channels: int, shapes: Shapes, card: Card,
-           exact: bool) -> Built:
+def _built(name: str, fitted: Fitted, shapes: Shapes, card: Card, exact: bool) -> Built:
     others = [other for other in names_of(shapes) if other != name]
     also = f"{', '.join(others)} share" if others else "another of timm's networks may share"
     notes = () if exact else (f"Taken for timm's {name}, by names and shapes; {also} them. A card "
                               'with "architecture" chooses.',)
-    said = card.infer(architecture=name, output="logits", input_channels=channels,
-                      **_input_of(module))
-    return Built(module, said, notes, exact)
+    if fitted.guessed:
+        notes += (f"The file does not say that {fitted.guessed}.",)
+    said = card.infer(architecture=name, output="logits", input_channels=fitted.channels,
+                      **_input_of(fitted.module))
+    return Built(fitted.module, said, notes, exact)
 
 
 def _torchvisions(name: str, tensors: Tensors, card: Card) -> bool:
@@ -125,14 +134,14 @@ def _common(shapes: Shapes) -> Iterator[str]:
             yield f"vit_{VIT_WIDTHS.get(width)}_patch{patch}_{shown}"
 
 
-def _fitting(names: Iterable[str], shapes: Shapes) -> Iterator[tuple[str, nn.Module, int]]:
-    """Those of the networks that have these tensors, with the channels of their input."""
+def _fitting(names: Iterable[str], shapes: Shapes) -> Iterator[tuple[str, Fitted]]:
+    """Those of the networks that have these tensors."""
     for name in dict.fromkeys(installed(names)):
         if (found := _fitted(name, shapes)) is not None:
-            yield name, *found
+            yield name, found
 
 
-def _fitted(name: str, shapes: Shapes) -> tuple[nn.Module, int] | None:
+def _fitted(name: str, shapes: Shapes) -> Fitted | None:
     """The network with the file's channels, classes or new head and, where it minds, size; None
     where it has other tensors, or the file no head."""
     from timm.models import get_pretrained_cfg
@@ -150,19 +159,21 @@ def _fitted(name: str, shapes: Shapes) -> tuple[nn.Module, int] | None:
         for more in ({}, _image_size(shapes)):
             options = more | ({"in_chans": channels} if channels != CHANNELS else {})
             module = made(name, num_classes=classes, **options)
-            if module is not None and replaced:
-                _put_head(module, head, inside)
+            guessed = _put_head(module, head, inside) if module is not None and replaced else ""
             if module is not None and same_shapes(module, shapes):
-                return module, channels
+                return Fitted(module, channels, guessed)
     return None
 
 
-def _put_head(module: nn.Module, place: str, shapes: Shapes) -> None:
-    """A new head in place of the one that timm built, where that is a Linear."""
+def _put_head(module: nn.Module, place: str, shapes: Shapes) -> str:
+    """A new head in place of the one that timm built, where that is a Linear; what was guessed."""
     original = module.get_submodule(place)
-    if isinstance(original, nn.Linear) and (head := new_head(original.in_features, shapes)):
-        module.set_submodule(place, head.module)
-        module.num_classes = head.classes
+    head = new_head(original.in_features, shapes) if isinstance(original, nn.Linear) else None
+    if head is None:
+        return ""
+    module.set_submodule(place, head.module)
+    module.num_classes = head.classes
+    return head.guessed
 
 
 def _first(names: str | tuple[str, ...] | None) -> str | None:

@@ -34,6 +34,7 @@ class Naming:
 
     classes: transformers' own, as a config.json has them. marks: tensors of which it has one.
     in_place: from a name that the rules give to the network's, where rules do not suffice.
+    key_bias: whether the keys of attention have one where query and value do.
     network: (shapes under the network's names, what the config says of it, the card) -> the
     network. Raises ShapeError where there is none.
     """
@@ -44,6 +45,7 @@ class Naming:
     rules: Rules
     network: Callable[[Shapes, dict[str, str], Card], Network]
     in_place: Callable[[str], str] = str
+    key_bias: bool = True
 
     def family(self) -> Family:
         return Family(self.title, self.build)
@@ -58,7 +60,8 @@ class Naming:
             return None
 
     def _built(self, tensors: Tensors, card: Card) -> Built | None:
-        places = {self.in_place(new): old for new, old in placed(tensors, self.rules).items()}
+        places = {self.in_place(new): old
+                  for new, old in placed(tensors, self.rules, self.key_bias).items()}
         shapes = joined_shapes(shapes_of(tensors), places)
         made = self.network(shapes, settings_of(card.architecture, self.classes), card)
         if not fits(made.module, shapes) or not runs(made.module, made.channels, made.side):

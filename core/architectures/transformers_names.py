@@ -1,7 +1,8 @@
 """The names that Hugging Face's transformers gives to tensors, as those of networks we have.
 
 Each family has rules, a pattern of a whole name and the name that it becomes. "name|0", "name|1"
-are parts that are joined in this order, such as query, key and value; "" is left out.
+are parts that are joined in this order, such as query, key and value; "" is left out. Where keys
+have no bias, the part between those of query and value is zeros.
 """
 
 import re
@@ -15,7 +16,8 @@ from core.architectures.layers_from_shapes import ShapeError
 from core.files.file_map import FEW, outlined
 
 Rules = tuple[tuple[str, str], ...]
-Places = dict[str, list[str]]  # the file's names that each name of the network is made of
+# The file's names that each name of the network is made of; None is a part of zeros.
+Places = dict[str, list[str | None]]
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,
     "gelu_new": lambda: nn.GELU("tanh"),
@@ -28,16 +30,19 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def placed(names: Iterable[str], rules: Rules) -> Places:
-    """Raises ShapeError for a name without a rule, and for parts that are missing."""
+def placed(names: Iterable[str], rules: Rules, key_bias: bool = True) -> Places:
+    """Raises ShapeError for a name without a rule, and for parts that are missing; key_bias:
+    whether that of keys is one."""
     parts: dict[str, dict[int, str]] = {}
     for name in names:
         new, _, part = _renamed(name, rules).partition("|")
         if new:
             parts.setdefault(new, {})[int(part or 0)] = name
-    if any(sorted(found) not in ([0], [0, 1, 2]) for found in parts.values()):
-        raise ShapeError("a part is missing")
-    return {new: [found[part] for part in sorted(found)] for new, found in parts.items()}
+    for new, found in parts.items():
+        if sorted(found) not in ([0], [0, 1, 2] if key_bias or new.endswith("weight") else [0, 2]):
+            raise ShapeError(new)
+    return {new: [found.get(part) for part in range(max(found) + 1)]
+            for new, found in parts.items()}
 
 
 def _renamed(name: str, rules: Rules) -> str:
@@ -51,7 +56,7 @@ def joined_shapes(shapes: Shapes, places: Places) -> dict[str, torch.Size]:
     """The shapes that tensors have once their parts are joined. Raises ShapeError."""
     found = {}
     for new, old in places.items():
-        sizes = [shapes[name] for name in old]
+        sizes = [shapes[name] for name in old if name]
         if len(old) > 1 and (not sizes[0] or len(set(sizes)) > 1):
             raise ShapeError(new)
         found[new] = torch.Size((len(old) * sizes[0][0], *sizes[0][1:])) if len(old) > 1 \
@@ -67,7 +72,8 @@ def weights_of(module: nn.Module, places: Places) -> Callable[[Tensors], dict[st
 
     def weights(tensors: Tensors) -> dict[str, torch.Tensor]:
         return computed | {
-            new: _joined([tensors[name] for name in old], wanted[new].shape)
+            new: _joined([tensors[name] if name else torch.zeros_like(tensors[old[0]])
+                          for name in old], wanted[new].shape)
             for new, old in places.items()}
 
     return weights

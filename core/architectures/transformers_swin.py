@@ -16,19 +16,19 @@ from core.weight_files.meta_build import ShapesOnly
 
 NAME = "SwinForImageClassification"
 EPSILON = 1e-5
-LAYER, END = r"swin\.encoder\.layers\.(\d)\.", r"\.(weight|bias)"
+BEFORE, END = r"swin(?:v2)?\.", r"\.(weight|bias)"
+LAYER = BEFORE + r"encoder\.layers\.(\d)\."
 BLOCK = LAYER + r"blocks\.(\d+)\."
 TABLE = r"(?:self\.)?(?:relative_position_bias\.)?"
-# Layer 1 is features.3 of torchvision's, between them features.2; see `_in_place`.
-RULES: Rules = (
-    (r"swin\.embeddings\.patch_embeddings\.projection" + END, r"features.0.0.\1"),
-    (r"swin\.embeddings\.norm" + END, r"features.0.2.\1"),
+# What the second version has, too. Layer 1 is features.3 of torchvision's, between them
+# features.2; see `in_place`.
+SHARED: Rules = (
+    (BEFORE + r"embeddings\.patch_embeddings\.projection" + END, r"features.0.0.\1"),
+    (BEFORE + r"embeddings\.norm" + END, r"features.0.2.\1"),
+    (BEFORE + r"embeddings\.mask_token", ""),
     *((BLOCK + rf"attention\.(?:self\.{long}|{short}_proj)" + END,
        rf"stage.\1.\2.attn.qkv.\3|{part}")
       for part, (long, short) in enumerate((("query", "q"), ("key", "k"), ("value", "v")))),
-    (BLOCK + rf"attention\.{TABLE}relative_position_bias_table",
-     r"stage.\1.\2.attn.relative_position_bias_table"),
-    (BLOCK + rf"attention\.{TABLE}relative_position_index", ""),  # torchvision computes it
     (BLOCK + r"attention\.(?:output\.dense|o_proj)" + END, r"stage.\1.\2.attn.proj.\3"),
     (BLOCK + r"layernorm_before" + END, r"stage.\1.\2.norm1.\3"),
     (BLOCK + r"layernorm_after" + END, r"stage.\1.\2.norm2.\3"),
@@ -36,20 +36,26 @@ RULES: Rules = (
     (BLOCK + r"(?:output\.dense|mlp\.fc2)" + END, r"stage.\1.\2.mlp.3.\3"),
     (LAYER + r"downsample\.reduction\.weight", r"after.\1.reduction.weight"),
     (LAYER + r"downsample\.norm" + END, r"after.\1.norm.\2"),
-    (r"swin\.layernorm" + END, r"norm.\1"),
+    (BEFORE + r"layernorm" + END, r"norm.\1"),
     (r"classifier" + END, r"head.\1"),
+)
+RULES: Rules = (
+    *SHARED,
+    (BLOCK + rf"attention\.{TABLE}relative_position_bias_table",
+     r"stage.\1.\2.attn.relative_position_bias_table"),
+    (BLOCK + rf"attention\.{TABLE}relative_position_index", ""),  # torchvision computes it
 )
 SAID = f"{TORCHVISIONS}: query, key and value are one layer, attn.qkv."
 
 
-def _in_place(name: str) -> str:
+def in_place(name: str) -> str:
     kind, _, rest = name.partition(".")
     layer, _, inside = rest.partition(".")
     after = {"stage": 1, "after": 2}.get(kind)
     return name if after is None else f"features.{2 * int(layer) + after}.{inside}"
 
 
-def _stages(shapes: Shapes) -> list[int]:
+def stages_of(shapes: Shapes) -> list[int]:
     found = [place for place in range(1, 20, 2)
              if f"features.{place}.0.attn.qkv.weight" in shapes]
     if not found:
@@ -60,7 +66,7 @@ def _stages(shapes: Shapes) -> list[int]:
 def _tables(shapes: Shapes) -> list[tuple[int, int]]:
     """(Places a window has, heads) of each stage."""
     tables = [shapes.get(f"features.{stage}.0.attn.relative_position_bias_table", ())
-              for stage in _stages(shapes)]
+              for stage in stages_of(shapes)]
     if any(len(table) != 2 or not all(table) for table in tables):
         raise ShapeError("relative_position_bias_table")
     return [tuple(table) for table in tables]
@@ -74,7 +80,7 @@ def _smallest_side(shapes: Shapes) -> int:
     """Of pictures whose last stage fills a window: a smaller one makes transformers use a smaller
     window, torchvision none."""
     patch = weight(shapes, "features.0.0", 4)[-1]
-    return patch * _window(shapes) * 2 ** (len(_stages(shapes)) - 1)
+    return patch * _window(shapes) * 2 ** (len(stages_of(shapes)) - 1)
 
 
 def _network(shapes: Shapes, said: dict[str, str], card: Card) -> Network:
@@ -98,7 +104,8 @@ def _module(shapes: Shapes) -> nn.Module:
     with ShapesOnly():
         module = SwinTransformer(
             [patch, patch], out,
-            [count(shapes, f"features.{stage}.{{}}.attn.qkv.weight") for stage in _stages(shapes)],
+            [count(shapes, f"features.{stage}.{{}}.attn.qkv.weight")
+             for stage in stages_of(shapes)],
             heads, [window, window], wide / out, num_classes=weight(shapes, "head", 2)[0])
         module.features[0][0] = nn.Conv2d(channels, out, patch, patch)
     return module
@@ -106,4 +113,4 @@ def _module(shapes: Shapes) -> nn.Module:
 
 FAMILY = Naming(
     "transformers Swin", (NAME,), ("swin.embeddings.patch_embeddings.projection.weight",), RULES,
-    _network, _in_place).family()
+    _network, in_place).family()

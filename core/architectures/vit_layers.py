@@ -20,8 +20,13 @@ class Attention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         parts = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(*parts.unbind(0))  # (N, heads, tokens, w)
+        seen = functional.scaled_dot_product_attention(
+            *parts.unbind(0), attn_mask=self.nearness())  # (N, heads, tokens, w)
         return self.proj(seen.transpose(1, 2).flatten(2))
+
+    def nearness(self) -> torch.Tensor | None:
+        """What is added to scores, (heads, tokens, tokens): nothing here."""
+        return None
 
 
 class Scale(nn.Module):

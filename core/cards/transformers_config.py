@@ -13,17 +13,26 @@ MOBILE = ("tf_padding", "layer_norm_eps", "hidden_act", "output_stride")
 # Keys that change what runs though no tensor tells them, by the class that the file names.
 SETTINGS = {
     "ViTForImageClassification": TRANSFORMER,
+    "ViTMSNForImageClassification": TRANSFORMER,
     "DeiTForImageClassification": TRANSFORMER,
     "DeiTForImageClassificationWithTeacher": TRANSFORMER,
     "Dinov2ForImageClassification": TRANSFORMER,
     "Dinov2WithRegistersForImageClassification": TRANSFORMER,
     "MobileNetV1ForImageClassification": MOBILE,
     "MobileNetV2ForImageClassification": MOBILE,
+    "EfficientNetForImageClassification": (
+        "depthwise_padding", "batch_norm_eps", "hidden_act", "pooling_type"),
+    "BeitForImageClassification": TRANSFORMER,
     "ResNetForImageClassification": (
         "hidden_act", "downsample_in_bottleneck", "downsample_in_first_stage"),
+    "RegNetForImageClassification": ("hidden_act", "downsample_in_first_stage"),
     "ConvNextForImageClassification": ("layer_norm_eps", "hidden_act"),
+    "ConvNextV2ForImageClassification": ("layer_norm_eps", "hidden_act"),
     "SwinForImageClassification": ("layer_norm_eps", "hidden_act"),
+    "Swinv2ForImageClassification": (
+        "window_size", "pretrained_window_sizes", "layer_norm_eps", "hidden_act"),
 }
+LISTS = ("depthwise_padding", "pretrained_window_sizes")  # of whole numbers, here 5-8-16
 CLASSIFIER = "ForImageClassification"
 UNNAMED = re.compile(r"LABEL_\d+")  # what the library writes where nobody named the classes
 
@@ -39,7 +48,8 @@ def architecture_of(said: dict) -> str | None:
                                                      name):
         return None
     words = [f"{key} {_word(said[key])}" for key in SETTINGS.get(name, ())
-             if isinstance(said.get(key), (bool, int, float, str))]
+             if isinstance(said.get(key), (bool, int, float, str))
+             or (key in LISTS and _are_whole(said.get(key)))]
     return f"{name} ({', '.join(words)})" if words else name
 
 
@@ -60,5 +70,13 @@ def input_of(said: dict) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _word(value: bool | float | str) -> str:
+def _are_whole(value: object) -> bool:
+    """Whether it is a short list of whole numbers."""
+    return isinstance(value, list) and len(value) < 10 and all(
+        isinstance(number, int) for number in value)
+
+
+def _word(value: bool | float | str | list[int]) -> str:
+    if isinstance(value, list):
+        return "-".join(map(str, value))[:40] or "none"
     return re.sub(r"[^\w.-]", "", str(value).lower())[:40]

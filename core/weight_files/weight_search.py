@@ -12,6 +12,12 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module
             "model_ema", "ema_state_dict", "params_ema", "ema", "teacher", "student")
 NOT_WEIGHTS = ("optim", "sched", "lr_", "scaler", "callbacks", "loops", "rng", "hyper", "args",
                "config", "history", "grad")
+# torch_ema's average: tensors in the order of model.parameters().
+SHADOW, OF_SHADOW = "shadow_params", ("shadow_params", "collected_params")
+UNNAMED = ("'shadow_params' is a list of averaged parameters (torch_ema): it has no names and "
+           "lacks buffers such as batch norm's statistics, so no network is told from it. Put it "
+           "into the network and save that: ema.copy_to(model.parameters()); "
+           "torch.save(model.state_dict(), 'weights.pt').")
 RESAVE = "Save it again with torch.save(model.state_dict(), 'weights.pt')."
 
 
@@ -37,6 +43,8 @@ class Search:
         if is_tensor(value):
             return {"tensor": value}, []
         inside = mapping(value)
+        if shadow := [key for key, part in inside.items() if SHADOW in (key, *mapping(part))]:
+            return self._beside_shadow(inside, shadow[0])
         if wrapped := [key for key in WRAPPERS if key in inside and self.weights(inside[key])[0]]:
             found, notes = self.weights(inside[wrapped[0]])
             others = [f"Other weights under {shown(key)} are not used." for key in wrapped[1:]]
@@ -44,6 +52,16 @@ class Search:
         if own := {str(key): part for key, part in inside.items() if is_tensor(part)}:
             return own, []
         return self._parts({key: part for key, part in inside.items() if not is_beside(key)})
+
+    def _beside_shadow(self, inside: dict, shadow: Any) -> tuple[dict[str, Any], list[str]]:
+        """The weights beside torch_ema's average, which stands under `shadow`, or that itself."""
+        found, notes = self._found({key: part for key, part in inside.items()
+                                    if key != shadow and key not in OF_SHADOW})
+        if found:
+            return found, [*notes, f"The average of torch_ema under {shown(shadow)} is not used: "
+                                   "it has no names."]
+        found, notes = self.weights(inside[shadow])
+        return found, [UNNAMED] if shadow == SHADOW else notes
 
     def _parts(self, inside: dict) -> tuple[dict[str, Any], list[str]]:
         """The weights of the one part that has any, or of all, the name of each before its own."""
