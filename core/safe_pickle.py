@@ -26,17 +26,19 @@ class Pickled:
     classes: tuple[str, ...]
 
 
-def read_pickle(stream: BinaryIO, name: str, persistent_load: PersistentLoad) -> Pickled:
-    """Reads one pickle and leaves `stream` behind its end. `name` is the file's, for messages.
+def read_pickle(stream: BinaryIO, name: str, persistent_load: PersistentLoad,
+                next_step: str = RESAVE) -> Pickled:
+    """Reads one pickle and leaves `stream` behind its end. `name` is the file's, and `next_step`
+    what to do about it, for messages.
 
     Raises UserError for code, damage, and more objects than the limits allow.
     """
-    machine = Machine(stream, name, persistent_load)
+    machine = Machine(stream, name, persistent_load, next_step)
     try:
         return Pickled(_value(machine), tuple(machine.classes))
     except (BadPickleError, IndexError, KeyError, ValueError, TypeError, struct.error) as error:
         raise UserError(f"{name}: the pickle inside is damaged or cannot be read "
-                        f"({shown(error, 100)}). {RESAVE}") from error
+                        f"({shown(error, 100)}). {next_step}") from error
 
 
 def _value(machine: Machine) -> Any:
@@ -51,7 +53,7 @@ def _value(machine: Machine) -> Any:
             raise BadPickleError(f"unknown opcode {opcode!r}" if opcode else "it ends early")
         OPCODES[opcode](machine)
     raise UserError(f"{machine.name}: the structure inside holds too many objects, more than "
-                    f"{most:,}, the limit. {RESAVE}")
+                    f"{most:,}, the limit. {machine.next_step}")
 
 
 def _put(machine: Machine, slot: int) -> None:

@@ -47,6 +47,7 @@ def refused(path, words):
     with pytest.raises(UserError, match=words) as error:
         opened(path)
     assert path.name in str(error.value)
+    return str(error.value)
 
 
 def pixels(data):
@@ -608,7 +609,9 @@ def test_cifar_python(tmp_path, protocol, labels):
     assert data.metadata["path"].tolist() == [f"{row}.png" for row in range(7)]
     hostile = pickle.dumps({"data": Payload(), "labels": []}, protocol=protocol)
     (tmp_path / "test_batch").write_bytes(hostile)
-    refused(tmp_path / "test_batch", "code that would run")
+    said = refused(tmp_path / "test_batch", "code that would run")
+    assert "Download CIFAR again" in said
+    assert "weights" not in said
 
 
 # ---- Archives

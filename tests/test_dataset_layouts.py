@@ -1,6 +1,7 @@
 """Layouts of well-known data sets, made small: each opens as what it is, or says what to do."""
 
 import json
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
+from scipy.io import loadmat, savemat
 
+from core.dataset_files import json_rows
+from core.dataset_files.matlab_files import arrays_in, values_of
 from core.errors import UserError
 from core.files import found_files
 from core.library import dataset_id
@@ -216,7 +220,7 @@ def test_flowers_with_labels_in_matlab(tmp_path):
     (place / "imagelabels.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
     for data in both_ways(tmp_path, place, 4):
         assert data.labels is None
-        assert said(data, "imagelabels.mat: MATLAB files are not read")
+        assert said(data, "imagelabels.mat: MATLAB files beside pictures are not read")
         assert said(data, "save them as a CSV")
 
 
@@ -226,6 +230,84 @@ def test_matlab_alone_is_refused(tmp_path, name):
     assert found_files.format_of(tmp_path / name, "core.dataset_formats") is None
     with pytest.raises(UserError, match=name):
         dataset_id(tmp_path / name)
+
+
+OTHERS = {"info": {"a": 1, "b": np.zeros(3)}, "cells": np.array([1, "x"], dtype=object), "t": "text",
+          "half": np.ones((2, 2)) * 1j}
+NUMBERS = {"small": np.arange(5.0), "truth": np.array([True, False]), "negative": -np.arange(300),
+           "single": RANDOM.random((3, 4), dtype=np.float32), "none": np.zeros((0, 3))}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_numbers_in_matlab(tmp_path, packed):
+    savemat(tmp_path / "x.mat", OTHERS | NUMBERS, do_compression=packed)
+    expected = loadmat(tmp_path / "x.mat")
+    found = arrays_in(memoryview((tmp_path / "x.mat").read_bytes()))
+    assert [array.name for array in found] == list(NUMBERS)
+    for array in found:
+        values = values_of(array, "x.mat")
+        assert np.array_equal(values, expected[array.name])
+        assert values.dtype == expected[array.name].dtype
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_svhn(tmp_path, packed):
+    for split in ("train", "test"):
+        images = RANDOM.integers(0, 256, (32, 32, 3, 20), dtype=np.uint8)
+        ids = (np.arange(20) % 10 + 1)[:, None].astype(np.uint8)
+        savemat(tmp_path / f"{split}_32x32.mat", {"X": images, "y": ids} | OTHERS,
+                do_compression=packed)
+    for path in (tmp_path / "test_32x32.mat", tmp_path):
+        data = opened(path, 20)
+        assert all(np.array_equal(data.image(row), images[..., row]) for row in range(20))
+        assert data.labels.tolist() == [*range(1, 10), 0] * 2
+        assert data.class_names == tuple("0123456789")
+        assert data.split == "test"
+        assert said(data, "The label 10 stands for the digit 0")
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_matlab_with_examples_at_either_end(tmp_path, last):
+    images = RANDOM.integers(0, 256, (7, 5, 6), dtype=np.uint8)
+    savemat(tmp_path / "x.mat", {"images": images.transpose(1, 2, 0) if last else images,
+                                 "labels": np.arange(7) % 3})
+    data = opened(tmp_path / "x.mat", 7)
+    assert all(np.array_equal(data.image(row)[..., 0], images[row]) for row in range(7))
+    assert data.labels.tolist() == [0, 1, 2, 0, 1, 2, 0]
+
+
+@pytest.mark.parametrize("held", [
+    {"cube": np.zeros((5, 6, 7))}, {"X": np.zeros((4, 4, 3, 6)), "y": np.zeros(5)},
+    {"dataset": {"images": np.zeros((4, 784)), "labels": np.zeros(4)}}, {"y": np.zeros(5)}])
+def test_matlab_without_pictures_and_labels(tmp_path, held):
+    savemat(tmp_path / "x.mat", held)
+    assert found_files.format_of(tmp_path / "x.mat", "core.dataset_formats") is None
+    with pytest.raises(UserError, match="no array of pictures with one of labels was found"):
+        dataset_id(tmp_path / "x.mat")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_damaged_matlab_is_refused(tmp_path, packed):
+    """Each cut and each changed byte of the head gives the right pictures, others, or an answer."""
+    path = tmp_path / "x.mat"
+    savemat(path, {"X": np.zeros((4, 4, 3, 6), np.uint8), "y": np.arange(6)}, do_compression=packed)
+    whole = path.read_bytes()
+    changed = [whole[:end] for end in range(100, len(whole), 7)]
+    for place in range(124, min(len(whole), 460)):
+        changed += [whole[:place] + bytes([value]) + whole[place + 1:] for value in (0, 7, 255)]
+    for content in changed:
+        try:
+            for array in arrays_in(memoryview(content)):
+                assert values_of(array, "x.mat").shape == array.shape
+        except UserError as error:
+            assert "x.mat" in str(error)
+
+
+def test_matlab_that_claims_much_is_refused(tmp_path):
+    savemat(tmp_path / "x.mat", {"X": np.zeros((64, 64, 3, 900), np.uint8), "y": np.arange(900)},
+            do_compression=True)
+    with pytest.raises(UserError, match="too large"):
+        opened(tmp_path / "x.mat", 900)
 
 
 def test_gtsrb(tmp_path):
@@ -427,3 +509,204 @@ def test_one_hot_columns_of_pixels(tmp_path):
         name: (np.arange(6) % 3 == place).astype(int) for place, name in enumerate("abc")}
     pd.DataFrame(columns).to_csv(tmp_path / "x.csv", index=False)
     assert label_names(opened(tmp_path / "x.csv", 6)) == list("abcabc")
+
+
+# ---- JSON lines and WebDataset
+
+RECORDS = [{"file_name": f"sub/{n}.png", "label": "béta" if n % 2 else "a, b", "age": n + 0.5,
+            "large": 2**70 if n else 1, "box": [1, 2], "word": None if n == 1 else f"w{n}"}
+           for n in range(6)]
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_metadata_in_json_lines(tmp_path, split):
+    place = tmp_path / "set"
+    for name in ("train", split):
+        for record in RECORDS:
+            written(place / name / record["file_name"])
+        text(place / name / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in RECORDS))
+    expected = pd.DataFrame(RECORDS)
+    for data in both_ways(tmp_path, place, 6):
+        assert data.split == split
+        assert list(data.metadata["path"]) == [f"{split}/{n}" for n in expected["file_name"]]
+        assert label_names(data) == expected["label"].tolist()
+        assert data.metadata["age"].tolist() == expected["age"].tolist()
+        assert data.metadata["large"].astype(str).tolist() == ["1"] + [str(2**70)] * 5
+        assert data.metadata["word"].isna().tolist() == expected["word"].isna().tolist()
+        assert said(data, "1 column of lists or records left out, first 'box'")
+
+
+def test_json_lines_opened_by_name(tmp_path):
+    rows = [{"image": name, "label": row % 3} for row, name in enumerate(pictures(tmp_path))]
+    lines = text(tmp_path / "x.jsonl", "\n".join(["not json", *map(json.dumps, rows), '{"ima']))
+    text(tmp_path / "classes.txt", "cat\ndog\nbird\n")
+    before = dataset_id(lines)
+    data = opened(lines, 6)
+    assert label_names(data) == ["cat", "dog", "bird"] * 2
+    assert said(data, "2 lines are cut off or no JSON object and skipped")
+    text(tmp_path / "classes.txt", "cat\ndog\ncow\n")
+    assert dataset_id(lines) != before
+
+
+@pytest.mark.parametrize("line", ['{"step": 1, "loss": 0.5}', "[" * 100_000, '{"image": 3}', ""])
+def test_json_lines_without_pictures_are_no_data(tmp_path, line):
+    pictures(tmp_path)
+    lines = text(tmp_path / "x.jsonl", f"{line}\n" * 3)
+    assert found_files.format_of(lines, "core.dataset_formats") is None
+
+
+def test_json_lines_that_lead_outside(tmp_path):
+    written(tmp_path / "secret.png")
+    rows = [{"file_name": name, "label": 1} for name in ("../secret.png", "1.png", "/etc/1.png")]
+    written(tmp_path / "set" / "1.png")
+    lines = text(tmp_path / "set" / "x.jsonl", "\n".join(map(json.dumps, rows)))
+    data = opened(lines, 2)  # the picture is meant by the end of the rooted path too
+    assert set(data.metadata["path"]) == {"1.png"}
+    assert [path for path, _ in data.unreadable] == ["../secret.png"]
+
+
+def test_more_cells_than_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_rows, "BYTES_A_CELL", 1 << 40)
+    rows = [{"image": name, "label": 1} for name in pictures(tmp_path)]
+    with pytest.raises(UserError, match="too many"):
+        opened(text(tmp_path / "x.jsonl", "\n".join(map(json.dumps, rows))), 6)
+
+
+def webdataset(place, records=True):
+    """Six examples as webdataset.TarWriter names them."""
+    for row in range(6):
+        key = place / "images" / f"{row:06d}"
+        written(key.with_suffix(".jpg"), "JPEG")
+        text(key.with_suffix(".cls"), f"{row % 3}\n")
+        if records:
+            text(key.with_suffix(".json"), json.dumps({"path": f"of {row}", "width": row, "x": [1]}))
+            text(key.with_suffix(".txt"), f"caption number {row}\n")
+    return place
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_webdataset(tmp_path, records):
+    place = webdataset(tmp_path / "shard", records)
+    text(place / "classes.txt", "cat\ndog\nbird\n")
+    with tarfile.open(tmp_path / "test-000001.tar", "w") as shard:
+        shard.add(place, ".")
+    for path in (place, place / "images", tmp_path / "test-000001.tar"):
+        data = opened(path, 6)
+        stems = [Path(name).stem for name in data.metadata["path"]]
+        assert stems == [f"{row:06d}" for row in range(6)]
+        assert data.labels.tolist() == [0, 1, 2] * 2
+        assert data.class_names == tuple("012" if path.name == "images" else ("cat", "dog", "bird"))
+        if records:
+            assert data.metadata["width"].tolist() == list(range(6))
+            assert data.metadata["path in the json"].tolist() == [f"of {n}" for n in range(6)]
+            assert data.metadata["text"].tolist() == [f"caption number {n}" for n in range(6)]
+    assert data.split == "test"
+
+
+def test_a_large_unpacked_webdataset(tmp_path):
+    """Of which only some entries are looked at, in no order."""
+    content = png(RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    for row in range(2_000):
+        (tmp_path / f"{row}.png").write_bytes(content)
+        text(tmp_path / f"{row}.cls", f"{row % 7}")
+        text(tmp_path / f"{row}.json", "{}")
+    assert opened(tmp_path, 2_000).labels.tolist() == [int(Path(name).stem) % 7 for name in sorted(
+        f"{row}.png" for row in range(2_000))]
+
+
+def test_webdataset_with_gaps(tmp_path):
+    place = webdataset(tmp_path / "shard") / "images"
+    (place / "000001.cls").unlink()
+    (place / "000002.cls").write_bytes(b"\xff" * (2 << 20))
+    written(place / "000003.mask.png")
+    before = dataset_id(place)
+    data = opened(place, 5)
+    assert label_names(data) == ["0", None, "0", "1", "2"]
+    assert said(data, "2 pictures without a class, or beside another of the same name, left out")
+    assert said(data, "1 file beside the pictures cannot be read")
+    text(place / "000003.cls", "2")
+    assert dataset_id(place) != before
+    for row in range(6):
+        (place / f"{row:06d}.cls").unlink(missing_ok=True)
+    assert opened(tmp_path / "shard", 6).labels is None
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_what_datasets_saves_to_disk_is_said(tmp_path, split):
+    place = tmp_path / "saved" / "test"
+    place.mkdir(parents=True)
+    table = pa.table({"label": [0, 1]})
+    file = place / "data-00000-of-00001.arrow"
+    with pa.OSFile(str(file), "wb") as out, pa.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table)
+    text(place / "state.json", "{}")
+    text(place.parent / "dataset_dict.json", '{"splits": ["test"]}')
+    with pytest.raises(UserError, match=r"save_to_disk writes.*to_parquet"):
+        dataset_id(place if split else place.parent)
+    with pytest.raises(UserError, match=r"Arrow file.*to_parquet"):
+        dataset_id(file)
+
+
+# ---- Tables and arrays that people have
+
+def test_captions_are_no_classes(tmp_path):
+    names = pictures(tmp_path)
+    captions = [f"a drawing of {n} red squares" for n in range(6)]
+    pd.DataFrame({"file_name": names, "text": captions}).to_csv(
+        tmp_path / "metadata.csv", index=False)
+    data = opened(tmp_path / "metadata.csv", 6)
+    assert data.labels is None
+    assert data.metadata["text"].tolist() == captions
+    assert said(data, "No column is called label, so none of 'text' is taken for labels")
+
+
+@pytest.mark.parametrize(("cells", "labelled"), [
+    (list("aabbcc"), True), (["a", "a", "a|b", "a|b", "c", "c"], False), (list("abcdef"), False)])
+def test_the_last_word_of_a_column(tmp_path, cells, labelled):
+    pd.DataFrame({"file": pictures(tmp_path), "patient_sex": list("MFMFMF"), "Finding Labels": cells,
+                  "view": list("PPAAPP")}).to_csv(tmp_path / "x.csv", index=False)
+    data = opened(tmp_path / "x.csv", 6)
+    assert (data.labels is not None) == labelled
+    if labelled:
+        assert label_names(data) == cells
+    else:
+        assert said(data, "none of 'patient_sex', 'Finding Labels', 'view' is taken for labels")
+
+
+@pytest.mark.parametrize("content", ["", "filename,label\n", "id,label\n1,cat\n2,dog\n"])
+def test_a_table_that_names_no_picture_is_said(tmp_path, content):
+    for row in range(4):
+        written(tmp_path / "set" / f"{row:05d}.png")
+    text(tmp_path / "set" / "labels.csv", content)
+    for data in both_ways(tmp_path, tmp_path / "set", 4):
+        assert data.labels is None
+        assert said(data, "labels.csv: not used, since no column names most of these pictures")
+
+
+def test_names_as_kaggle_calls_their_file(tmp_path):
+    pd.DataFrame({"image_id": pictures(tmp_path), "label": [0, 1] * 3}).to_csv(
+        tmp_path / "train.csv", index=False)
+    text(tmp_path / "label_num_to_disease_map.json", '{"0": "Blight (CBB)", "1": "Healthy"}')
+    assert opened(tmp_path / "train.csv", 6).class_names == ("Blight (CBB)", "Healthy")
+
+
+def test_kuzushiji_mnist(tmp_path):
+    images = RANDOM.integers(0, 256, (6, 5, 5), dtype=np.uint8)
+    np.savez_compressed(tmp_path / "kmnist-test-imgs.npz", images)
+    np.savez_compressed(tmp_path / "kmnist-test-labels.npz", np.arange(6, dtype=np.uint8) % 3)
+    for path in (tmp_path / "kmnist-test-imgs.npz", tmp_path):
+        data = opened(path, 6)
+        assert data.labels.tolist() == [0, 1, 2] * 2
+        assert all(np.array_equal(data.image(n)[..., 0], images[n]) for n in range(6))
+    before = dataset_id(tmp_path / "kmnist-test-imgs.npz")
+    np.savez_compressed(tmp_path / "kmnist-test-labels.npz", np.arange(6) % 2)
+    assert dataset_id(tmp_path / "kmnist-test-imgs.npz") != before
+
+
+def test_cifar_10_c(tmp_path):
+    for name in ("fog", "frost"):
+        np.save(tmp_path / f"{name}.npy", RANDOM.integers(0, 256, (6, 4, 4, 3), dtype=np.uint8))
+    np.save(tmp_path / "few.npy", np.zeros((5, 4, 4, 3), np.uint8))
+    np.save(tmp_path / "labels.npy", np.arange(6) % 3)
+    assert opened(tmp_path / "frost.npy", 6).labels.tolist() == [0, 1, 2] * 2
+    assert opened(tmp_path / "few.npy", 5).labels is None

@@ -138,12 +138,13 @@ def test_labels_in_files_that_are_not_read_are_named(tmp_path):
     place = placed(tmp_path / "set", [f"train/{n}.png" for n in range(3)])
     (place / "train/metadata.jsonl").write_text(json.dumps({"file_name": "0.png", "label": 1}))
     (place / "train/_annotations.coco.json").write_text("{}")
-    (place / "train/0.cls").write_text("1")
+    (place / "labels.json").write_text('{"0.png": "cat"}')
     data = opened(place)
     assert data.labels is None
-    assert "train/metadata.jsonl: JSON lines are not read" in said(data)
+    assert "train/metadata.jsonl: not used, since no column names most of these pictures" in said(
+        data)
     assert "1 file of annotations, boxes or outlines, not read" in said(data)
-    assert "1 file of labels as WebDataset has them, first train/0.cls" in said(data)
+    assert "labels.json: JSON files beside pictures are not read" in said(data)
 
 
 # ---- tables

@@ -1,6 +1,7 @@
 """The pages that show examples, on every kind of data set: each format's sample, and odd ones."""
 
 import io
+import json
 import pickle
 import struct
 import tarfile
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
+from scipy.io import savemat
 
 from core.files import found_files
 from core.plugins import discover
@@ -82,6 +84,25 @@ def file_list(place):
     return place / "test.txt"
 
 
+def json_lines(place):
+    flat(place)
+    rows = [{"file_name": f"{row}.png", "label": int(label)} for row, label in enumerate(IDS)]
+    (place / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return place / "metadata.jsonl"
+
+
+def web_dataset(place):
+    flat(place)
+    for row, label in enumerate(IDS):
+        (place / f"{row}.cls").write_text(str(label))
+    return place
+
+
+def matlab(place):
+    savemat(place.with_suffix(".mat"), {"X": GREY.transpose(1, 2, 0), "y": IDS[:, None]})
+    return place.with_suffix(".mat")
+
+
 def idx(place):
     place.mkdir()
     for name, values in (("images-idx3", GREY), ("labels-idx1", IDS.astype(np.uint8))):
@@ -126,10 +147,13 @@ MADE = {
     "flat_folder": (flat, UNLABELLED),
     "idx": (idx, LABELLED),
     "image_folder": (by_class, LABELLED),
+    "json_lines": (json_lines, LABELLED),
+    "matlab": (matlab, LABELLED),
     "one_image": (one_image, "1 prediction · "),
     "parquet": (of_parquet, LABELLED),
     "shapes": (lambda place: "shapes-test.json", "of 500 right ("),
     "text_table": (text_table, LABELLED),
+    "web_dataset": (web_dataset, LABELLED),
     "whole_folder": (whole_folder, LABELLED),
 }
 
@@ -177,6 +201,14 @@ def test_a_data_set_of_every_format_is_shown(name, tmp_path):
 def test_data_without_labels_is_called_so(tmp_path):
     app = opened(model="digits-cnn.safetensors", data=str(flat(tmp_path / "mine")))
     assert "12 examples · no labels" in [caption.value for caption in app.sidebar.caption]
+
+
+def test_classes_that_do_not_occur_are_counted_too(tmp_path):
+    np.savez(tmp_path / "some.npz", images=GREY[:3], labels=[0, 0, 7],
+             class_names=[f"kind {n}" for n in range(1_200)])
+    app = opened(model="digits-cnn.safetensors", data=str(tmp_path / "some.npz"))
+    assert "3 examples · 2 of 1,200 classes" in [caption.value for caption in app.sidebar.caption]
+    assert "The data has 1,200 classes" in app.warning[0].value
 
 
 def test_one_labelled_example(tmp_path):

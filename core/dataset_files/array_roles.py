@@ -33,6 +33,12 @@ def split_of(name: str) -> str:
     return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), "")
 
 
+def split_of_file(path: str) -> str:
+    """The split that a file's name says, or else its folder's."""
+    folder, _, name = path.rpartition("/")
+    return split_of(name) or split_of(folder.rpartition("/")[2])
+
+
 def roles(shapes: Mapping[str, tuple[int, ...]]) -> Roles | None:
     """What the arrays of a file are, by key and shape; None where none can be images."""
     named = {key: _role(key) for key in shapes}

@@ -18,7 +18,9 @@ from core.files.limits import current_limits
 LARGEST = 16 << 20  # bytes
 FILES = ("classes.txt", "labels.txt", "class_names.txt", "synset_words.txt", "words.txt",
          "class_names.json", "classes.json", "labels.json", "label_map.json", "class_to_idx.json",
-         "id2label.json", "class_indices.json", "cat_to_name.json", "imagenet_class_index.json")
+         "id2label.json", "idx_to_class.json", "index_to_name.json", "class_indices.json",
+         "cat_to_name.json", "imagenet_class_index.json", "label_num_to_disease_map.json",
+         "classnames.txt", "names.txt", "categories.txt")
 WORDS = re.compile(r"[\s,;]+")
 KEYED = re.compile(r"(\d{1,6}|n\d{8})[:,;\s]+(.+)")
 WRAPPED = ("names", "classes", "class_names", "id2label", "class_to_idx", "labels")

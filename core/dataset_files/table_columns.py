@@ -17,7 +17,9 @@ LABELS = ("label", "labels", "class", "class_index", "class_id", "label_id", "la
           "target", "category", "category_id", "y", "emotion", "species", "breed", "diagnosis",
           "level", "ground_truth", "gt", "class_name", "label_name", "fine_label", "digit",
           "classid", "labelid", "class_label", "dx", "cell_type", "disease", "class_idx",
-          "label_idx")
+          "label_idx", "cls")
+LAST_WORDS = {"label", "labels", "class", "category", "target", "species", "breed", "diagnosis",
+              "disease"}  # of a column such as true_label
 LABEL_NAMES = ("class_name", "label_name", "name", "category_name", "label_text", "classname",
                "text", "species", "target_name")
 SPLITS = ("split", "usage", "set", "subset", "partition", "phase", "dataset", "data_set", "fold",
@@ -29,6 +31,7 @@ SPLIT_FLAGS = {  # the split of rows where it is true, and where it is not
 MEASURES = {"width", "height", "size", "age", "x", "y", "depth", "channels", "area", "score",
             "weight", "fold", "rotation", "angle", "confidence"}
 FEWEST_TO_COUNT = 3
+WORDS_OF_A_CAPTION = 4  # on average, at least
 PIXEL = re.compile(r"(.*?)[ _.-]?(\d+)(x\d+)?")
 NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d+)?")
 
@@ -107,14 +110,24 @@ def _one_hot(sample: Mapping[str, Sequence[str]], taken: set[str]) -> tuple[str,
 
 def label_column(sample: Mapping[str, Sequence[str]], taken: set[str]) -> str | None:
     """The column that is called a label, else the only other one, else the only one whose values
-    repeat as classes do."""
+    repeat as classes do, or of these the only one whose last word is a label's."""
     if known := _first(_plain(sample), LABELS, taken):
         return known
     others = _others(sample, taken)
-    if len(others) > 1:
-        others = [name for name in others if name.strip().lower() not in MEASURES
-                  and 1 < len(set(sample[name])) <= max(2, len(sample[name]) // 2)]
-    return others[0] if len(others) == 1 else None
+    if len(others) == 1:
+        return None if _are_captions(sample[others[0]]) else others[0]
+    others = [name for name in others if name.strip().lower() not in MEASURES
+              and 1 < len(set(sample[name])) <= max(2, len(sample[name]) // 2)]
+    called = [name for name in others if not any("|" in cell for cell in sample[name])
+              and re.split(r"[\W_]+", name.strip().lower())[-1] in LAST_WORDS]
+    return next((few[0] for few in (others, called) if len(few) == 1), None)
+
+
+def _are_captions(cells: Sequence[str]) -> bool:
+    """Whether each picture has a sentence of its own, which is no class."""
+    words = sum(len(cell.split()) for cell in cells)
+    return (len(set(cells)) == len(cells) >= FEWEST_TO_COUNT
+            and words >= WORDS_OF_A_CAPTION * len(cells))
 
 
 def is_called_label(name: str) -> bool:

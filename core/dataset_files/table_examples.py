@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from core.dataset_files.array_roles import split_of
+from core.dataset_files.array_roles import split_of_file
 from core.dataset_files.class_dictionaries import named
 from core.dataset_files.class_labels import UNKNOWN, ClassLabels, class_labels, label_notes, text_of
 from core.dataset_files.counts import counted
@@ -16,7 +16,8 @@ from core.dataset_files.file_sources import Source
 from core.dataset_files.image_arrays import array_images
 from core.dataset_files.image_files import is_picture, picture_files
 from core.dataset_files.picture_paths import OUTSIDE, Finder, path_in
-from core.dataset_files.table_columns import Columns, is_called_label
+from core.dataset_files.table_columns import Columns
+from core.dataset_files.table_notes import label_column_note, no_label_note, several_note
 from core.dataset_files.table_splits import one_split
 from core.dataset_files.text_tables import HEAD, form_of, read_text_table
 from core.dataset_formats import DataSet
@@ -50,32 +51,15 @@ def examples(source: Source, name: str, table: pa.Table, columns: Columns,
     rows, split, said = one_split(table, columns.split, labels)
     if rows is not None:
         table, labels = table.take(pa.array(rows)), labels and labels.of(rows)
-    notes += (*said, *label_column_note(columns), *_several_note(columns, labels))
+    notes += (*said, *label_column_note(columns), *several_note(columns, labels))
     metadata, left_out = metadata_of(table, columns)
-    notes += left_out
+    notes += (*no_label_note(columns, [*metadata]), *left_out)
     if columns.path:
         paths = [path_in(text_of(cell)) for cell in table[columns.path].to_pylist()]
         found = of_paths(source, name, paths, labels, metadata, notes, split)
     else:
         found = _of_pixels(name, table, columns, labels, metadata, notes)
     return replace(found, split=split or found.split)
-
-
-def label_column_note(columns: Columns) -> tuple[str, ...]:
-    """What to say of a column of labels that is not called so."""
-    if columns.label is None or is_called_label(columns.label):
-        return ()
-    return (f"Labels are from the column {shown(columns.label)}, the only one that looks like "
-            "labels; call it label if it holds them.",)
-
-
-def _several_note(columns: Columns, labels: ClassLabels | None) -> tuple[str, ...]:
-    """What to say of columns of 0 and 1 that are no one-hot labels."""
-    if labels is not None or not columns.one_hot:
-        return ()
-    named = ", ".join(map(shown, columns.one_hot[:4])) + " …" * (len(columns.one_hot) > 4)
-    return (f"The columns {named} say several classes of one example, so they are no labels: one "
-            "answer an example is read. A column called label would be taken.",)
 
 
 def _of_pixels(name: str, table: pa.Table, columns: Columns, labels: ClassLabels | None,
@@ -94,7 +78,7 @@ def of_paths(source: Source, name: str, said: Sequence[str], labels: ClassLabels
     below the folder that the table's own is in."""
     below, files = _pictures_below(source, name)
     finder = Finder([path.removeprefix(below) for path in files],
-                    split or split_of(PurePosixPath(name).name))
+                    split or split_of_file(name))
     found = [finder.find(path) for path in said]
     missing = [(path, row) for path, row in zip(said, found, strict=True) if isinstance(row, str)]
     rows = np.array([i for i, row in enumerate(found) if not isinstance(row, str)], dtype=np.int64)
@@ -136,7 +120,7 @@ def data_set(name: str, image: object, labels: ClassLabels | None, metadata: pd.
     indices, names = (labels.labels, labels.class_names) if labels else (None, ())
     said = labels.notes if labels else ()
     return DataSet(title=PurePosixPath(name).name, image=image, labels=indices, class_names=names,
-                   metadata=metadata, split=split_of(PurePosixPath(name).name),
+                   metadata=metadata, split=split_of_file(name),
                    notes=(*notes, *said, *label_notes(indices, names)))
 
 

@@ -20,11 +20,13 @@ from core.errors import UserError
 from core.files import content_ids
 from core.files.limits import MB, current_limits
 
+FOR_ALL = "labels.npy"  # beside arrays of the same examples, as CIFAR-10-C has
 REPEATING = 64 * MB  # up to which an array may be pressed as hard as one-hot labels are
 
 # What the file of labels is called beside one of images.
-COUNTERPARTS = (("images", "labels"), ("image", "label"), ("data", "labels"), ("data", "targets"),
-                ("inputs", "targets"), ("features", "labels"), ("x", "y"), ("X", "y"), ("X", "Y"))
+COUNTERPARTS = (("images", "labels"), ("imgs", "labels"), ("image", "label"), ("data", "labels"),
+                ("data", "targets"), ("inputs", "targets"), ("features", "labels"), ("x", "y"),
+                ("X", "y"), ("X", "Y"))
 
 
 def matches(path: Path) -> bool:
@@ -72,31 +74,51 @@ def read(source: Source, name: str) -> DataSet:
     """The data set in one file of a source."""
     if source.start(name, 6) == MAGIC:
         return _from_array(source, name)
+    with _archive(source, name) as archive:
+        return _from_members(archive, source, name)
+
+
+def _archive(source: Source, name: str) -> Archive:
     place = source.path / name if isinstance(source, Folder) else io.BytesIO(source.view(name))
     limits = replace(current_limits(), ratio_floor=REPEATING)
-    with Archive(place, PurePosixPath(name).name, limits) as archive:
-        return _from_members(archive)
+    return Archive(place, PurePosixPath(name).name, limits)
 
 
 def _from_array(source: Source, name: str) -> DataSet:
     values = array_in(source.view(name), name)
-    labels, notes = None, ()
-    if beside := _labels_beside(source, name):
-        labels = class_labels(array_in(source.view(beside), beside), beside)
-        notes = (f"Labels from {beside}.",)
+    labels, notes = _labels_of_beside(source, name, len(values) if values.ndim else 0)
     return data_set(PurePosixPath(name).name, values, labels, {}, split_of(name), notes)
 
 
 def _labels_beside(source: Source, name: str) -> str | None:
+    """The file that is called as this one with labels for images, or merely labels.npy."""
     file = PurePosixPath(name)
     for images, labels in COUNTERPARTS:
         stem = re.sub(rf"(?<![A-Za-z]){images}(?![a-z])", labels, file.stem)
-        if stem != file.stem and (beside := str(file.with_name(f"{stem}.npy"))) in source:
+        if stem != file.stem and (beside := str(file.with_name(stem + file.suffix))) in source:
             return beside
-    return None
+    beside = str(file.with_name(FOR_ALL))
+    return beside if file.suffix == ".npy" and file.name != FOR_ALL and beside in source else None
 
 
-def _from_members(archive: Archive) -> DataSet:
+def _labels_of_beside(source: Source, name: str,
+                      examples: int) -> tuple[ClassLabels | None, tuple[str, ...]]:
+    """The labels in a file beside the images, and what to say."""
+    if not (beside := _labels_beside(source, name)):
+        return None, ()
+    if source.start(beside, len(MAGIC)) == MAGIC:
+        values = array_in(source.view(beside), beside)
+    else:
+        with _archive(source, beside) as archive:
+            if len(archive.names) != 1:
+                return None, ()
+            values = array_in(archive.view(archive.names[0]), beside)
+    if beside.endswith(FOR_ALL) and values.shape[:1] != (examples,):
+        return None, ()  # of something else
+    return class_labels(values, beside), (f"Labels from {beside}.",)
+
+
+def _from_members(archive: Archive, source: Source, name: str) -> DataSet:
     keys = [name.removesuffix(".npy") for name in archive.names if name.endswith(".npy")]
     headers = {key: header_of(archive.view(f"{key}.npy"), f"{key} of {archive.name}")
                for key in keys}
@@ -107,22 +129,24 @@ def _from_members(archive: Archive) -> DataSet:
                         f"{', '.join(keys[:8]) or 'none'}. Save them as x and y, or images and "
                         "labels.")
     objects = [key for key, header in headers.items() if header[2].hasobject]
-    return _of_roles(archive, found, shapes, objects)
+    beside = (None, ()) if found.labels else _labels_of_beside(source, name, 0)
+    return _of_roles(archive, found, shapes, objects, beside)
 
 
 def _of_roles(archive: Archive, found: Roles, shapes: dict[str, tuple[int, ...]],
-              objects: list[str]) -> DataSet:
+              objects: list[str],
+              beside: tuple[ClassLabels | None, tuple[str, ...]]) -> DataSet:
     def member(key: str) -> np.ndarray:
         return array_in(archive.view(f"{key}.npy"), f"{key} of {archive.name}")
 
-    values, names, labels = member(found.images), None, None
+    values, names, (labels, said) = member(found.images), None, beside
     if found.class_names:
         names = [str(name) for name in np.char.strip(member(found.class_names).astype(str))]
     if found.labels:
         labels = class_labels(np.atleast_1d(member(found.labels)),
                               f"{found.labels} of {archive.name}", names)
     notes = [f"Images from {found.images!r}"
-             + (f", labels from {found.labels!r}." if found.labels else ".")]
+             + (f", labels from {found.labels!r}." if found.labels else "."), *said]
     if found.others:
         told = ", ".join(f"{split or key} ({shapes[key][0]:,})" for split, key in found.others)
         notes.append(f"The file also holds {told}; {found.split or 'this'} is what is shown.")
@@ -161,8 +185,8 @@ def data_set(title: str, values: np.ndarray, labels: ClassLabels | None,
 
 
 def content_id(path: Path) -> str:
-    """Follows the file, and for a .npy the labels beside it."""
-    beside = _labels_beside(Folder(path.parent), path.name) if path.suffix == ".npy" else None
+    """Follows the file and the labels beside it."""
+    beside = _labels_beside(Folder(path.parent), path.name)
     return content_ids.of_files(path, *([path.parent / beside] if beside else []))
 
 

@@ -20,6 +20,7 @@ NAME = re.compile(r"data_batch_\d|test_batch|train|test")
 META = ("batches.meta", "meta")
 LARGEST_PICKLE = 256 * MB  # CIFAR-100's train is 155 MB
 AGAIN = "Download CIFAR again."
+SAVE_ARRAYS = f"{AGAIN} Arrays of your own: numpy.savez('set.npz', images=x, labels=y)."
 
 
 def matches(path: Path) -> bool:
@@ -73,7 +74,7 @@ def _unpickled(source: Source, name: str) -> dict[str, Any]:
 
     stream = io.BytesIO(source.read(name, LARGEST_PICKLE))
     with limited_to(replace(current_limits(), pickle_bytes=LARGEST_PICKLE)):
-        said = read_pickle(stream, name, _no_storage).value
+        said = read_pickle(stream, name, _no_storage, SAVE_ARRAYS).value
     if not isinstance(said, dict):
         raise UserError(f"{name} is a pickle, but no batch of CIFAR. Choose another file.")
     return {_text(key): value for key, value in said.items()}

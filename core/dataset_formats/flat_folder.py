@@ -11,17 +11,27 @@ from core.dataset_files.file_sources import Folder, Source, is_litter, skipped_n
 from core.dataset_files.image_files import is_picture, picture_files
 from core.dataset_files.masks import is_of_masks, without_masks
 from core.dataset_files.name_labels import labels_in_names
-from core.dataset_formats import DataSet, Format, file_list, image_folder, text_table
+from core.dataset_formats import (
+    DataSet,
+    Format,
+    file_list,
+    image_folder,
+    json_lines,
+    text_table,
+    web_dataset,
+)
 from core.errors import UserError
 from core.files import content_ids
 
+COLUMNS = text_table.ENDINGS | json_lines.ENDINGS
+TABLES = COLUMNS | file_list.ENDINGS
 MOST, OF_A_SPLIT = 0.5, 0.05  # of the pictures, that a table names
 
 
 def matches(path: Path) -> bool:
-    """A folder of which most files are pictures and no sub-folder holds any, or of which the
-    sub-folders are parts of one set, or pictures and their masks."""
-    if not path.is_dir() or image_folder.matches(path):
+    """A folder of which most files are pictures, or called as one is, and no sub-folder holds any;
+    or of which the sub-folders are parts of one set, or pictures and their masks."""
+    if not path.is_dir() or image_folder.matches(path) or web_dataset.matches(path):
         return False
     entries = [entry for entry in image_folder.entries(path) if not is_litter(entry.name)]
     folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -29,7 +39,9 @@ def matches(path: Path) -> bool:
     if image_folder.not_classes([entry.name for entry in folders]):
         return holding
     files = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-    return not holding and 2 * sum(map(is_picture, files)) >= max(1, len(files))
+    pictures = {name.partition(".")[0] for name in files if is_picture(name)}
+    others = [name for name in files if name.partition(".")[0] not in pictures]
+    return not holding and len(files) - len(others) >= max(1, len(others))
 
 
 def load(path: Path) -> DataSet:
@@ -80,25 +92,31 @@ def _split(name: str) -> str:
 
 def described(source: Source) -> DataSet | None:
     """By the first table or list that names most of the pictures in the folders of its own, or that
-    names those of one split with their labels."""
+    names those of one split with their labels; one with labels before others."""
     names = source.names()
-    if not any(map(_is_table, names)):
+    if TABLES.isdisjoint(map(_ending, names)) and not any(map(web_dataset.is_class, names)):
         return None
     files, masks = without_masks(list(filter(is_picture, names)))
-    pictures = Counter(map(_top, files))
-    for form in (text_table, file_list):
+    pictures, without_labels = Counter(map(_top, files)), None
+    for form in (text_table, json_lines, file_list, web_dataset):
         try:
             found = form.inside(source)
         except UserError:  # of something else
             continue
         if found is None or "path" not in found.metadata:
             continue
-        beside = sum(pictures[top] for top in set(map(_top, found.metadata["path"])))
-        part = OF_A_SPLIT if found.split and found.labels is not None else MOST
+        tops = set(map(_top, found.metadata["path"]))
+        beside = sum(pictures[top] for top in tops)
+        of_split = split_of(found.title) or (found.split and not all(map(split_of, tops)))
+        part = OF_A_SPLIT if of_split and found.labels is not None else MOST
         if beside and len(found) >= part * beside:
-            return replace(found, title=source.title,
-                           notes=(f"Labels and columns from {found.title}.", *masks, *found.notes))
-    return None
+            said = "files of the same name" if form is web_dataset else found.title
+            found = replace(found, title=source.title,
+                            notes=(f"Labels and columns from {said}.", *masks, *found.notes))
+            if found.labels is not None:
+                return found
+            without_labels = without_labels or found
+    return without_labels
 
 
 def _top(name: str) -> str:
@@ -123,18 +141,18 @@ def _plain(source: Source, files: list[str], notes: tuple[str, ...], split: str)
 def _unread(source: Source) -> tuple[str, ...]:
     """What lies beside the pictures and may say their labels, but is not read."""
     said = []
-    names = [name for name in source.names() if not is_picture(name) and not _is_table(name)]
-    if matlab := [name for name in names if name.lower().endswith(".mat")]:
-        said.append(f"{', '.join(matlab[:4])}: MATLAB files are not read. If the labels are in "
-                    "one, save them as a CSV with the columns path and label beside the pictures.")
-    if lines := [name for name in names if name.lower().endswith(".jsonl")]:
-        said.append(f"{', '.join(lines[:4])}: JSON lines are not read. If the labels are in them, "
-                    "save them as metadata.csv with the columns file_name and label.")
-    if classes := [name for name in names if name.endswith(".cls")]:
-        said.append(f"{counted(len(classes), 'file')} of labels as WebDataset has them, first "
-                    f"{classes[0]}, not read. A table with the columns path and label is.")
-    outlines = [name for name in source.names() if not is_picture(name) and (
-        name.lower().endswith(".coco.json") or any(map(is_of_masks, name.split("/")[:-1])))]
+    names = [name for name in source.names() if not is_picture(name)]
+    outlines = [name for name in names if name.lower().endswith(".coco.json")
+                or any(map(is_of_masks, name.split("/")[:-1]))]
+    if tables := [name for name in names if _ending(name) in COLUMNS]:
+        said.append(f"{', '.join(tables[:4])}: not used, since no column names most of these "
+                    "pictures. A column called path with their file names, and one called label, "
+                    "would give labels.")
+    for ending, kind in ((".mat", "MATLAB"), (".json", "JSON")):
+        if found := [name for name in names if _ending(name) == ending and name not in outlines]:
+            said.append(f"{', '.join(found[:4])}: {kind} files beside pictures are not "
+                        "read. If the labels are in one, save them as a CSV with the columns path "
+                        "and label beside the pictures.")
     if outlines:
         said.append(f"{counted(len(outlines), 'file')} of annotations, boxes or outlines, not "
                     f"read, first {outlines[0]}.")
@@ -144,13 +162,14 @@ def _unread(source: Source) -> tuple[str, ...]:
 def content_id(path: Path) -> str:
     """Changes with any picture, table or list in the folder."""
     folder = Folder(path)
-    tables = [path / name for name in folder.names() if _is_table(name)]
-    pictures = list(filter(is_picture, folder.names()))
+    tables = [path / name for name in folder.names() if _ending(name) in TABLES]
+    pictures = [name for name in folder.names() if is_picture(name)
+                or _ending(name) in web_dataset.ENDINGS]
     return content_ids.of_folder(folder, pictures, content_ids.of_files(*tables))
 
 
-def _is_table(name: str) -> bool:
-    return name[name.rfind("."):].lower() in text_table.ENDINGS | file_list.ENDINGS
+def _ending(name: str) -> str:
+    return name[name.rfind("."):].lower()
 
 
 FORMAT = Format("Folder of pictures", matches, load, content_id, inside)

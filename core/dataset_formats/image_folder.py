@@ -15,7 +15,7 @@ from core.dataset_files.counts import counted
 from core.dataset_files.file_sources import Folder, Source, is_litter, skipped_note
 from core.dataset_files.image_files import is_picture, picture_files
 from core.dataset_files.masks import PICTURES, are_pictures_and_masks, without_masks
-from core.dataset_formats import DataSet, Format, file_list, text_table
+from core.dataset_formats import DataSet, Format, file_list, json_lines, text_table
 from core.errors import UserError
 from core.files import content_ids
 from core.plugins import knows
@@ -56,7 +56,8 @@ def are_parts(folders: Sequence[str]) -> bool:
 def _tables(found: Sequence[os.DirEntry]) -> bool:
     """Whether a table or list of pictures is there, which says more than the only folder's name."""
     files = [Path(entry.path) for entry in found if entry.is_file(follow_symlinks=False)]
-    return any(knows(form, file) for file in files for form in (text_table, file_list))
+    return any(knows(form, file) for file in files 
+               for form in (text_table, json_lines, file_list))
 
 
 def entries(path: Path) -> list[os.DirEntry]:

@@ -36,10 +36,10 @@ from core.dataset_files.table_columns import Columns, columns_of, label_column, 
 from core.dataset_files.table_examples import (
     data_set,
     examples,
-    label_column_note,
     labels_of,
     metadata_of,
 )
+from core.dataset_files.table_notes import label_column_note
 from core.dataset_files.table_splits import one_split
 from core.dataset_formats import DataSet, Format, beside_others
 from core.errors import UserError

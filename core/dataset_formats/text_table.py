@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.dataset_files.array_roles import SPLITS, split_of
+from core.dataset_files.array_roles import SPLITS, split_of_file
 from core.dataset_files.class_dictionaries import FILES
 from core.dataset_files.file_sources import Folder, Source
 from core.dataset_files.image_files import is_picture
@@ -38,7 +38,7 @@ def inside(source: Source) -> DataSet | None:
     known = {name: form.columns for name, form in forms.items() if form}
     found = sorted(known, key=lambda name: (
         "submission" in name.lower(), not (known[name].label or known[name].one_hot),
-        SPLITS.index(split_of(name.rpartition("/")[2]))))
+        SPLITS.index(split_of_file(name))))
     return beside_others(read_text(source, found[0]), found[0], found[1:]) if found else None
 
 

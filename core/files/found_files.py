@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError, cannot_be_read
-from core.files.unknown_files import describe_unknown
+from core.files.unknown_files import OF_ARROW, describe_unknown
 from core.files.walked_folders import Walked, stamp, walked
 from core.plugins import discover, knows
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
+SAVED = "dataset_dict.json"  # in a folder of splits that Hugging Face's datasets saved
 MOST_ENTRIES = 500  # of a folder that is none of these kinds
 # Listed by name even where no format knows the bytes, so that a person learns why it does not open.
 MODEL_ENDINGS = {
@@ -215,6 +216,8 @@ def _what_lies_in(folder: Path) -> str:
     if sets:
         return f"It holds several, {_few(sets)}: choose one of them."
     names = [entry.name for entry in entries]
+    if any(name == SAVED or name.endswith(".arrow") for name in names):
+        return f"It is what datasets.save_to_disk writes, which is not read. {OF_ARROW}"
     return (
         f"It holds {_few(names) if names else 'nothing'}. A data set is a folder with one "
         "sub-folder per class, arrays, or a table of pictures; a model is one file."

@@ -1,5 +1,7 @@
 """What a file that no format reads seems to be, from its first bytes."""
 
+OF_ARROW = ("Save the table as Parquet: datasets.load_from_disk(folder) gives the splits, and "
+            "split.to_parquet('test.parquet') saves one.")
 # First bytes, what the file is, what to do.
 SIGNATURES = (
     (b"version https://git-lfs", "is a Git LFS pointer, which only names the real file",
@@ -11,9 +13,13 @@ SIGNATURES = (
     (b"\xfd7zXZ", "is compressed with xz", "Unpack it and open what is inside."),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "Unpack it and open what is inside."),
     (b"GGUF", "holds language model weights in GGUF", "Open the weights as safetensors instead."),
-    (b"MATLAB ", "is a MATLAB file, which is not read",
+    (b"MATLAB ", "is a MATLAB file in which no array of pictures with one of labels was found",
      "Save its arrays as .npz: numpy.savez('set.npz', images=x, labels=y), x of the shape "
      "(examples, height, width, channels)."),
+    ((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
+     "is a pickle of Python objects, which could run code and is not read",
+     "Save arrays as .npz: numpy.savez('set.npz', images=x, labels=y); weights by "
+     "torch.save(model.state_dict(), 'weights.pt')."),
     (b"%PDF", "is a PDF document", "Choose the file itself instead."),
     (b"\x89PNG", "is a PNG picture", "Open the folder that holds it as a data set."),
     (b"\xff\xd8\xff", "is a JPEG picture", "Open the folder that holds it as a data set."),
@@ -21,7 +27,7 @@ SIGNATURES = (
     (b"\x89HDF", "is an HDF5 file, of which only Keras models are read",
      "Save arrays as .npz: numpy.savez('set.npz', images=x, labels=y); a Keras model by "
      "model.save('model.keras')."),
-    (b"ARROW1", "is an Arrow file, which is not read", "Save the table as Parquet."),
+    ((b"ARROW1", b"\xff\xff\xff\xff"), "is an Arrow file, which is not read", OF_ARROW),
     (b"\x7fELF", "is a program", "Open the file that the network was saved to."),
     (b"MZ", "is a Windows program", "Open the file that the network was saved to."),
 )

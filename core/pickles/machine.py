@@ -23,8 +23,10 @@ class BadPickleError(Exception):
 class Machine:
     """A pickle machine: a stack, marks into it, and a memo."""
 
-    def __init__(self, stream: BinaryIO, name: str, persistent_load: PersistentLoad) -> None:
+    def __init__(self, stream: BinaryIO, name: str, persistent_load: PersistentLoad,
+                 next_step: str = RESAVE) -> None:
         self.stream, self.name, self.persistent_load = stream, name, persistent_load
+        self.next_step = next_step  # what a person does about a file that is refused
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -37,7 +39,7 @@ class Machine:
         self.bytes_left -= count
         if self.bytes_left < 0:
             raise UserError(f"{self.name}: the pickle inside is larger than the limit of "
-                            f"{current_limits().pickle_bytes >> 20} MB. {RESAVE}")
+                            f"{current_limits().pickle_bytes >> 20} MB. {self.next_step}")
         data = self.stream.read(count)
         if len(data) != count:
             raise BadPickleError("it ends early")
@@ -90,7 +92,7 @@ class Machine:
     def code(self, name: str) -> UserError:
         return UserError(f"{self.name}: the file contains code that would run while loading "
                          f"({shown(name)}). It was not loaded; nothing was executed. "
-                         f"If it is yours, save it anew. {RESAVE}")
+                         f"If it is yours, save it anew. {self.next_step}")
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self.stack[-1]

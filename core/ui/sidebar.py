@@ -22,7 +22,7 @@ from core.ui.boundary import boundary, until_done
 from core.ui.card_editor import card_editor
 from core.ui.choices import NOTHING, PARAMETERS, choice, named_by_the_card, shown_at_first
 from core.ui.log_address import closed_settings
-from core.ui.text import file_size, md_escape, plural
+from core.ui.text import count, file_size, md_escape, plural
 
 FIRST_MODEL = "shapes-cnn.safetensors"  # what a newcomer sees, where no folder of theirs is given
 REFUSED = "_refused"
@@ -155,10 +155,13 @@ def _data(model_id: str | None, named: str | None) -> str | None:
 
 
 def _classes(data: DataSet) -> str:
-    """How many classes occur: a list of names may be longer."""
+    """How many classes occur, of how many: a list of names may be longer."""
     if data.labels is None:
         return "no labels"
-    return plural(len(np.unique(data.labels[data.labels >= 0])), "class", "classes")
+    occurring, named = len(np.unique(data.labels[data.labels >= 0])), len(data.class_names)
+    if occurring < named:
+        return f"{count(occurring)} of {plural(named, 'class', 'classes')}"
+    return plural(occurring, "class", "classes")
 
 
 def _sample_size(examples: int) -> int | None:
