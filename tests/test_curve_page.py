@@ -21,6 +21,7 @@ from core.files import found_files
 from core.library import open_logs
 from core.training_curves import tags_and_runs
 from core.ui import log_address
+from core.ui import runs as run_list
 from core.ui.chart_titles import title_of
 from core.ui.curve_chart import chart
 from core.ui.curve_downloads import _everything
@@ -337,6 +338,37 @@ def test_what_the_search_leaves_out_stays_ticked(shapes):
     assert app.query_params["run"] == ["vit", "cnn"] and "1 of 5 runs drawn" in words(app)
     app.text_input(key="find_runs").set_value("").run()
     assert "2 of 5 runs drawn" in words(app) and not faults(app)
+
+
+def test_a_click_on_a_name_draws_that_run_alone(monkeypatch):
+    state, address = {}, {}
+    monkeypatch.setattr(run_list, "st", SimpleNamespace(session_state=state, query_params=address))
+
+    def clicked(*cell):
+        state["list"] = SimpleNamespace(selection=SimpleNamespace(cells=[cell]))
+        run_list._alone("list", ["cnn", "vit"])
+        return address.get("run")
+
+    assert clicked(0, "colour") is None and clicked(2, "run") is None
+    assert clicked(1, "run") == ["vit"] and state[run_list.TICKED] == 1  # the list is made anew
+
+
+def test_zoom_and_ticked_runs_outlive_a_visit_to_another_page(shapes):
+    app = opened(PAGE, **shapes, find_tags="loss/train$", run=["vit", "cnn"], zoom="step:4:30")
+    assert "Zoomed on step 4 to 30" in words(app)
+
+    def back():
+        app.switch_page("pages/2_Architecture.py").run()
+        for key in ("zoom", "run"):  # as Streamlit does in a browser
+            app.query_params.pop(key, None)
+        app.switch_page(PAGE).run()
+        assert not faults(app)
+        return words(app)
+
+    assert "Zoomed on step 4 to 30" in back() and "2 of 5 runs drawn" in words(app)
+    assert app.query_params["run"] == ["cnn", "vit"]
+    click_chart(app, "curve", reset=[{"at": 5}])
+    assert "Zoomed" not in words(app) and "Zoomed" not in back()
 
 
 def test_times_are_told_by_a_clock_of_24_hours(shapes):

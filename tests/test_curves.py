@@ -353,9 +353,11 @@ def test_a_pattern_that_is_invalid_or_slow_is_plain_text(pattern, why):
 def test_hyperparameters_that_differ_come_first():
     stated = {"a": {"lr": 0.1, "seed": 1.0, "model": "cnn"}, "b": {"lr": 0.2, "model": "cnn"}}
     table, differing = settings_table(stated, ["a", "b", "c"])
+    assert list(table.columns) == ["lr", "model", "seed"] and differing == 1  # c states nothing
+    table, differing = settings_table(stated | {"c": {"seed": 1.0}}, ["a", "b", "c"])
     assert list(table.columns) == ["lr", "model", "seed"] and differing == 3
     table, differing = settings_table(stated, ["a", "b"])
-    assert list(table.columns) == ["lr", "seed", "model"] and differing == 2
+    assert list(table.columns) == ["lr", "model", "seed"] and differing == 1
     assert table["lr"].tolist() == [0.1, 0.2] and table["model"].tolist() == ["cnn", "cnn"]
     mixed, _ = settings_table({"a": {"x": True}, "b": {"x": 3.0}}, ["a", "b"])
     assert mixed["x"].tolist() == ["True", "3.0"]
@@ -365,8 +367,8 @@ def test_runs_side_by_side():
     table = log(a__loss=[3, 1, 2], b__loss=[4, 5])
     stated = {"a": {"lr": 0.1, "run": 7.0}, "c": {"lr": 0.2}}
     found = run_table.run_table(table, stated, ["loss"])
-    assert list(found.columns) == ["run", "lr", "setting run", "loss last", "loss best",
-                                   "loss step of best", "duration", "points"]
+    assert list(found.columns) == ["run", "lr", "loss last", "loss best", "loss step of best",
+                                   "duration", "points", "setting run"]
     rows = found.set_index("run")
     assert rows.loc["a", ["loss last", "loss best", "loss step of best"]].tolist() == [2, 1, 10]
     assert rows.loc["a", "duration"] == 1.0 and rows["points"].tolist() == [3, 2, 0]

@@ -15,6 +15,7 @@ from core.runs.hyperparameters import (
     constants,
     default_metrics,
     of_kind,
+    of_one_run,
     run_table,
     table_of_runs,
     varying,
@@ -22,6 +23,7 @@ from core.runs.hyperparameters import (
 )
 from core.runs.parallel_axes import axis, brushes_of, kept, scale_of
 from core.runs.rank_association import CORRELATION, ETA, associations, together
+from core.runs.table import settings_table
 from core.training_curves import summary
 from tests.test_training_curves import log
 
@@ -50,7 +52,18 @@ def test_a_table_of_runs_is_typed_and_misses_what_is_not_stated():
     assert stated["odd"].isna().tolist() == [False, True, False, True]
     assert stated["odd"].dropna().tolist() == ["x", "2.0"]
     assert constants(stated) == {"epochs": 5.0}
+    assert list(varying(stated)) == ["fast", "lr", "name", "odd"] and of_one_run(stated) == {}
+
+
+def test_what_one_run_alone_states_does_not_differ():
+    alone = {run: said | ({"note": "x"} if run == "c" else {}) for run, said in SETTINGS.items()}
+    stated = of_kind(table_of_runs(alone, summary(log(**CURVES))), "hyperparameter")
+    assert list(stated) == ["fast", "lr", "name", "odd", "epochs", "note"]
     assert list(varying(stated)) == ["fast", "lr", "name", "odd"]
+    assert of_one_run(stated) == {"note": "c"} and constants(stated) == {"epochs": 5.0}
+    _, differing = settings_table(alone, ["a", "b", "c", "d"])
+    assert differing == 4  # the list of runs says the same
+    assert of_one_run(stated.loc[["c", "d"]]) == {}  # a single run that says anything says it all
 
 
 def test_metrics_are_last_and_best_and_count_their_points():
@@ -166,6 +179,11 @@ def test_p_values_of_no_relation_are_spread_evenly():
     found = associations(stated, metric)[0]
     for _, part in found.groupby("measure"):
         assert len(part) == 50 and stats.kstest(part["p"], "uniform").pvalue > 0.001
+
+
+def test_two_runs_are_too_few_to_measure():
+    found, notes = associations(frame(lr=[0.1, 0.2]), pd.Series([1.0, 2.0]))
+    assert found.empty and notes == ["Not measured, as fewer than 3 runs have both: lr."]
 
 
 def test_few_runs_and_what_varies_together_are_said():
@@ -286,6 +304,21 @@ def test_one_run_and_equal_runs_are_not_compared(drawn):
 def test_equal_runs_are_not_compared(drawn):
     app = drawn(["lr: 0.1\n"] * 3)
     assert any("No hyperparameter differs" in caption.value for caption in app.caption)
+
+
+def test_the_scatter_begins_with_what_mattered_until_a_person_chooses(drawn):
+    settings = [f"a: {k * 7 % 12}\nbatch: {10 - k}\nz: {k // 3 % 2}\n" for k in range(12)]
+    app = drawn(settings)  # the loss grows with k, so it falls with batch alone
+    assert app.selectbox(key="against").value == "batch"
+    app = app.selectbox(key="against").set_value("z").run()
+    app = app.multiselect(key="parallel_metrics").set_value(["val_loss · last"]).run()
+    assert app.selectbox(key="against").value == "z" and not app.exception
+
+
+def test_what_a_run_states_alone_is_told_in_words(drawn):
+    app = drawn(["lr: 0.1\n", "lr: 0.2\n", "lr: 0.3\nnote: 7\n"])
+    assert app.multiselect(key="hyperparameters").options == ["lr"]
+    assert any(r"by one run only: note 7 \(run\-2\)" in caption.value for caption in app.caption)
 
 
 def test_a_view_in_the_address_keeps_its_runs(drawn):

@@ -476,6 +476,13 @@ def test_names_and_formulas_are_text(tmp_path):
     assert set(read_logs(tmp_path).table["tag"]) == {*names[:4], "column 6"}
 
 
+def test_a_trainer_state_on_one_line_is_no_line_of_a_log(tmp_path):
+    file, content = SAMPLES["trainer_state"]
+    (tmp_path / file).write_text(json.dumps({"global_step": 30, **json.loads(content)}))
+    (run,) = find_logs(tmp_path).runs
+    assert run.format == "trainer_state" and "loss" in set(read_logs(tmp_path).table["tag"])
+
+
 @pytest.mark.parametrize("name", ["plain_csv", "trainer_state"])
 def test_command_line(name, tmp_path):
     path = written(tmp_path, name)

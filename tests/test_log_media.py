@@ -1,6 +1,7 @@
 """Pictures, texts, sounds and precision-recall curves of logs against what was logged."""
 
 import io
+import json
 import struct
 import zlib
 
@@ -236,10 +237,21 @@ def test_the_page_shows_everything_and_renders_no_markdown_of_a_file(
     assert len(app.get("image")) == 2 and len(app.get("audio")) == 1
     assert len(app.get("vega_lite_chart")) == 1 and len(app.dataframe) == 1
     assert [code.value for code in app.code] == [trap]
+    (precision,) = [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
+    _, points = precision["layer"]
+    colour = points["encoding"]["color"]["scale"]["range"][0]
+    assert any(f'●]{{foreground="{colour}"}}' in caption.value for caption in app.caption)
+    near, = [one["select"] for one in precision["params"]]
+    assert near["nearest"] and near["on"] == "pointermove"  # else a person must hit a point
+    assert "threshold" in [tip["field"] for tip in points["encoding"]["tooltip"]]
     assert not any(trap in str(part.value) for part in [*app.markdown, *app.caption])
     app.select_slider(key="media_step").set_value(1).run()
     assert len(app.get("image")) == 1
     assert any("first at step 7" in caption.value for caption in app.caption)
+    app.session_state["media_step"] = 5  # a stop that the grown logs have no more
+    app.run()
+    assert app.select_slider(key="media_step").value == 7 and len(app.get("image")) == 2
+    app.select_slider(key="media_step").set_value(1).run()
     app.text_input(key="find_media").set_value("^(later|words)$").run()
     assert len(app.code) == 1 and not app.get("audio") and not app.get("image")
     app.text_input(key="find_media").set_value("no such tag").run()

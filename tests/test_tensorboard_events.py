@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog, TaggedRunMetadata
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.util.tensor_util import make_tensor_proto
 
 from core.errors import UserError
 from core.events import decoding, pieces, reader
 from core.events.checksum import crc32c, masked
 from core.events.framing import HEADER, frame, record_size
 from core.log_formats.tensorboard_events import FORMAT
+from core.logs import read_logs
 from tests.event_files import NAME, assert_same, by_tag, by_tensorboard, scalar, tensor, write
 
 # DataType, its name in numpy, the list that holds its values
@@ -50,7 +52,18 @@ def test_torch_writer(tmp_path):
         writer.add_text("note", "words", 1)
     logs = same_as_tensorboard(tmp_path)
     assert len(logs.table) == 3500
-    assert any("1 histogram, 1 image, 1 text" in note for note in logs.notes)
+    assert any("1 histogram, 1 image, 1 text." in note for note in logs.notes)
+
+
+def test_what_is_no_scalar_is_counted_in_words(tmp_path):
+    graph = [Event(step=step, graph_def=b"\n\0") for step in range(3)]
+    profile = TaggedRunMetadata(tag="step", run_metadata=b"\n\0")
+    write(tmp_path / NAME, [scalar("a", 0, 1.0), *graph,
+                            Event(tagged_run_metadata=profile), Event(tagged_run_metadata=profile),
+                            *(tensor("pr", step, make_tensor_proto(np.ones((6, 3))), "pr_curves")
+                              for step in range(2))])
+    assert any(note.endswith(": 3 graphs, 2 precision-recall curves, 2 entries of run metadata.")
+               for note in read_logs(tmp_path).notes)
 
 
 def test_columns_are_as_promised(tmp_path):
@@ -114,7 +127,7 @@ def test_metadata_comes_only_first_and_holds_for_later_files(tmp_path):
     write(tmp_path / f"{NAME}.2", [tensor("x", 2, half, None), tensor("words", 1, half, None)])
     logs = same_as_tensorboard(tmp_path)
     assert logs.table["step"].tolist() == [0, 1, 2]
-    assert any("2 text" in note for note in logs.notes)
+    assert any("2 texts" in note for note in logs.notes)
 
 
 def test_odd_events(tmp_path):

@@ -16,7 +16,7 @@ from core.log_formats import Format, Logs
 
 def matches(path: Path) -> bool:
     """The first line is an object with a number, and another line begins one; a single line needs
-    a step."""
+    a step, and no list of objects, which makes it a document."""
     lines = [line for line in start_of(path).splitlines() if line.strip()]
     first = _object(lines[0]) if lines else None
     if not first:
@@ -24,7 +24,8 @@ def matches(path: Path) -> bool:
     numbers = [name for name, value in first.items() if number_of(value) is not None]
     counts = any(map(is_step, numbers)) and len(numbers) > 1
     if len(lines) == 1:
-        return counts
+        return counts and not any(isinstance(value, list) and value and isinstance(value[0], dict)
+                                  for value in first.values())
     return any(line.lstrip().startswith("{") for line in lines[1:]) and (
         counts or any(map(direction, numbers)))
 

@@ -19,6 +19,14 @@ from core.log_formats import OTHERS, Format, Logs, no_others
 
 NAME = "tfevents"  # what every writer puts into the name of an event file
 MARKER = ".profile-empty"  # the end of the name of a file that only marks a profile
+WORDS = {  # of one value, of several, where the kind's name and an s would not do
+    "pr_curves": ("precision-recall curve", "precision-recall curves"),
+    "hparams": ("entry of hyperparameters", "entries of hyperparameters"),
+    "custom_scalars": ("layout of charts", "layouts of charts"),
+    "run metadata": ("entry of run metadata", "entries of run metadata"),
+    "metadata": ("description", "descriptions"), "audio": ("sound", "sounds"),
+    "images": ("image", "images"), "histograms": ("histogram", "histograms"),
+    "mesh": ("mesh", "meshes")}
 FIRST_KEYS = b"\x09\x10\x1a\x22\x2a\x32\x3a\x42\x4a"  # the fields that an event may begin with
 
 
@@ -110,9 +118,15 @@ def _notes(events: Events, points: Points, others: pd.DataFrame,
         notes.append(f"Read {counted(len(events.settings), 'hyperparameter')}.")
     if len(others):
         counts = others["kind"].value_counts().to_dict()
-        said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+        said = ", ".join(_counted(kind, number) for kind, number in sorted(counts.items()))
         notes.append(f"Not scalars, so not drawn as curves: {said}.")
     return notes + _losses(events.problems)
+
+
+def _counted(kind: str, number: int) -> str:
+    """6 images, 3 entries of run metadata, 1 graph."""
+    name = kind.replace("_", " ")
+    return f"{number:,} {WORDS.get(kind, (name, f'{name}s'))[number != 1]}"
 
 
 def _losses(problems: list[Problem]) -> list[str]:

@@ -27,13 +27,13 @@ def table_of_runs(settings: dict[str, Settings], sums: pd.DataFrame) -> pd.DataF
     """One row a run, in name order; columns (kind, name).
 
     hyperparameter: numbers, booleans or words, NaN where a run states none; those that differ
-    between runs first, then in name order. last, best: of each tag, as
+    between runs (see `varying`) first, then in name order. last, best: of each tag, as
     `core.training_curves.summary` has them; points: how many there are, <NA> for none.
     """
     runs = pd.Index(sorted({*settings, *sums["run"].astype(str)}), name="run")
     stated = _stated(settings).reindex(runs)
-    same = constants(stated)
-    stated = stated[sorted(stated.columns, key=lambda name: name in same)]
+    different = set(varying(stated))
+    stated = stated[sorted(stated.columns, key=lambda name: name not in different)]
     sums = sums.astype({"run": str, "tag": str})
     parts = {"hyperparameter": stated} | {
         kind: sums.pivot(index="run", columns="tag", values=kind).reindex(runs)
@@ -56,7 +56,7 @@ def of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def constants(stated: pd.DataFrame) -> Settings:
     """The hyperparameters with one value in all the runs that state any."""
-    said = stated[stated.notna().any(axis=1)]
+    said = _speaking(stated)
     return {
         str(name): column.iloc[0]
         for name, column in said.items()
@@ -65,8 +65,26 @@ def constants(stated: pd.DataFrame) -> Settings:
 
 
 def varying(stated: pd.DataFrame) -> pd.DataFrame:
-    """The hyperparameters that differ between runs."""
-    return stated.drop(columns=[*constants(stated), *stated.columns[stated.isna().all()]])
+    """The hyperparameters that differ between the runs that state any: two runs or more state it,
+    and not all of them the same. What a single run states compares it with none."""
+    said = _speaking(stated)
+    several = said.notna().sum() > 1
+    return stated.loc[:, several & ((said.nunique() > 1) | said.isna().any())]
+
+
+def of_one_run(stated: pd.DataFrame) -> dict[str, str]:
+    """The hyperparameters that only one of several runs states, and which run."""
+    said = _speaking(stated)
+    return {
+        str(name): str(column.first_valid_index())
+        for name, column in said.items()
+        if len(said) > 1 and column.notna().sum() == 1
+    }
+
+
+def _speaking(stated: pd.DataFrame) -> pd.DataFrame:
+    """The runs that state any."""
+    return stated[stated.notna().any(axis=1)]
 
 
 def _stated(settings: dict[str, Settings]) -> pd.DataFrame:

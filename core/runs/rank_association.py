@@ -23,14 +23,14 @@ def associations(stated: pd.DataFrame, metric: pd.Series) -> tuple[pd.DataFrame,
     """
     there = metric.notna()
     shuffled: dict[bytes, np.ndarray] = {}  # the last one: most columns miss the same runs
-    rows, skipped = [], []
+    rows, few, skipped = [], [], []
     for name, column in stated.items():
         both = there & column.notna()
         values, y = column[both], metric[both].rank().to_numpy()
         groups = values.nunique()
         alone = not is_ordered(column) and groups == len(values)
         if len(y) < FEWEST or groups < 2 or np.ptp(y) == 0 or alone:
-            skipped.append(str(name))
+            (few if len(y) < FEWEST else skipped).append(str(name))
             continue
         y, known = y - y.mean(), both.to_numpy().tobytes()
         if known not in shuffled:
@@ -40,7 +40,7 @@ def associations(stated: pd.DataFrame, metric: pd.Series) -> tuple[pd.DataFrame,
     table = pd.DataFrame(rows, columns=COLUMNS)
     strongest = table["value"].abs().sort_values(ascending=False, kind="stable").index
     table = table.loc[strongest].reset_index(drop=True)
-    return table, _warnings(stated, table, skipped, int((~there).sum()))
+    return table, _warnings(stated, table, few, skipped, int((~there).sum()))
 
 
 def is_ordered(column: pd.Series) -> bool:
@@ -95,19 +95,22 @@ def _paired(both: pd.DataFrame) -> bool:
 
 
 def _warnings(
-    stated: pd.DataFrame, table: pd.DataFrame, skipped: list[str], not_a_number: int
+    stated: pd.DataFrame, table: pd.DataFrame, few: list[str], skipped: list[str],
+    not_a_number: int,
 ) -> list[str]:
     said = []
     if len(table) and table["n"].min() < FEW_RUNS:
         said.append(f"As few as {table['n'].min()} runs: below {FEW_RUNS}, chance alone often "
                     "looks like a strong relation.")
-    if pairs := together(stated[[name for name in stated if str(name) not in skipped]]):
+    if pairs := together(stated[[name for name in stated if str(name) not in few + skipped]]):
         named = "; ".join(f"{a} and {b}" for a, b in pairs[:5]) + (" …" if len(pairs) > 5 else "")
         said.append(f"Varied together, so these runs cannot say which of them mattered: {named}.")
     if not_a_number:
         said.append(f"Left out: {not_a_number} of {len(stated)} runs where the metric is NaN or "
                     "missing. What made a run fail is not seen here.")
-    if skipped:
-        said.append(f"Not measured, as they do not vary enough: {', '.join(skipped[:5])}"
-                    + (" …." if len(skipped) > 5 else "."))
+    for reason, names in ((f"fewer than {FEWEST} runs have both", few),
+                          ("they do not vary enough", skipped)):
+        if names:
+            said.append(f"Not measured, as {reason}: {', '.join(names[:5])}"
+                        + (" …" if len(names) > 5 else "."))
     return said

@@ -19,15 +19,21 @@ OWN = {"run", "colour", "duration", "points"}  # columns that no hyperparameter 
 
 
 def settings_table(stated: dict[str, Settings], runs: Sequence[str]) -> tuple[pd.DataFrame, int]:
-    """One row a run, one column a hyperparameter, those that differ between runs first, each kind
-    in name order; and how many differ. A value that a run does not state is missing."""
+    """One row a run, one column a hyperparameter, those that differ between runs (as in `varying`)
+    first, each kind in name order; and how many differ. What a run does not state is missing."""
     names = sorted({name for run in runs for name in stated.get(run, {})})
     columns = {name: [stated.get(run, {}).get(name) for run in runs] for name in names}
-    differing = [name for name in names if len({repr(value) for value in columns[name]}) > 1]
+    speaking = [run for run in runs if stated.get(run)]
+    differing = [name for name in names if _differs([stated[run].get(name) for run in speaking])]
     order = differing + [name for name in names if name not in differing]
     table = pd.DataFrame({name: _of_one_type(columns[name]) for name in order},
                          index=pd.RangeIndex(len(runs)))
     return table.set_axis(pd.Index(list(runs), name="run")), len(differing)
+
+
+def _differs(values: list) -> bool:
+    several = sum(value is not None for value in values) > 1
+    return several and len(set(map(repr, values))) > 1
 
 
 def _of_one_type(values: list) -> pd.Series:

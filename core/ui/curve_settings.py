@@ -8,10 +8,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.curves.axes import AXES
 from core.curves.points import Settings
+from core.places import path_of
 from core.training_curves import SMOOTHING
 
 ZOOM = "zoom"  # in the address: axis:from:to
 VERTICAL = "vertical"  # in the address, once a chart: from:to:title
+KEPT, WHOLE = "_zoom", "whole"  # what was zoomed on last; the button that stands there meanwhile
 LESSER = ("log", "log_x", "outliers")  # keys of the controls that are out of sight
 
 
@@ -88,6 +90,18 @@ def whole() -> None:
     st.query_params.pop(VERTICAL, None)
 
 
+def zoom_again(logs_id: str) -> None:
+    """Zooms as before on these logs where a person comes from another page: there the address has
+    lost it. Whoever stayed here and has no zoom in the address wants none."""
+    state, asked = st.session_state, st.query_params
+    place, ends = state.get(KEPT, (None, {}))
+    if place == path_of(logs_id) and WHOLE not in state and not {ZOOM, VERTICAL} & set(asked):
+        for key, said in ends.items():
+            asked[key] = said
+    state[KEPT] = path_of(logs_id), {key: asked.get_all(key) for key in (ZOOM, VERTICAL)
+                                     if asked.get(key)}
+
+
 def zoom_line(settings: Settings) -> None:
     """Says how to zoom; and the way back."""
     charts = len(st.query_params.get_all(VERTICAL))
@@ -107,4 +121,4 @@ def zoom_line(settings: Settings) -> None:
         places.append("a piece of the height of " + ("one chart" if charts == 1 else
                                                      f"{charts} charts"))
     words.caption(f"Zoomed on {' and '.join(places)}. Double-click a chart to see the whole.")
-    back.button("Whole curves", key="whole", on_click=whole, width="stretch")
+    back.button("Whole curves", key=WHOLE, on_click=whole, width="stretch")

@@ -12,7 +12,7 @@ from core.training_curves import tags_and_runs
 from core.ui.boundary import boundary
 from core.ui.curve_downloads import downloads
 from core.ui.curve_groups import groups
-from core.ui.curve_settings import LESSER, curve_settings, told_active, zoom_line
+from core.ui.curve_settings import LESSER, curve_settings, told_active, zoom_again, zoom_line
 from core.ui.curve_zoom import one_chart, zooming
 from core.ui.findings import marked
 
@@ -26,6 +26,7 @@ def curves_view(logs_id: str, runs: Sequence[str], grouping: Grouping | None = N
         controls = st.container(key="curve-settings")
         with st.container(key="curve-tags"):
             words, together, more = _tags(logs_id)
+        zoom_again(logs_id)
         with controls:
             settings = curve_settings(more)
         zoom_line(settings)

@@ -5,7 +5,14 @@ import streamlit as st
 
 from core.places import path_of
 from core.runs.groups import stated_as
-from core.runs.hyperparameters import constants, default_metrics, of_kind, run_table, varying
+from core.runs.hyperparameters import (
+    constants,
+    default_metrics,
+    of_kind,
+    of_one_run,
+    run_table,
+    varying,
+)
 from core.runs.parallel_axes import Axis, axis, brushes_of, kept
 from core.training_curves import tags_and_runs
 from core.ui.components.parallel import parallel
@@ -49,7 +56,7 @@ def hyperparameters(logs_id: str, runs: list[str]) -> list[str] | None:
 
 
 def _folded(stated: pd.DataFrame) -> None:
-    """What is the same everywhere, in one line."""
+    """What is the same everywhere, in one line, and what a single run states, in another."""
     said = [f"{name} {stated_as(value)}" for name, value in constants(stated).items()]
     silent = int(stated.isna().all(axis=1).sum())
     words = "Its hyperparameters" if len(stated) == 1 else "The same in all of them"
@@ -57,6 +64,10 @@ def _folded(stated: pd.DataFrame) -> None:
         words = "The same wherever they are stated"
     if said:
         st.markdown(f"{words}: {md_escape(', '.join(said), longest=600)}")
+    alone = [f"{name} {stated_as(stated.loc[run, name])} ({run})"
+             for name, run in of_one_run(stated).items()]
+    if alone:
+        st.caption(f"Stated by one run only: {md_escape(', '.join(alone), longest=600)}")
     if silent:
         st.caption(f"{plural(silent, 'run')} of {len(stated)} without any hyperparameter.")
 

@@ -64,8 +64,9 @@ def _step(logged: Iterable[int]) -> int:
     if len(stops) == 1:
         st.caption(f"All of it was logged at step {count(stops[0])}.")
         return stops[0]
-    if st.session_state.get("media_step", stops[0]) not in stops:  # the logs grew
-        del st.session_state["media_step"]
+    before = st.session_state.get("media_step", stops[0])
+    if before not in stops:  # the logs grew
+        st.session_state["media_step"] = min(stops, key=lambda stop: abs(stop - before))
     chosen = st.select_slider("Step", stops, value=stops[-1], key="media_step",
                               bind="query-params", format_func=lambda step: f"{step:,}")
     thinned = f" The slider stops at {count(len(stops))} of {plural(len(steps), 'step')}." \
@@ -131,7 +132,7 @@ def _player(content: bytes, kind: str, row: dict) -> None:
 
 
 def _curves(logs_id: str, table: pd.DataFrame, step: int, title: str) -> None:
-    """One chart a tag, a line a run."""
+    """One chart a tag, a line a run; whose colour is whose stands below it."""
     tags = list(dict.fromkeys(table["tag"]))
     columns = [column for _ in range(-(-len(tags) // 2)) for column in st.columns(2)]
     for tag, column in zip(tags[:MOST_CURVES], columns, strict=False):
@@ -142,8 +143,9 @@ def _curves(logs_id: str, table: pd.DataFrame, step: int, title: str) -> None:
 
 
 def _curve_chart(logs_id: str, tag: str, runs: list[str], step: int) -> None:
-    parts, said = [], []
+    parts, said, colours = [], [], run_colours(logs_id, runs)
     for run in runs[:MOST_CURVES]:
+        name = f':color[●]{{foreground="{colours[run]}"}}\u00a0**{md_escape(run, 60)}**'
         try:
             curve = curve_at(logs_id, run, tag, step)
         except UserError as error:
@@ -151,11 +153,11 @@ def _curve_chart(logs_id: str, tag: str, runs: list[str], step: int) -> None:
             continue
         if curve is not None:
             parts.append(curve.assign(run=run))
-            said.append(f"**{md_escape(run, 60)}** step {count(curve['step'].iat[0])}")
+            said.append(f"{name} step {count(curve['step'].iat[0])}")
         else:
-            said.append(f"**{md_escape(run, 60)}** nothing yet")
+            said.append(f"{name} nothing yet")
     if parts:
-        chart = _curve(pd.concat(parts), run_colours(logs_id, runs))
+        chart = _curve(pd.concat(parts), colours)
         st.altair_chart(finished(chart, tag, 360), key=f"precision-{path_of(logs_id)}-{tag}")
     if len(runs) > MOST_CURVES:
         said.append(f"{MOST_CURVES} of {count(len(runs))} runs shown")
@@ -171,10 +173,14 @@ def _curve(table: pd.DataFrame, colours: dict[str, str]) -> alt.LayerChart:
             alt.Tooltip("precision:Q", format=".4f"), alt.Tooltip("recall:Q", format=".4f"),
             *(alt.Tooltip(f"{kind}_{answer}:Q", title=f"{kind} {answer}", format=",")
               for kind in ("true", "false") for answer in ("positives", "negatives"))],
-        color=alt.Color("run:N", legend=alt.Legend(orient="top", title=None), scale=alt.Scale(
+        color=alt.Color("run:N", legend=None, scale=alt.Scale(  # the line below tells whose it is
             domain=[run for run in colours if run in shown],
             range=[colour for run, colour in colours.items() if run in shown])))
-    return alt.layer(base.mark_line(strokeWidth=2), base.mark_point(size=30, filled=True))
+    near = alt.selection_point(name="near", nearest=True, on="pointermove", empty=False,
+                               clear="pointerout")
+    points = base.mark_point(filled=True).encode(
+        size=alt.condition(near, alt.value(90), alt.value(30))).add_params(near)
+    return alt.layer(base.mark_line(strokeWidth=2), points)
 
 
 def _the_rest(logs_id: str, runs: list[str]) -> None:

@@ -30,16 +30,25 @@ def relations(logs_id: str, table: pd.DataFrame, names: list[str], metrics: list
     left, right = st.columns(2)
     with left:
         metric = known[one_of("Metric", list(known), "metric")]
-    _mattered(logs_id, table, metric)
+    found = _mattered(logs_id, table, metric)
     with right:
-        name = one_of("Hyperparameter", names, "against")
+        name = one_of("Hyperparameter", names, "against", _clearest(found, names))
     _scatter(table, name, metric, run_colours(tags_and_runs(logs_id)[1]))
 
 
-def one_of(title: str, options: list[str], key: str) -> str:
-    if st.session_state.get(key, options[0]) not in options:
-        st.session_state[key] = options[0]
-    return st.selectbox(title, options, key=key, bind="query-params")
+def one_of(title: str, options: list[str], key: str, first: int = 0) -> str:
+    """first: the place of the option that stands there until a person chooses."""
+    state, before = st.session_state, f"_first_{key}"
+    if key in state and (state[key] not in options or state[key] == state.get(before)):
+        state[key] = options[first]
+    state[before] = options[first]
+    return st.selectbox(title, options, first, key=key, bind="query-params")
+
+
+def _clearest(found: pd.DataFrame, names: list[str]) -> int:
+    """The place in `names` of the hyperparameter that goes most clearly with the metric."""
+    known = found[found["hyperparameter"].isin(names)]
+    return names.index(known.loc[known["p"].idxmin(), "hyperparameter"]) if len(known) else 0
 
 
 def _scatter(table: pd.DataFrame, name: str, metric: Metric, colours: dict[str, str]) -> None:
@@ -98,7 +107,8 @@ def _marks(points: pd.DataFrame, words: tuple[str, str], colours: dict[str, str]
     )
 
 
-def _mattered(logs_id: str, table: pd.DataFrame, metric: Metric) -> None:
+def _mattered(logs_id: str, table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """Draws the associations and gives them, strongest first."""
     found, notes = what_mattered(logs_id, metric, tuple(table.index))
     words = md_escape(label_of(metric))
     st.markdown(f"**Which hyperparameter mattered for {words}?**")
@@ -121,6 +131,7 @@ def _mattered(logs_id: str, table: pd.DataFrame, metric: Metric) -> None:
         "raise it by chance. p: how often 1,999 random orders of the runs do as much. A relation "
         "that rises and falls is missed, and none of it proves a cause."
     )
+    return found
 
 
 def _answer(found: pd.DataFrame, metric: str) -> str:

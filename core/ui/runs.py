@@ -20,6 +20,7 @@ from core.ui.text import duration, md_escape, shorten
 
 RUNS = "run"  # in the address, once a run
 TICKED = "_runs_ticked"  # how often runs were ticked from elsewhere on the page
+LAST = "_last_ticked"  # by place, which outlives a visit to another page
 ROW, MOST_ROWS = 35, 12
 LONGEST = 17  # letters of a run's name in the list, whose column is narrow
 TOLD = 8  # runs whose colours are told where the list stands below the charts
@@ -85,7 +86,7 @@ def colours_told(every: Sequence[str], runs: Sequence[str], grouping: Grouping |
     if len(every) < 2 or grouping:
         return
     colours = run_colours(every)
-    said = [f':color[●]{{foreground="{colours[run]}"}} {md_escape(name)}'
+    said = [f':color[●]{{foreground="{colours[run]}"}}\u00a0{md_escape(name)}'
             for run, name in zip(runs[:TOLD], _in_short(runs[:TOLD]), strict=True)]
     more = f" and {len(runs) - TOLD} more" if len(runs) > TOLD else ""
     with st.container(key="run-colours"):
@@ -94,7 +95,8 @@ def colours_told(every: Sequence[str], runs: Sequence[str], grouping: Grouping |
 
 def _choice_told(drawn: int, runs: int, ticked: bool, grouping: Grouping | None) -> str:
     how = f", grouped by {md_escape(grouping.by)}" if grouping else ""
-    tick_them = "Untick all to draw all." if ticked else "Tick runs to draw only those."
+    tick_them = ("Untick all to draw all." if ticked else
+                 "Tick runs to draw only those; click a name to draw it alone.")
     return f"{drawn} of {runs} runs drawn{how}. {tick_them}"
 
 
@@ -110,19 +112,32 @@ def _ticked(logs_id: str, listed: list[str], pinned: list[str], words: str,
     table.insert(0, "colour", [_picture(colours[run] if coloured else GREY, run in pinned)
                                for run in listed])
     numbers = dict.fromkeys(table.select_dtypes("number").columns, NUMBER)
+    key = f"runs-{path_of(logs_id)}-{words}-{pinned}-{st.session_state.get(TICKED, 0)}"
+    last = st.session_state.setdefault(LAST, {})
+    if key not in st.session_state and RUNS not in st.query_params:  # as after another page
+        st.query_params[RUNS] = last.get(path_of(logs_id), [])
     event = st.dataframe(
-        table, hide_index=True, on_select="rerun", selection_mode="multi-row",
+        table, hide_index=True, on_select=lambda: _alone(key, listed),
+        selection_mode=["multi-row", "single-cell"], key=key,
         selection_default={"selection": {"rows": _asked_for(listed)}}, placeholder="",
-        key=f"runs-{path_of(logs_id)}-{words}-{pinned}-{st.session_state.get(TICKED, 0)}",
         height=38 + ROW * min(MOST_ROWS, max(1, len(listed))),
         column_config={"colour": st.column_config.ImageColumn("", width=24), **numbers})
     ticked = [listed[row] for row in event.selection.rows if row < len(listed)]
     hidden = [run for run in st.query_params.get_all(RUNS) if run in all_runs and run not in listed]
+    last[path_of(logs_id)] = hidden + ticked
     if ticked or hidden:  # what the search leaves out stays ticked
         st.query_params[RUNS] = hidden + ticked
     else:
         st.query_params.pop(RUNS, None)
     return ticked
+
+
+def _alone(key: str, listed: list[str]) -> None:
+    """A click on a name draws that run alone; the list that is made anew has it ticked. The first
+    cell, of the colours, is chosen by whatever brings the keyboard to the list."""
+    for row, column in st.session_state[key].selection.cells:
+        if column == "run" and row < len(listed):
+            tick([listed[row]])
 
 
 def _picture(colour: str, pinned: bool) -> str:

@@ -1,6 +1,8 @@
-"""Curves in a real browser: read a step, drag to zoom, double-click back, take a file."""
+"""Curves in a real browser: read a step, drag to zoom, double-click back, draw a run alone, slide
+along the steps, take a file."""
 
 import json
+import re
 
 import pytest
 
@@ -41,12 +43,25 @@ def test_the_pointer_tells_every_run(charts):
     assert all(run in said for run in ("cnn", "cnn-few-examples", "vit"))
 
 
-def test_drag_zooms_and_double_click_shows_the_whole(charts):
-    charts.mouse.move(*at(charts, 0.4))
+def dragged(charts, start, end):
+    charts.mouse.move(*at(charts, start))
     charts.mouse.down()
-    charts.mouse.move(*at(charts, 0.55), steps=5)
-    charts.mouse.move(*at(charts, 0.7), steps=5)
+    charts.mouse.move(*at(charts, (start + end) / 2), steps=5)
+    charts.mouse.move(*at(charts, end), steps=5)
     charts.mouse.up()
+    charts.get_by_text("Zoomed on").wait_for()
+    ready(charts)
+    return tuple(map(float, re.search(r"zoom=\w+%3A([\d.]+)%3A([\d.]+)", charts.url).groups()))
+
+
+def test_drag_zooms_and_double_click_shows_the_whole(charts):
+    first = dragged(charts, 0.4, 0.7)
+    second = dragged(charts, 0.3, 0.8)
+    assert first[0] < second[0] < second[1] < first[1]
+    charts.get_by_role("link", name="Architecture").click()
+    ready(charts)
+    assert "zoom=step" not in charts.url
+    charts.get_by_role("link", name="Training curves").click()
     charts.get_by_text("Zoomed on step").wait_for()
     ready(charts)
     assert "zoom=step" in charts.url
@@ -55,6 +70,51 @@ def test_drag_zooms_and_double_click_shows_the_whole(charts):
     ready(charts)
     assert "zoom=step" not in charts.url
     assert not charts.outside
+
+
+def test_the_place_of_a_point_in_its_run_is_an_axis_too(charts):
+    charts.get_by_role("combobox", name="Along").click()
+    charts.get_by_role("option", name="index").click()
+    ready(charts)
+    assert "axis=index" in charts.url
+    low, high = dragged(charts, 0.3, 0.7)
+    assert 0 < low < high < 40 and "zoom=index" in charts.url
+
+
+def test_a_click_on_a_run_draws_it_alone(charts):
+    runs = charts.get_by_test_id("stDataFrame").first.bounding_box()
+    for row in (1, 2):
+        charts.mouse.click(runs["x"] + 18, runs["y"] + 35 * row + 18)
+        ready(charts)
+    charts.get_by_text("2 of 5 runs drawn").wait_for()
+    charts.mouse.dblclick(runs["x"] + 90, runs["y"] + 35 * 5 + 18)
+    charts.get_by_text("1 of 5 runs drawn").wait_for()
+    ready(charts)
+    assert re.findall(r"run=([\w-]+)", charts.url) == ["vit"]
+    charts.mouse.click(runs["x"] + 18, runs["y"] + 35 * 5 + 18)
+    charts.get_by_text("5 of 5 runs drawn").wait_for()
+
+
+def test_the_slider_of_steps_is_dragged_and_obeys_the_keyboard(charts, server):
+    charts.goto(f"{server.url}/Training_curves?model=shapes-cnn.safetensors&data=none"
+                "&logs=logs%2Fshapes&view=Pictures+and+text")
+    ready(charts)
+    thumb = charts.get_by_test_id("stSliderThumbValue")
+    last = int(thumb.inner_text())
+    number, slider = thumb.bounding_box(), charts.get_by_test_id("stSlider").bounding_box()
+    height = number["y"] + number["height"] + 6
+    charts.mouse.move(number["x"] + number["width"] / 2, height)
+    charts.mouse.down()
+    charts.mouse.move(slider["x"] + slider["width"] / 2, height, steps=5)
+    charts.mouse.up()
+    ready(charts)
+    middle = int(thumb.inner_text())
+    assert 0 < middle < last and f"media_step={middle}" in charts.url
+    for key, holds in (("ArrowLeft", lambda step: 0 < step < middle), ("Home", lambda step: not step),
+                       ("End", lambda step: step == last)):
+        charts.keyboard.press(key)
+        ready(charts)
+        assert holds(int(thumb.inner_text())), key
 
 
 def test_files_are_named_and_whole(charts):
