@@ -13,12 +13,12 @@ from torch import nn
 from core.device import device, locked
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
-ROUNDS = 2  # timings of each choice, the faster counts: the first also pays for memory
+ROUNDS = 2  # timings of each choice, the faster counts: the first may pay for memory
 WORSE = 1.1  # time an example, relative to the best, that ends the search
 MEETING = 0.1  # seconds after which batches that run side by side wait for each other,
 MOST_BETWEEN = 16  # or this many batches of each: a wait costs as much as a small batch
 SHARE = 8  # sizes above this fraction of the data are not tried
-LAYOUTS = (torch.contiguous_format, torch.channels_last)
+USUAL, LAST = LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
 # (at once, sizes) -> the best choice and its seconds an example: a second pass does not search.
 _found: WeakKeyDictionary[nn.Module, dict[tuple, tuple[tuple, float]]] = WeakKeyDictionary()
@@ -36,21 +36,36 @@ class BatchPlan:
         sizes = [size for size in SIZES if size <= max(SIZES[0], examples // at_once // SHARE)]
         sizes = [self.fixed] if self.fixed else sizes
         self.model = model
-        self.choice = (sizes[0], LAYOUTS[0])  # what the next batch runs with
-        self.sizes = sizes[1:]  # yet to be tried, as are the layouts
-        self.layouts = [LAYOUTS[1]] if any(p.dim() == 4 for p in model.parameters()) else []
+        self.has_maps = any(p.dim() == 4 for p in model.parameters())
         self.cost: dict[tuple, float] = {}  # seconds an example
+        self.trials = self._trials(sizes)
+        self.choice = (sizes[0], USUAL)  # what the next batch runs with
         self.rounds = -1  # the very first batch warms up and does not count
-        self.searching = bool(self.sizes or self.layouts)
+        self.searching = len(sizes) > 1 or self.has_maps
         self.at_once = at_once
         self.largest = max(SIZES)
         self.asked = (at_once, *sizes)
         if self.asked in (found := _found.setdefault(model, {})):
             self.choice, seconds = found[self.asked]
             self.cost, self.searching = {self.choice: seconds}, False
-        if self.layouts:  # an earlier pass may have left it channels-last
+        elif self.searching:
+            self.choice = next(self.trials)
+        if self.has_maps:  # an earlier pass may have left it in the other layout
             with locked(model):
                 model.to(memory_format=self.choice[1])
+
+    def _trials(self, sizes: list[int]) -> Iterator[tuple]:
+        """Both layouts at the smallest size, then larger ones in the better while they help."""
+        for layout in (LAST, USUAL) if self.has_maps else (USUAL,):
+            yield sizes[0], layout
+        for size in sizes[1:]:
+            yield size, self.best[1]
+            if self.cost[self.choice] > WORSE * min(self.cost.values()):
+                return
+
+    @property
+    def best(self) -> tuple:
+        return min(self.cost, key=self.cost.__getitem__)
 
     @property
     def size(self) -> int:
@@ -81,25 +96,18 @@ class BatchPlan:
             torch.accelerator.synchronize()
         seconds = (time.perf_counter() - begin) / size
         self.rounds += 1
-        if self.rounds:
-            self.cost[self.choice] = min(seconds, self.cost.get(self.choice, seconds))
-        if self.rounds == ROUNDS:
-            self._next(worse=self.cost[self.choice] > WORSE * min(self.cost.values()))
-
-    def _next(self, worse: bool) -> None:
-        """Goes on to the next choice: both layouts at the smallest size, then larger sizes in the
-        better one while they help."""
-        size, best = self.choice[0], min(self.cost, key=self.cost.__getitem__)
-        self.rounds = -1
-        if self.layouts:
-            self._take((size, self.layouts.pop()))
+        if not self.rounds:
             return
-        if worse and size > best[0]:
-            self.sizes.clear()
-        self.searching = bool(self.sizes)
-        if not self.searching:
-            _found[self.model][self.asked] = best, self.cost[best]
-        self._take((self.sizes.pop(0), best[1]) if self.searching else best)
+        self.cost[self.choice] = min(seconds, self.cost.get(self.choice, seconds))
+        if self.rounds == ROUNDS:
+            self._next()
+
+    def _next(self) -> None:
+        choice = next(self.trials, None)
+        self.searching, self.rounds = choice is not None, 0
+        if not choice:
+            _found[self.model][self.asked] = self.best, self.cost[self.best]
+        self._take(choice or self.best)
 
     def _take(self, choice: tuple) -> None:
         if choice[1] is not self.choice[1]:
@@ -116,10 +124,10 @@ class BatchPlan:
             if device().type == "cuda":
                 torch.cuda.empty_cache()
             return True
-        if self.layout is LAYOUTS[1]:
+        if self.layout is LAST:
             self.searching = False
-            usual = [c for c in self.cost if c[1] is LAYOUTS[0]]
-            self._take(min(usual, key=self.cost.__getitem__, default=(self.size, LAYOUTS[0])))
+            usual = [c for c in self.cost if c[1] is USUAL]
+            self._take(min(usual, key=self.cost.__getitem__, default=(self.size, USUAL)))
             return True
         return False
 
