@@ -344,6 +344,34 @@ def test_the_plan_takes_the_cheapest_size(monkeypatch):
     assert few.size == 8  # of which less data lets fewer be tried
 
 
+def test_workers_together_use_as_many_threads_as_one_operator_would():
+    """A thread of torch's takes what is set when it first asks, and what was set last is not its
+    own: each would use all processors."""
+    everything = torch.get_num_threads()
+    with workers.workers() as team:
+        def used(_):
+            torch.relu(torch.zeros(100_000))
+            return torch.get_num_threads()
+
+        assert set(team.run(used, range(20))) == {everything // team.count}
+    assert torch.get_num_threads() == everything
+
+
+def test_when_one_batch_fails_the_others_are_left_and_none_is_running():
+    with workers.workers() as team:
+        done = []
+
+        def work(part):
+            if part == 3:
+                raise ValueError(part)
+            done.append(part)
+
+        with pytest.raises(ValueError, match="3"):
+            team.run(work, range(100_000))
+        assert len(done) < 100_000
+        assert team.run(lambda part: part * 2, [1, 2, 3]) == [2, 4, 6]
+
+
 def test_a_layout_that_an_earlier_pass_found_is_left_where_it_fails():
     model = NoChannelsLast().eval().requires_grad_(False).to(device())
     with workers.workers() as team:

@@ -14,7 +14,7 @@ from core.device import device, locked
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 ROUNDS = 2  # timings of each choice, the faster counts: the first may pay for memory
-WORSE = 1.1  # time an example, relative to the best, that ends the search
+HELPS = 0.97  # time an example, relative to the best so far, below which a larger size helps
 MEETING = 0.1  # seconds after which batches that run side by side wait for each other,
 MOST_BETWEEN = 16  # or this many batches of each: a wait costs as much as a small batch
 SHARE = 8  # sizes above this fraction of the data are not tried
@@ -59,8 +59,9 @@ class BatchPlan:
         for layout in (LAST, USUAL) if self.has_maps else (USUAL,):
             yield sizes[0], layout
         for size in sizes[1:]:
+            before = self.cost[self.best]
             yield size, self.best[1]
-            if self.cost[self.choice] > WORSE * min(self.cost.values()):
+            if self.cost[self.choice] > HELPS * before:
                 return
 
     @property

@@ -7,6 +7,7 @@ program uses one of them (tests/benchmarks/bench_inference.py).
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -34,11 +35,19 @@ class Workers:
         once none is running."""
         if self.pool is None:
             return [function(part) for part in parts]
-        futures = [self.pool.submit(function, part) for part in parts]
-        for left in wait(futures, return_when=FIRST_EXCEPTION).not_done:
-            left.cancel()
+        found, left = [None] * len(parts), iter(range(len(parts)))
+
+        def work() -> None:  # each takes the next: a future a part costs as much as a small batch
+            for place in left:
+                found[place] = function(parts[place])
+
+        futures = [self.pool.submit(work) for _ in range(min(self.count, len(parts)))]
+        if wait(futures, return_when=FIRST_EXCEPTION).not_done:
+            deque(left, 0)  # nothing is left for the others
         wait(futures)
-        return [future.result() for future in futures]
+        for future in futures:
+            future.result()
+        return found
 
 
 @contextmanager
@@ -64,7 +73,8 @@ def _threads() -> Iterator[Workers]:
     all_here = threading.Barrier(count + 1)
 
     def begin() -> None:
-        torch.set_num_threads(threads // count)  # of this thread, and of threads yet to come
+        torch.set_num_threads(threads // count)  # of this thread, and of threads yet to come;
+        torch.get_num_threads()  # a thread takes what is set when it first asks
         all_here.wait()
 
     with ThreadPoolExecutor(count, "netlens-forward", begin) as pool:
