@@ -46,7 +46,7 @@ class EqualFiles:
         self._coming: dict[int, dict[Path, None]] = {}  # by size, in order
         self._cuts: dict[int, list[_Cut]] = {}
         self._ready: dict[Path, list[Piece]] = {}
-        self._buffer = bytearray()
+        self._buffer = np.empty(0, np.uint8)
         self._beside = ThreadPoolExecutor(1)  # numpy lets go of the interpreter
         for path in paths:
             try:
@@ -81,7 +81,8 @@ class EqualFiles:
     def _read_ahead(self, paths: list[Path], size: int) -> None:
         for path in paths:
             del self._coming[size][path]
-        self._buffer = self._buffer or bytearray(TOGETHER)
+        if not len(self._buffer):  # numpy asks for large pages, in which strides are quicker
+            self._buffer = np.empty(TOGETHER, np.uint8)
         half = (len(paths) + 1) // 2
         cuts, room = self._cuts[size], memoryview(self._buffer)
         beside = self._beside.submit(_if_alike, paths[half:], room[half * size :], cuts, size)

@@ -54,8 +54,9 @@ def find_logs(root: Path) -> Found:
         elif _claimed_by(path):
             no_logs.append(path.name)
     runs: dict[str, Run] = {}
-    for folder, by_format in sorted(grouped.items()):
-        for name, form, members in _named(folder, by_format, root):
+    top = root if root.is_dir() else root.parent
+    for folder, by_format in sorted(grouped.items(), key=lambda pair: pair[0].parts):
+        for name, form, members in _named(folder, by_format, root, top):
             if name in runs:  # the same training, logged in several formats
                 name = f"{name} ({formats()[form].title})"
             free = _free(name, runs)
@@ -64,10 +65,9 @@ def find_logs(root: Path) -> Found:
     return Found(tuple(runs.values()), (*notes, *([said] if said else ())))
 
 
-def _named(folder: Path, by_format: dict[str, list[Path]],
-           root: Path) -> list[tuple[str, str, tuple[Path, ...]]]:
-    """(name, format, files) of the runs of one folder, those of several files first."""
-    top = root if root.is_dir() else root.parent
+def _named(folder: Path, by_format: dict[str, list[Path]], root: Path,
+           top: Path) -> list[tuple[str, str, tuple[Path, ...]]]:
+    """(name, format, files) of the runs of one folder below `top`, those of several files first."""
     below = _text(folder.relative_to(top).as_posix())
     name = below if below != "." else _text(top.resolve().name) or "logs"
     alone = [(form, path) for form, paths in sorted(by_format.items())
