@@ -25,7 +25,7 @@ def read_logs(path: Path) -> Logs:
     """
     keep_freed_memory()
     found = find_logs(path)
-    loaded, notes = _loaded(list(found.runs)), list(found.notes)
+    loaded, notes = _loaded(list(found.runs)), []
     read = {name: logs for name, logs in loaded.items() if isinstance(logs, Logs)}
     refused = [f"{name}: {error}" if len(found.runs) > 1 else str(error)
                for name, error in loaded.items() if isinstance(error, UserError)]
@@ -36,8 +36,9 @@ def read_logs(path: Path) -> Logs:
     parts, folded = without_children(found.runs, read, formats())
     table = joined([logs.points for logs in parts.values()])
     others = [logs.others for logs in parts.values() if len(logs.others)]
-    return Logs(table, (*notes, *folded, *refused, *oddities(table)), _settings(parts),
-                pd.concat(others, ignore_index=True) if others else no_others())
+    common = (*found.notes, *refused, *folded, *oddities(table))  # which many runs would hide
+    return Logs(table, (*common, *notes) if len(found.runs) > 1 else (*notes, *common),
+                _settings(parts), pd.concat(others, ignore_index=True) if others else no_others())
 
 
 def _loaded(runs: list[Run]) -> dict[str, Logs | UserError]:

@@ -119,7 +119,7 @@ def test_a_folder_is_searched_for_all_formats(tmp_path):
     logs = read_logs(tmp_path)
     runs = set(logs.table["run"].cat.categories)
     assert runs == (set(SAMPLES) - {"tensorboard_csv"}) | {"events", "tensorboard_csv/train"}
-    assert any("Tables or JSON files without a training log (2): config.json, labels.csv" in note
+    assert any("Files named as logs in which there is none (2): config.json, labels.csv" in note
                for note in logs.notes)
 
 

@@ -82,6 +82,15 @@ def test_links_and_hidden_folders(runs, tmp_path_factory):
     assert any("Links that lead out" in note for note in logs.notes)
 
 
+def test_an_event_file_of_noise_is_named_beside_good_ones(runs):
+    (runs / "a" / f"{NAME}.noise").write_bytes(bytes(range(1, 256)) * 9)
+    (runs / "a" / f"{NAME}.profile-empty").write_bytes(b"")
+    notes = read_logs(runs).notes
+    assert f"Files named as logs in which there is none (1): {NAME}.noise." in notes
+    with pytest.raises(UserError, match=r"noise is not a TensorBoard event file, or is damaged: at byte 0"):
+        read_logs(runs / "a" / f"{NAME}.noise")
+
+
 def test_links_in_a_circle_and_out_of_the_folder_are_left_out(tmp_path):
     folder = tmp_path / "logs"
     folder.mkdir()

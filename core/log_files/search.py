@@ -61,7 +61,7 @@ def find_logs(root: Path) -> Found:
                 name = f"{name} ({formats()[form].title})"
             free = _free(name, runs)
             runs[free] = Run(free, form, members)
-    said = _left_out("Tables or JSON files without a training log", no_logs)
+    said = _left_out("Files named as logs in which there is none", no_logs)
     return Found(tuple(runs.values()), (*notes, *([said] if said else ())))
 
 
@@ -97,9 +97,10 @@ def _format_of(path: Path) -> str | None:
 
 
 def _claimed_by(path: Path) -> str | None:
-    """The format to which a file belongs by its ending alone."""
+    """The format to which a file belongs by its name alone."""
     name = path.name.lower()
-    return next((key for key, form in formats().items() if name.endswith(form.endings)), None)
+    return next((key for key, form in formats().items() if name.endswith(form.endings)
+                 or (form.naming and form.naming.search(name))), None)
 
 
 def log_content_id(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Training logs: one file a format; whatever the format, what comes out is one table."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -60,8 +61,8 @@ class Format:
     alone: each file is a run of its own, so `load` receives one.
     snapshots: a file holds all that earlier ones hold, as those beside checkpoints do.
     fallback: asked only about files that no other format knows.
-    endings: a file so named, if a person chose it, is loaded even where it does not match, so
-    that `load` says why it is no log.
+    endings, naming: a file with such an end of its name, or with this in it, if a person chose it,
+    is loaded even where it does not match, so that `load` says why it is no log.
     load_together: several runs, by name, where that is quicker than one by one; see `load_runs`.
     """
 
@@ -72,6 +73,7 @@ class Format:
     snapshots: bool = False
     fallback: bool = False
     endings: tuple[str, ...] = ()
+    naming: re.Pattern[str] | None = None
     load_together: Callable[[dict[str, list[Path]]], dict[str, Logs | UserError]] | None = None
 
     def load_runs(self, runs: dict[str, list[Path]]) -> dict[str, Logs | UserError]:

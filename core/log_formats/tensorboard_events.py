@@ -1,5 +1,6 @@
 """TensorBoard event files, of TensorFlow 1 and 2, torch, tensorboardX, Lightning, Hugging Face …"""
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from core.log_formats import OTHERS, Format, Logs, no_others
 
 NAME = "tfevents"  # what every writer puts into the name of an event file
 MARKER = ".profile-empty"  # the end of the name of a file that only marks a profile
+NAMING = re.compile(rf"{NAME}(?!.*{re.escape(MARKER)}$)")
 WORDS = {  # of one value, of several, where the kind's name and an s would not do
     "pr_curves": ("precision-recall curve", "precision-recall curves"),
     "hparams": ("entry of hyperparameters", "entries of hyperparameters"),
@@ -79,8 +81,8 @@ def _logs(files: list[Path], run: str, events: Events | OSError | UserError) -> 
 def _nothing_there(files: list[Path], events: Events) -> str:
     if events.problems:
         problem = events.problems[0]
-        return (f"{problem.file}: no event can be read: at byte {problem.byte:,} {problem.what}. "
-                "Copy the file again from where it was written.")
+        return (f"{problem.file} is not a TensorBoard event file, or is damaged: at byte "
+                f"{problem.byte:,} {problem.what}. Copy it again from where it was written.")
     return (f"{[*events.empty, files[0].name][0]} is empty (0 bytes): the run has written "
             "nothing yet. Open it again once training has logged a step.")
 
@@ -142,4 +144,5 @@ def _losses(problems: list[Problem]) -> list[str]:
     return notes
 
 
-FORMAT = Format("TensorBoard event file", matches, load, load_together=load_together)
+FORMAT = Format("TensorBoard event file", matches, load, naming=NAMING,
+                load_together=load_together)
