@@ -285,7 +285,7 @@ def test_refusals_name_the_file_and_the_reason(tmp_path):
         load(tmp_path / "a.tfevents")
     write(tmp_path / "b", [])
     (tmp_path / "b").write_bytes((tmp_path / "b").read_bytes()[:20])
-    with pytest.raises(UserError, match="b is not a .*damaged: at byte 0 a record is cut off"):
+    with pytest.raises(UserError, match=r"b is not a .*damaged: at byte 0 a record is cut off"):
         load(tmp_path / "b")
     with pytest.raises(UserError, match="gone cannot be read"):
         load(tmp_path / "gone")
