@@ -93,6 +93,35 @@ def function_model(keras):
     return keras.Model(pictures, keras.ops.softmax(keras.layers.Dense(4)(x)))
 
 
+def arithmetic_model(keras):
+    """Functions that people call between layers: parts, constants, padding, a choice."""
+    layers, ops = keras.layers, keras.ops
+    pictures = keras.Input((9, 8, 3))
+    x = ops.cast(pictures, "float32") - ops.convert_to_tensor([0.1, 0.2, 0.3])
+    x = layers.Conv2D(4, 3)(ops.pad(x[:, ::2, ..., :2], [[0, 0], [1, 1], [0, 2], [0, 0]]))
+    first, second = ops.split(x, 2, axis=-1)
+    x = ops.where(first > 0, ops.flip(first, 1), ops.elu(second))
+    x = ops.average_pool(ops.max_pool(x, 2, 1), 2, 1) * ops.softplus(x[:, 1:-1, 2:][:, :, :, None, 0])
+    return keras.Model(pictures, layers.Dense(3)(ops.normalize(layers.Flatten()(x))[:, 1:]))
+
+
+def augmented_model(keras):
+    layers = keras.layers
+    return keras.Sequential([
+        keras.Input((8, 8, 3)), layers.RandomPerspective(), layers.RandomElasticTransform(),
+        layers.MixUp(), layers.CutMix(), layers.RandAugment(value_range=(0, 1)),
+        layers.AugMix(value_range=(0, 1)), layers.Flatten(), layers.Dense(3)])
+
+
+def scaled_model(keras):
+    """A residual sum of InceptionResNetV2, whose layer is not among keras.layers."""
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+    pictures = keras.Input((8, 8, 3))
+    x = CustomScaleLayer(0.17)([pictures, keras.layers.Conv2D(3, 1)(pictures)])
+    return keras.Model(pictures, keras.layers.GlobalAveragePooling2D()(x))
+
+
 def recurrent_model(keras):
     layers = keras.layers
     return keras.Sequential([keras.Input((8, 6)), layers.Bidirectional(layers.LSTM(
@@ -161,7 +190,7 @@ def convnext_model(keras):
 
 MODELS = [functional_model, nested_model, attention_model, function_model, recurrent_model,
           flat_model, channels_first_model, normalizing_model, odd_layers_model, two_heads_model,
-          text_model, convnext_model]
+          text_model, convnext_model, arithmetic_model, augmented_model, scaled_model]
 
 
 def with_random_weights(model):
@@ -388,6 +417,35 @@ def test_tensorflow_functions_between_layers(tmp_path):
     loaded = FORMAT.load(tmp_path / "old.h5", Card())
     assert torch.allclose(loaded.module(x), expected, atol=1e-5)
     assert loaded.card.output == "logits"
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_channels_are_turned_around_by_a_step_backwards(old, keras, tmp_path):
+    """Keras's own torch backend knows no such step, so the oracle's weights are turned instead."""
+    pictures = keras.Input((6, 5, 3))
+    turned = keras.layers.Conv2D(4, 3, name="conv")
+    model = keras.Model(pictures, turned(pictures[..., ::-1] + keras.ops.array([0.5, 0, -1.0])))
+    with_random_weights(model).save(tmp_path / "model.h5")
+    if old:  # as tf.keras wrote the same
+        with h5py.File(tmp_path / "model.h5", "r+") as file:
+            config = json.loads(file.attrs["model_config"])
+            part, added, conv = config["config"]["layers"][1:]
+            source = config["config"]["layers"][0]["name"]
+            part |= {"class_name": "SlicingOpLambda", "inbound_nodes": [[source, 0, 0, {
+                "slice_spec": [{"class_name": "__ellipsis__"},
+                               {"start": None, "stop": None, "step": -1}]}]]}
+            part["config"]["function"] = "__operators__.getitem"
+            added |= {"class_name": "TFOpLambda", "inbound_nodes": [[
+                part["config"]["name"], 0, 0, {"bias": [0.5, 0, -1.0]}]]}
+            added["config"]["function"] = "nn.bias_add"
+            conv["inbound_nodes"] = [[[added["config"]["name"], 0, 0, {}]]]
+            file.attrs["model_config"] = json.dumps(config)
+            file.attrs["keras_version"] = "2.12.0"
+    x = NUMBERS.random((2, 6, 5, 3), dtype=np.float32)
+    expected = turned(np.ascontiguousarray(x[..., ::-1]) + np.float32([0.5, 0, -1])).detach()
+    module = FORMAT.load(tmp_path / "model.h5", Card()).module
+    found = module(torch.from_numpy(x).permute(0, 3, 1, 2))
+    assert torch.allclose(found.permute(0, 2, 3, 1), expected, atol=1e-5)
 
 
 def test_a_keras_2_15_zip_counts_its_groups_with_gaps(keras, tmp_path):

@@ -310,6 +310,11 @@ OPERATORS = {
     "group norm": ("GroupNormalization", [W(2, "f"), W(2, "f")],
         {"num_groups": 2}, 18, (2, 4, 3, 3)),
     "trilu": ("Trilu", [np.array(1, I64)], {"upper": 0}, 14, (2, 4, 4)),
+    "grid": ("GridSample", [W((2, 5, 6, 2), "f") * 0.7], {"align_corners": 1}, 16, (2, 3, 4, 4)),
+    "grid nearest": ("GridSample", [W((2, 5, 6, 2), "f")],
+        {"mode": "nearest", "padding_mode": "border"}, 16, (2, 3, 4, 4)),
+    "grid cubic": ("GridSample", [W((2, 5, 6, 2), "f")],
+        {"mode": "cubic", "padding_mode": "reflection"}, 20, (2, 3, 4, 4)),
     "one less": ("Sub", [np.array(1, "f")], {}, 7, (2, 4)),
 }
 
@@ -357,6 +362,28 @@ def test_an_open_size_that_the_operators_fix_is_read_as_the_card_says(tmp_path):
     loaded = agree(path, pictures(3, 1, 28, 28))
     assert (loaded.card.input.channels, loaded.card.input.height) == (1, 28)
     assert any("leaves the input's size open" in note for note in loaded.notes)
+
+
+def test_an_input_of_bytes_says_its_range(tmp_path):
+    nodes = [helper.make_node("Cast", ["x"], ["a"], to=FLOAT),
+             helper.make_node("Div", ["a", "most"], ["b"]), helper.make_node("Flatten", ["b"], ["y"])]
+    path = made(tmp_path / "net.onnx", nodes, {"x": [2, 3, 4, 4]}, {"most": np.float32(255)})
+    assert FORMAT.load(path, Card()).card.input.range is None
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    onnx.save(model, path)
+    loaded, x = FORMAT.load(path, Card()), pictures(2, 3, 4, 4).mul(255).floor()
+    assert loaded.card.input.range == (0, 255)
+    assert np.abs(loaded.module(x).numpy() - oracle(path, x.numpy().astype(np.uint8))).max() < 1e-6
+
+
+def test_nodes_in_any_order_are_read(tmp_path):
+    nodes = [helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Flatten", ["b"], ["y"]),
+             helper.make_node("Neg", ["x"], ["a"])]
+    path = made(tmp_path / "net.onnx", nodes, {"x": [2, 3, 4, 4]})
+    x = pictures(2, 3, 4, 4) - 0.5
+    assert torch.equal(FORMAT.load(path, Card()).module(x), (-x).relu().flatten(1))
+    agree(path, x)
 
 
 def test_channels_last_are_given_first(tmp_path):
@@ -441,6 +468,8 @@ def refused(path, reason):
 @pytest.mark.parametrize(("node", "reason", "opset"), [
     (helper.make_node("Relu", ["x"], ["y"], domain="com.acme"),
      "operator 'Relu' of the domain 'com.acme' is unknown", 17),
+    (helper.make_node("Conv", ["x"], ["y"], domain="com.microsoft.nchwc"),
+     "rearranged by onnxruntime.*ORT_ENABLE_EXTENDED", 17),
     (helper.make_node("NonZero", ["x"], ["y"], name="nz"), "'nz'.*'NonZero' is unknown", 17),
     (helper.make_node("LSTM", ["x"], ["y"]), "'LSTM' is unknown here.*torch.export", 17),
     (helper.make_node("QAttention", ["x"], ["y"], name="q", domain="com.microsoft"),

@@ -239,6 +239,32 @@ def test_products_with_weights(operator, kinds, columns, tmp_path):
     same_numbers(tmp_path, nodes, x, tensors, operator != "MatMulInteger")
 
 
+@pytest.mark.parametrize("columns", [0, 5])
+@pytest.mark.parametrize("kinds", KINDS)
+@pytest.mark.parametrize("bias", [[], ["b"]])
+@pytest.mark.parametrize("operator", ["MatMulIntegerToFloat", "DynamicQuantizeMatMul"])
+def test_products_that_onnxruntime_scales_itself(operator, bias, kinds, columns, tmp_path):
+    tensors = tensors_of(kinds, [7, 5], columns) | {"b": np.arange(5, dtype=np.float32) - 2}
+    names = (["qx", "w", "xs", "ws", "xz", "wz"] if operator == "MatMulIntegerToFloat"
+             else ["x", "w", "ws", "wz"])
+    nodes = [helper.make_node(operator, [*names, *bias], ["y"], domain=MICROSOFT)]
+    same_numbers(tmp_path, nodes, spread(2, 6, 7), tensors, False)
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("axis", [None, 1])
+def test_rounding_of_onnxruntimes_own_domain(kind, axis, tmp_path):
+    count = 1 if axis is None else 7
+    tensors = tensors_of((kind, kind), [1]) | {
+        "s": np.linspace(0.02, 0.05, count, dtype=np.float32), "z": np.full(count, 9, WHOLE[kind])}
+    if axis is None:
+        tensors |= {name: tensors[name].reshape(()) for name in ("s", "z")}
+    said = {"domain": MICROSOFT} | ({} if axis is None else {"axis": axis})
+    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], **said),
+             helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"], **said)]
+    same_numbers(tmp_path, nodes, spread(2, 7, 6), tensors, False)
+
+
 @pytest.mark.parametrize("kind", WHOLE)
 def test_products_of_two_computed_values(kind, tmp_path):
     nodes = [helper.make_node("Transpose", ["qx"], ["turned"], perm=[0, 2, 1]),
@@ -301,15 +327,26 @@ def test_ranges_that_are_measured(x, tmp_path):
     ("FusedMatMul", ["x", "m"], {"alpha": 0.5, "transB": 1}), ("Gelu", ["x"], {}),
     ("BiasGelu", ["x", "row"], {}), ("FastGelu", ["x", "row"], {}),
     ("QuickGelu", ["x"], {"alpha": 1.5}),
+    ("FusedGemm", ["r", "k"], {"activation": "Relu", "alpha": 0.5, "transA": 1}),
+    ("FusedGemm", ["r", "k", "row"], {"activation": "LeakyRelu", "activation_alpha": 0.3,
+                                      "beta": 2.0}),
+    ("SkipLayerNormalization", ["s", "skip", "row", "shift", "bias"], {"epsilon": 1e-5}),
+    ("SkipLayerNormalization", ["s", "skip", "row"], {}),
 ])
 def test_operators_that_onnxruntime_merged(operator, names, said, tmp_path):
     random = np.random.default_rng(0)
     tensors = {"w": random.normal(size=(3, 3, 1, 1)), "b": random.normal(size=3),
                "other": random.normal(size=(2, 3, 4, 5)), "m": random.normal(size=(6, 5)),
-               "row": random.normal(size=5)}
-    nodes = [helper.make_node(operator, names, ["y"], domain=MICROSOFT, **said)]
+               "row": random.normal(size=5), "k": random.normal(size=(24, 5)),
+               "shift": random.normal(size=5), "bias": random.normal(size=5),
+               "skip": random.normal(size=(2, 12, 5))}
+    nodes = [helper.make_node("Reshape", ["x", shape], [name]) for name, shape in
+             (("r", "as r"), ("s", "as s")) if name in names]
+    nodes.append(helper.make_node(operator, names, ["y"], domain=MICROSOFT, **said))
     path = made(tmp_path / "net.onnx", nodes, {"x": [2, 3, 4, 5]},
-                {name: tensor.astype(np.float32) for name, tensor in tensors.items()},
+                {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+                | {"as r": np.array([24, 5] if said.get("transA") else [5, 24]),
+                   "as s": np.array([2, 12, 5])},
                 opsets=[helper.make_opsetid(MICROSOFT, 1)])
     x = spread(2, 3, 4, 5) / 3
     np.testing.assert_allclose(FORMAT.load(path, Card()).module(x), as_written(path, x), atol=2e-5)

@@ -300,6 +300,35 @@ def test_half_precision_and_channels_last_are_exact(tmp_path):
     assert loaded.module.get_submodule("0").weight.stride() == net[0].weight.stride()
 
 
+class Patches(nn.Module):
+    """Patches by unfold, a plain recurrent layer over them, a product over one axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = nn.RNN(48, 6, batch_first=True)
+        self.columns = nn.RNN(6, 5, nonlinearity="relu", batch_first=True)
+        self.mixing = nn.Parameter(torch.rand(5, 3))
+
+    def forward(self, x):
+        parts = x.unfold(2, 4, 4).unfold(3, 4, 4)  # (N, C, 4, 4, 4, 4)
+        parts = parts.permute(0, 2, 3, 1, 4, 5).flatten(1, 2).flatten(2)
+        steps = self.columns(self.rows((3 * parts).frac())[0])[0]
+        return torch.tensordot(steps, self.mixing, 1).mean(1)
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_patches_and_plain_recurrent_layers(decomposed, tmp_path):
+    net, x = Patches().eval(), torch.rand(3, 3, 16, 16, requires_grad=True)
+    free = ({0: torch.export.Dim.AUTO},)
+    program = torch.export.export(net, (torch.rand(2, 3, 16, 16),), dynamic_shapes=free)
+    torch.export.save(program.run_decompositions() if decomposed else program,
+                      tmp_path / "net.pt2")
+    module = FORMAT.load(tmp_path / "net.pt2", Card()).module
+    assert torch.allclose(module(x), net(x), atol=1e-6)
+    mine, theirs = (torch.autograd.grad(f(x)[:, 1].sum(), x)[0] for f in (module, net))
+    assert torch.allclose(mine, theirs, atol=1e-6)
+
+
 def test_tied_weights_stay_one_tensor(tmp_path):
     class Tied(nn.Module):
         def __init__(self):

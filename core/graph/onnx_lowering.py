@@ -76,6 +76,9 @@ def _unknown(node: OnnxNode, where: str) -> str:
         return (f"{where} belongs to a quantized network, and is none of the operators for that "
                 "which run here. Quantize in the QDQ format (QuantFormat.QDQ), or open the network "
                 "as it was before it was quantized.")
+    if node.domain == "com.microsoft.nchwc":
+        return (f"{where} was rearranged by onnxruntime for one kind of processor. Open the file "
+                "from before, or save it with the optimization level ORT_ENABLE_EXTENDED.")
     domain = f" of the domain {shown(node.domain)}" if node.domain else ""
     return (f"{where}: the operator {shown(node.operator)}{domain} is unknown here, so the network "
             "cannot run. Export the network with torch.export.save (.pt2), or save its state dict.")

@@ -79,3 +79,26 @@ class OnnxModel:
     metadata: dict[str, str]
     functions: dict[tuple[str, str, str], Function]
     tensors: Tensors
+
+
+def in_order(nodes: tuple[OnnxNode, ...]) -> tuple[OnnxNode, ...]:
+    """Each after those that make what it reads, which onnxruntime's converter to half precision
+    does not keep to; one in a circle stays before what it reads."""
+    makers: dict[str, int] = {}
+    for place, node in enumerate(nodes):
+        for name in filter(None, node.outputs):
+            makers.setdefault(name, place)
+    done: dict[int, None] = {}
+    opened: set[int] = set()
+    for start in range(len(nodes)):
+        waiting = [start]
+        while waiting:
+            place = waiting[-1]
+            missing = [makers[name] for name in nodes[place].inputs
+                       if name in makers and makers[name] not in done]
+            if place in done or place in opened or not missing:
+                done[waiting.pop()] = None
+            else:
+                opened.add(place)
+                waiting += missing
+    return tuple(nodes[place] for place in done)

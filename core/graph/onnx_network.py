@@ -15,7 +15,7 @@ from core.graph.meta import Cost
 from core.graph.nodes import Graph
 from core.graph.onnx_functions import without_functions
 from core.graph.onnx_lowering import Trial, check_operators
-from core.graph.onnx_model import OnnxModel, OnnxNode
+from core.graph.onnx_model import OnnxModel, OnnxNode, in_order
 from core.graph.onnx_quantized_layers import products_together, quantized_note
 from core.graph.onnx_sizes_tried import read_graph
 from core.graph.onnx_weight_names import folded_layers
@@ -30,7 +30,7 @@ PIECE = 1 << 22  # elements looked at together
 
 
 def network_of(model: OnnxModel, card: Card) -> LoadedModel:
-    nodes = products_together(without_functions(model))
+    nodes = products_together(in_order(without_functions(model)))
     check_operators(model, nodes)
     graph, trials = read_graph(model, nodes, card.input)
     folded = folded_layers(graph)
@@ -116,12 +116,13 @@ def _unnamed(nodes: Sequence[OnnxNode]) -> str | None:
 
 
 def _input_card(trial: Trial) -> dict[str, Any]:
-    """What the sizes of a picture (N, C, H, W) say, as far as the file fixes them."""
+    """What the sizes of a picture (N, C, H, W) say, as far as the file fixes them, and bytes."""
     if len(trial.shapes[0]) != 4:
         return {}
     names = ("input_channels", "input_height", "input_width")
     pairs = zip(names, trial.shapes[0][1:], trial.shapes[-1][1:], strict=True)
-    return {name: low for name, low, high in pairs if low == high}
+    said: dict[str, Any] = {name: low for name, low, high in pairs if low == high}
+    return said | ({"input_range": (0.0, 255.0)} if trial.dtype == torch.uint8 else {})
 
 
 def _class_names(metadata: dict[str, str]) -> tuple[str, ...] | None:

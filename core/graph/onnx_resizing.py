@@ -44,6 +44,16 @@ def _upsample(b: Builder, x: Value, factors: Value | None = None, *, mode: str =
     return resizing.resized(x, list(range(x.rank)), None, factors)
 
 
+def _grid_sample(b: Builder, x: Value, grid: Value, *, mode: str = "linear",
+                 padding_mode: str = "zeros", align_corners: int = 0) -> Value:
+    modes = {"linear": 0, "bilinear": 0, "nearest": 1, "cubic": 2, "bicubic": 2}
+    paddings = {"zeros": 0, "border": 1, "reflection": 2}
+    if mode not in modes or padding_mode not in paddings:
+        refused(b, "sampling of this kind")
+    return b.node("grid_sampler.default", x, b.tensor(grid), modes[mode], paddings[padding_mode],
+                  bool(align_corners))
+
+
 class _Resizing:
     def __init__(self, builder: Builder, mode: str, placing: str, rounding: str,
                  cubic: float) -> None:
@@ -160,4 +170,5 @@ _ROUNDED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "round_prefer_ceil": lambda places: np.floor(places + 0.5),
     "floor": np.floor, "ceil": np.ceil,
 }
-OPERATORS: dict[str, Callable[..., Any]] = {"Resize": _resize, "Upsample": _upsample}
+OPERATORS: dict[str, Callable[..., Any]] = {"Resize": _resize, "Upsample": _upsample,
+                                            "GridSample": _grid_sample}

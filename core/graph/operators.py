@@ -15,8 +15,8 @@ aten = torch.ops.aten
 _ELEMENTWISE = """
     relu relu6 gelu silu sigmoid tanh hardswish hardsigmoid hardtanh leaky_relu elu selu celu
     softplus mish log_sigmoid abs neg exp exp2 log log2 log10 log1p expm1 sqrt rsqrt
-    square reciprocal sin cos tan asin acos atan sinh cosh erf floor ceil round trunc sign clamp
-    clamp_min clamp_max threshold logical_not bitwise_not isnan isinf nan_to_num prelu glu
+    square reciprocal sin cos tan asin acos atan sinh cosh erf floor ceil round trunc frac sign
+    clamp clamp_min clamp_max threshold logical_not bitwise_not isnan isinf nan_to_num prelu glu
     hardshrink softshrink dropout feature_dropout alpha_dropout native_dropout pow fill zero
     masked_fill add sub mul div true_divide floor_divide remainder fmod rsub maximum minimum eq
     ne lt le gt ge logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor atan2
@@ -34,6 +34,7 @@ _LAYERS = """
     grid_sampler_2d affine_grid_generator pixel_shuffle pixel_unshuffle channel_shuffle pad
     constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d
     embedding one_hot cosine_similarity linalg_vector_norm norm im2col lstm gru
+    rnn_tanh rnn_relu tensordot
 """
 _REDUCTIONS = """
     mean sum prod max min amax amin argmax argmin var std var_mean std_mean cumsum cumprod any
@@ -45,7 +46,7 @@ _ARRANGING = """
     cat concat stack hstack vstack select slice narrow index index_select index_put gather
     scatter scatter_add take_along_dim roll flip rot90 tril triu diagonal contiguous clone
     detach alias lift_fresh_copy lift_fresh to _to_copy type_as copy select_scatter
-    slice_scatter broadcast_tensors broadcast_to meshgrid as_strided
+    slice_scatter broadcast_tensors broadcast_to meshgrid as_strided unfold
 """
 _MAKING = "zeros ones full arange linspace eye scalar_tensor"
 _MAKING_ALIKE = "zeros_like ones_like full_like new_zeros new_ones new_full"
@@ -66,7 +67,7 @@ _SHARING = """
     swapdims movedim moveaxis squeeze unsqueeze expand expand_as split split_with_sizes chunk
     tensor_split unbind select slice narrow diagonal contiguous detach alias dropout
     feature_dropout alpha_dropout to type_as lift_fresh broadcast_to broadcast_tensors
-    as_strided pad _unsafe_view
+    as_strided pad _unsafe_view unfold
 """
 SHARING = frozenset(_SHARING.split())
 

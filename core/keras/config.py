@@ -17,6 +17,7 @@ from core.keras.settings import KerasSettings
 
 MOST_LAYERS = 2_000
 DEEPEST = 16  # networks inside networks
+OF_TENSORFLOW = ("TFOpLambda", "SlicingOpLambda")  # calls of its functions
 
 
 def read_plan(text: bytes, name: str, major_version: int) -> GraphPlan:
@@ -117,14 +118,15 @@ class _Reader(KerasLinks, KerasSettings):
                          frozen=entry["config"].get("trainable") is False)
 
     def _operation(self, saved_as: str, config: dict[str, Any], name: str) -> LayerPlan:
-        if saved_as == "TFOpLambda":
+        if saved_as in OF_TENSORFLOW:
             function = TF_FUNCTIONS.get(config.get("function", ""), str(config.get("function")))
         else:
             function = _in_snake_case(saved_as)
         if function not in OPERATIONS:
             raise CannotRunError(f"it calls the function {shown(function)}, which is unknown here")
         said = {key: self.value(value, key, name, 0) for key, value in config.items()
-                if key not in ("name", "function", "trainable", "dtype")}
+                if key not in ("name", "function", "trainable")
+                and (key != "dtype" or saved_as == "Cast")}
         return LayerPlan(name, function, saved_as, said, operation=True)
 
 
@@ -137,7 +139,7 @@ def _is_function(entry: dict[str, Any]) -> bool:
     if kind in LAYERS:
         return isinstance(calls[0], dict) and len(calls[0].get("args", ())) > 1 and (
             _in_snake_case(kind) in OPERATIONS)
-    return kind == "TFOpLambda" or _in_snake_case(kind) in OPERATIONS
+    return kind in OF_TENSORFLOW or _in_snake_case(kind) in OPERATIONS
 
 
 def _in_snake_case(name: str) -> str:

@@ -63,10 +63,12 @@ LAYERS: dict[str, frozenset[str]] = {name: frozenset(keys.split()) for name, key
     "Bidirectional": "layer backward_layer merge_mode",
     "TimeDistributed": "layer",
     "LayerScale": "init_values projection_dim",
+    "CustomScaleLayer": "scale",
 }.items()}
 
-# Layers that Keras keeps with its own networks, as ConvNeXt's, and not among keras.layers.
-OF_NETWORKS = {"LayerScale": "keras.src.applications.convnext"}
+# Layers that Keras keeps with its own networks, and not among keras.layers.
+OF_NETWORKS = {"LayerScale": "keras.src.applications.convnext",
+               "CustomScaleLayer": "keras.src.applications.inception_resnet_v2"}
 
 # What does nothing when a network predicts: built as Identity, so that no random number is drawn.
 INERT = frozenset((
@@ -76,6 +78,7 @@ INERT = frozenset((
     "RandomHue", "RandomSaturation", "RandomSharpness", "RandomGrayscale", "RandomShear",
     "RandomColorJitter", "RandomColorDegeneration", "RandomInvert", "RandomErasing",
     "RandomGaussianBlur", "RandomPosterization", "RandomHeight", "RandomWidth", "StochasticDepth",
+    "RandomPerspective", "RandomElasticTransform", "MixUp", "CutMix", "RandAugment", "AugMix",
 ))
 GRAPHS = frozenset(("Sequential", "Functional", "Model"))
 INPUT = "InputLayer"
@@ -95,9 +98,11 @@ ACTIVATIONS = frozenset((
 
 # Functions of keras.ops that a functional model may call between its layers.
 OPERATIONS = frozenset((
-    "absolute", "add", "cast", "clip", "concatenate", "divide", "exp", "expand_dims", "gelu",
-    "hard_sigmoid", "leaky_relu", "log", "log_softmax", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "multiply", "negative", "power", "relu", "relu6", "reshape", "rsqrt", "sigmoid",
-    "silu", "softmax", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "tanh",
-    "transpose", "true_divide", "variance",
+    "absolute", "add", "average_pool", "cast", "clip", "concatenate", "divide", "elu", "exp",
+    "expand_dims", "flip", "gelu", "get_item", "greater", "greater_equal", "hard_sigmoid",
+    "hard_silu", "leaky_relu", "less", "less_equal", "log", "log_softmax", "matmul", "max",
+    "max_pool", "maximum", "mean", "min", "minimum", "multiply", "negative", "normalize", "pad",
+    "power", "relu", "relu6", "reshape", "rsqrt", "selu", "sigmoid", "silu", "softmax",
+    "softplus", "split", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swapaxes",
+    "tanh", "tile", "transpose", "true_divide", "variance", "where",
 ))

@@ -7,9 +7,12 @@ from core.files.text_of_files import shown
 from core.keras.plan import Call, Ref
 
 MOST_CALLS = 20_000
-IGNORED = ("training", "mask", "name", "attention_mask", "dtype")  # of a call
+IGNORED = ("training", "mask", "name", "attention_mask")  # of a call
 TENSOR = "__keras_tensor__"
-TF_NAMES = {"x": "x1", "y": "x2", "perm": "axes", "shape": "newshape", "keep_dims": "keepdims"}
+SLICE = {"start", "stop", "step"}  # of tf.keras
+TF_NAMES = {"x": "x1", "y": "x2", "perm": "axes", "shape": "newshape", "keep_dims": "keepdims",
+            "bias": "x2", "slice_spec": "key"}
+DTYPES = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool")
 
 
 class KerasLinks:
@@ -90,6 +93,14 @@ class KerasLinks:
                 return Ref(str(layer), int(call), int(tensor))
             if value.get("class_name") == "__tuple__":
                 return self._argument(value["items"], known)
+            if value.get("class_name") == "__tensor__":  # a constant
+                return self._argument(value["config"]["value"], known)
+            if value.get("class_name") == "__ellipsis__":
+                return ...
+            if value.get("class_name") == "__slice__" or value.keys() == SLICE:
+                said = value.get("config", value)
+                ends = (self._argument(said[key], known) for key in ("start", "stop", "step"))
+                return slice(*ends)
             raise ValueError(f"a layer is called with {shown(value.get('class_name'))}")
         if isinstance(value, list):
             if len(value) == 3 and isinstance(value[0], str) and value[0] in known:
@@ -97,7 +108,7 @@ class KerasLinks:
             if len(value) > 1000:
                 raise ValueError("a layer is called with a long list")
             return [self._argument(part, known) for part in value]
-        if value is None or isinstance(value, (bool, int, float)):
+        if value is None or isinstance(value, (bool, int, float)) or value in DTYPES:
             return value
         raise ValueError(f"a layer is called with the text {shown(value)}")
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from core.keras.get_item import get_item
 from core.keras.layers import OF_NETWORKS
 from core.keras.plan import LayerPlan
 from core.keras.settings import HARD_SIGMOID_2
@@ -101,7 +102,7 @@ def _keras_layer(plan: LayerPlan) -> Any:
     import keras
 
     if plan.operation:
-        function = getattr(keras.ops, plan.kind)
+        function = get_item if plan.kind == "get_item" else getattr(keras.ops, plan.kind)
         return _Function(function, plan.config)
     settings = {key: _keras_layer(value) if isinstance(value, LayerPlan) else _setting(value)
                 for key, value in plan.config.items()}

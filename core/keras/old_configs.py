@@ -34,6 +34,7 @@ TF_FUNCTIONS = {
     "nn.relu": "relu", "nn.relu6": "relu6", "nn.softmax": "softmax", "nn.sigmoid": "sigmoid",
     "nn.silu": "silu", "nn.swish": "silu", "nn.gelu": "gelu", "nn.log_softmax": "log_softmax",
     "reshape": "reshape", "concat": "concatenate", "expand_dims": "expand_dims",
+    "nn.bias_add": "add", "__operators__.getitem": "get_item",
     "compat.v1.transpose": "transpose", "transpose": "transpose", "cast": "cast",
 }
 

@@ -28,6 +28,9 @@ class KerasSettings:
         """Those of the layer's settings that say what it computes."""
         said = {key: self.value(config[key], key, name, depth)
                 for key in sorted(LAYERS[kind] & config.keys())}
+        if str(said.get("interpolation")).startswith("lanczos"):
+            raise CannotRunError(f"its layer {shown(name)} resizes by Lanczos interpolation, which "
+                                 "Keras does not do on torch")
         if "data_format" in LAYERS[kind] and said.get("data_format") is None:
             said["data_format"] = "channels_last"
         if kind == "GRU" and "reset_after" not in said and self.version < 3:
@@ -43,7 +46,11 @@ class KerasSettings:
                 return self.value(value["items"], key, name, depth)
             if value.get("class_name") == "__numpy__":
                 return self.value(value["config"]["value"], key, name, depth)
-            return self.layer(value, depth + 1, f"{name}_{key}")
+            inside = self.layer(value, depth + 1, f"{name}_{key}")
+            if inside.graph:
+                raise CannotRunError(f"its layer {shown(name)} repeats a whole network, which "
+                                     "cannot run here")
+            return inside
         if isinstance(value, list):
             if len(value) > LONGEST_LIST:
                 raise UserError(f"{self.name}: {key} of its layer {shown(name)} is too long.")
