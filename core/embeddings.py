@@ -1,7 +1,6 @@
 """Embeddings: the data as a map, by its pixels and as a layer of the network sees it."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from core.places import content_of
 from core.preprocess import resized
 from core.projection import nearest, neighbour_accuracy, neighbours_kept, pca
 from core.samples import sample_rows
+from core.threads import side_by_side
 
 MOST_EXAMPLES = 5000  # on one map
 LONGEST_SIDE = 32  # pixels, for the map of pixels: what distinguishes pictures as a whole stays
@@ -134,7 +134,7 @@ def pixels(data: DataSet, rows: np.ndarray,
         picture = _picture(data, row)
         return (None, ()) if picture is None else (resized(picture, small).ravel(), picture.shape)
 
-    with ThreadPoolExecutor(DECODERS) as pool:
+    with side_by_side(DECODERS, "netlens-decode") as pool:
         found = []
         for result in pool.map(reduced, rows):
             found.append(result)

@@ -157,12 +157,13 @@ def default_layer(model: nn.Module, image: torch.Tensor, target: int) -> str:
     with (locked(model), torch.enable_grad(), differentiable(model, layers[0]) as runs,
           capture(model, layers[1:], keep=lambda output: output) as outputs):
         score = target_score(model, image, target)
-        held = [runs[-1], *(outputs[name] for name in layers[1:])]
-        gradients = torch.autograd.grad(score, held, allow_unused=True)
-    for name, gradient in reversed(list(zip(layers, gradients, strict=True))):
+        held = {layers[0]: runs[-1]} | {  # what is in a branch beside it needs no gradient
+            name: outputs[name] for name in layers[1:] if outputs[name].requires_grad}
+        gradients = torch.autograd.grad(score, list(held.values()), allow_unused=True)
+    for name, gradient in reversed(list(zip(held, gradients, strict=True))):
         if gradient is None or not as_maps(gradient, *sides).any():
             continue
         projection = gradient.dim() == 3 and layer_type(layer_called(model, name)) == "Linear"
         if not projection:  # a query, key or value is but a part of what the tokens say
             return name
-    return layers[-1]
+    return list(held)[-1]

@@ -151,7 +151,9 @@ def _opened(model_id: str) -> LoadedModel:
         raise
     if _changed(place):
         raise _changed_meanwhile(path)
-    read = f"Read as {model_format(path)}, {path.stat().st_size / 1e6:,.1f} MB."
+    size = path.stat().st_size
+    told = f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+    read = f"Read as {model_format(path)}, {told}."
     return replace(loaded, notes=(read, *notes, *loaded.notes, *_inferred_note(loaded.card)))
 
 

@@ -1,6 +1,5 @@
 """A network whose architecture is a guess, tried on a stratified sample of labelled data."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from core.inference import log_probabilities_of
 from core.labels import UNKNOWN, match_labels
 from core.preprocess import completed, resized, scaled
 from core.samples import sample_rows
+from core.threads import side_by_side
 
 if TYPE_CHECKING:
     from core.architectures import Built, Tensors
@@ -47,7 +47,7 @@ class Sample:
         """The pictures for one input, uint8 (H, W, C), and which of the rows could be read."""
         if spec not in self._pictures:
             self._pictures.clear()  # proposals of one size follow each other
-            with ThreadPoolExecutor(DECODERS) as pool:
+            with side_by_side(DECODERS, "netlens-decode") as pool:
                 found = list(pool.map(partial(self._picture, spec), self.rows))
             read = np.array([picture is not None for picture in found])
             self._pictures[spec] = [picture for picture in found if picture is not None], read

@@ -9,7 +9,7 @@ from core.ui.boundary import boundary
 from core.ui.charts import linked_scatter
 from core.ui.embeddings import colour_choice, layer_choice, map_table, trust_line
 from core.ui.frame import page
-from core.ui.images import image_pool
+from core.ui.images import image_pool, in_order
 from core.ui.picture_route import pictures_of
 from core.ui.setup import classes_note
 from core.ui.states import needs_data, title
@@ -44,18 +44,16 @@ def maps() -> None:
             f"by pixels, in {percent(hidden.neighbour_accuracy)} by {md_escape(layer)}"
         )
     table = map_table(chosen.model_id, chosen.dataset_id, pixels, hidden)
-    linked_scatter(
+    places = linked_scatter(
         table,
         [("pixel_x", "pixel_y", "Pixels (PCA)"), ("layer_x", "layer_y", f"{layer} (PCA)")],
         colour,
         key=f"maps-{chosen.dataset_id}-{layer}-{pooling}",
         pictures=pictures_of(chosen.dataset_id),
     )
-    left, right = st.columns(2)
-    with left:
-        trust_line(pixels)
-    with right:
-        trust_line(hidden)
+    for place, shown in zip(places, (pixels, hidden), strict=True):
+        with place:
+            trust_line(shown)
 
 
 def chosen_examples() -> None:
@@ -64,10 +62,8 @@ def chosen_examples() -> None:
     if not chosen.examples:
         st.write("Click a point to see its picture; Shift adds to the choice.")
         return
-    table = examples(chosen.model_id, chosen.dataset_id).set_index("example", drop=False)
-    image_pool(
-        chosen.dataset_id, table.loc[table.index.intersection(chosen.examples[::-1])], key="chosen"
-    )
+    table = examples(chosen.model_id, chosen.dataset_id)
+    image_pool(chosen.dataset_id, in_order(table, chosen.examples[::-1]), key="chosen")
     st.page_link(
         "pages/6_Saliency.py",
         label="What does the network look at in them?",

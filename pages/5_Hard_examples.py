@@ -9,7 +9,7 @@ from core.ui.boundary import boundary
 from core.ui.charts import score_scatter
 from core.ui.first_look import answer_without_labels
 from core.ui.frame import page
-from core.ui.images import image_pool
+from core.ui.images import image_pool, in_order
 from core.ui.overview import percent_table
 from core.ui.picture_route import pictures_of
 from core.ui.setup import classes_note
@@ -43,10 +43,8 @@ def chosen_examples() -> None:
     if not chosen.examples:
         return
     st.subheader("Chosen examples")
-    table = outcomes(chosen.model_id, chosen.dataset_id).set_index("example", drop=False)
-    image_pool(
-        chosen.dataset_id, table.loc[table.index.intersection(chosen.examples)], key="chosen"
-    )
+    table = outcomes(chosen.model_id, chosen.dataset_id)
+    image_pool(chosen.dataset_id, in_order(table, chosen.examples), key="chosen")
     st.page_link(
         "pages/6_Saliency.py",
         label="What does the network look at in them?",

@@ -2,10 +2,12 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 
 from core import library
 from core.files import found_files
+from core.ui.images import in_order
 from tests.app import PAGES, click_chart, faults, finished, opened, words
 from tests.conftest import ROOT
 
@@ -65,6 +67,21 @@ def test_the_overview_says_what_is_right(samples):
     )
     assert f"{found.right:,} of 2,000 right ({100 * found.accuracy:.1f} %)" in words(app)
     assert f"mean loss {found.mean_loss:.3g}" in words(app)
+
+
+def test_the_overview_says_whose_curve_is_whose():
+    said = words(opened(**SHAPES))  # the theme's colours, by the runs' names
+    told = {"cnn": "#4477AA", "cnn-few-examples": "#EE7733", "cnn-rate-too-high": "#228833",
+            "cnn-rate-too-low": "#CC3311", "vit": "#AA3377"}
+    for run, colour in told.items():
+        assert f'foreground="{colour}"}}\u00a0{run} ' in said
+
+
+def test_chosen_examples_are_shown_in_the_order_of_the_choice():
+    table = pd.DataFrame({"example": [2, 5, 7, 9], "confidence": [0.1, 0.2, 0.3, 0.4]})
+    found = in_order(table, (9, 3, 2, 7))  # 3 is not in the table
+    assert found["example"].tolist() == [9, 2, 7]
+    assert found["confidence"].tolist() == [0.4, 0.1, 0.3]
 
 
 def test_the_newcomer_gets_the_sample_with_its_data_and_logs():

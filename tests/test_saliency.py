@@ -228,6 +228,27 @@ def test_the_default_layer_is_the_last_that_shows_places():
     assert traces(model) == 0
 
 
+class Branches(torch.nn.Module):
+    """So many layers in branches side by side that the last ones that are looked at begin in the
+    middle of the branches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches = torch.nn.ModuleList(
+            torch.nn.Sequential(*(torch.nn.Conv2d(3, 3, 1) for _ in range(30))) for _ in range(3))
+        self.joined = torch.nn.Conv2d(9, 4, 1)
+        self.last = torch.nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([branch(x) for branch in self.branches], 1)
+        return self.last(self.joined(x).mean((2, 3)))
+
+
+def test_the_default_layer_where_branches_lie_side_by_side():
+    model = Branches().eval().requires_grad_(False)
+    assert default_layer(model, torch.rand(1, 3, 8, 8), 0) == "joined"
+
+
 def test_the_default_layer_of_a_transformer_is_one_whose_patches_reach_the_score():
     image = picture(3, 16, 24)
     assert default_layer(built(Tokens), image, 0) == "before"

@@ -2,7 +2,17 @@
 
 import pytest
 
-from core.ui.text import compact, count, duration, file_size, md_escape, percent, plural, shorten
+from core.ui.text import (
+    compact,
+    count,
+    duration,
+    file_size,
+    md_escape,
+    percent,
+    plural,
+    shorten,
+    three_digits,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +66,13 @@ def test_numbers():
         "512",
         "62.3 k",
     )
+    assert [three_digits(value) for value in (0.3756, 1.8, 11, 100.2, 0.0)] == [
+        "0.376",
+        "1.80",
+        "11.0",
+        "100",
+        "0.00",
+    ]
     assert (percent(0.912), file_size(44_700_000), file_size(12)) == ("91.2 %", "44.7 MB", "12 B")
     assert (duration(0.44), duration(12.2), duration(200), duration(7500)) == (
         "0.4 s",

@@ -1,7 +1,7 @@
 """Decodes pictures ahead of the network that will see them."""
 
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from core.card import InputSpec
 from core.dataset_formats import DataSet
 from core.errors import UserError
 from core.preprocess import resized, scaled
+from core.threads import side_by_side
 
 DECODERS = min(16, max(4, os.cpu_count() or 1))  # more would wait for the interpreter
 
@@ -24,7 +25,7 @@ class Decoder:
         self.ahead: dict[int, Future[np.ndarray]] = {}
 
     def __enter__(self) -> "Decoder":
-        self.pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="netlens-decode")
+        self.pool = side_by_side(DECODERS, "netlens-decode")
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -1,7 +1,6 @@
 """A few examples of a data set as a network gets them, batch by batch."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from core.labels import UNKNOWN
 from core.library import open_dataset
 from core.preprocess import resized, scaled
 from core.samples import sample_rows
+from core.threads import side_by_side
 
 BATCH = 16
 DECODERS = 4
@@ -48,7 +48,7 @@ def inputs_of(model: nn.Module, dataset_id: str, spec: InputSpec, rows: np.ndarr
         except UserError:
             return None  # the caller counts how many rows came
 
-    with ThreadPoolExecutor(DECODERS) as pool:
+    with side_by_side(DECODERS, "netlens-decode") as pool:
         for first in range(0, len(rows), size):
             part = rows[first : first + size]
             pictures = list(pool.map(picture, part))

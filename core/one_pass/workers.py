@@ -6,7 +6,6 @@ program uses one of them (tests/benchmarks/bench_inference.py).
 """
 
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -18,6 +17,7 @@ import torch
 
 from core.device import device
 from core.memory import keep_freed_memory
+from core.threads import side_by_side
 
 MOST = 16  # more would wait for the interpreter
 TURN = 0.0005  # seconds; at Python's 5 ms each operator waits that long for a thread that is busy
@@ -70,16 +70,5 @@ def _threads() -> Iterator[Workers]:
     if count == 1:
         yield Workers(1)
         return
-    all_here = threading.Barrier(count + 1)
-
-    def begin() -> None:
-        torch.set_num_threads(threads // count)  # of this thread, and of threads yet to come;
-        torch.get_num_threads()  # a thread takes what is set when it first asks
-        all_here.wait()
-
-    with ThreadPoolExecutor(count, "netlens-forward", begin) as pool:
-        for _ in range(count):
-            pool.submit(int)  # starts a thread, since none is free before all are here
-        all_here.wait()
-        torch.set_num_threads(threads)  # for threads yet to come, as it was
+    with side_by_side(count, "netlens-forward", threads // count) as pool:
         yield Workers(count, pool)

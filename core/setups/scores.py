@@ -1,7 +1,6 @@
 """Scores of several set-ups on a sample: each picture is decoded once, each input runs once."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from core.preprocess import scaled
 from core.samples import sample_rows
 from core.setups.changes import Fits, fittings
 from core.setups.setup import SetUp
+from core.threads import side_by_side
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,7 @@ def pictures(
         return [setup.fitted(picture) for setup in ways.values()]
 
     found = []
-    with ThreadPoolExecutor(DECODERS) as pool:
+    with side_by_side(DECODERS, "netlens-decode") as pool:
         for fitted in pool.map(decoded, rows):
             found.append(fitted)
             progress(0, 0)

@@ -44,7 +44,8 @@ def card_editor(model_id: str) -> None:
         st.caption(
             f"Inferred, please check: {', '.join(open_keys)}."
             if open_keys
-            else "Everything here is stated by the file or its card."
+            else "What stands here is stated by the file or its card. What is empty is taken from "
+            "the data, or from what is usual."
         )
         with st.form("card-editor", border=False):
             said = {key: _field(key, label, card) for key, label in LABELS.items()}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import altair as alt
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.ui.class_charts import RIGHT
 from core.ui.selection import select, selected
@@ -30,16 +31,17 @@ def _finished(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
 def linked_scatter(
     table: pd.DataFrame, views: list[tuple[str, str, str]], colour: str, key: str,
     pictures: str | None = None, height: int = 380,
-) -> None:
+) -> list[DeltaGenerator]:
     """Scatters of the same rows side by side; a click in one chooses an example in all of them.
 
     table: example, the columns of `views` (x, y, title), the column `colour`, and what the tooltip
     shows: label, prediction, and pictures at the addresses that `pictures` and the example's number
-    make. Shift adds to the choice; a double click clears it.
+    make. Shift adds to the choice; a double click clears it. Gives the place below each.
     """
     names = [name for name in table[colour].cat.categories if (table[colour] == name).any()]
-    for number, (view, column) in enumerate(zip(views, st.columns(len(views)), strict=True)):
-        with column:
+    places = st.columns(len(views))
+    for number, (view, place) in enumerate(zip(views, places, strict=True)):
+        with place:
             _choosing(
                 key + f"-{number}",
                 table,
@@ -47,6 +49,7 @@ def linked_scatter(
                     _view(table, view, colour, names, pick, height), pictures
                 ),
             )
+    return places
 
 
 def _choosing(key: str, table: pd.DataFrame, draw: Callable[[alt.Parameter], alt.Chart]) -> None:

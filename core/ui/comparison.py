@@ -17,7 +17,7 @@ from core.ui.boundary import boundary
 from core.ui.layers import times
 from core.ui.setup import classes_note
 from core.ui.sidebar import Chosen
-from core.ui.text import count, md_escape, percent, plural
+from core.ui.text import count, md_escape, percent, plural, three_digits
 
 SHOWN = {
     "name": "Tensor",
@@ -170,7 +170,7 @@ def accuracies(chosen: Chosen, other_id: str) -> None:
             st.metric(f"{title}: {md_escape(path_of(model_id).name)}",
                       percent(found.accuracy), moved, border=True)
             said = f"{count(found.right)} right of {plural(found.scored, 'labelled example')}"
-            st.caption(f"{said}, mean loss {found.mean_loss:.3g}")
+            st.caption(f"{said}, mean loss {three_digits(found.mean_loss)}")
             classes_note(model_id, chosen.dataset_id)
             told += [found.accuracy] if agree else []
     st.caption("Each is given pictures as its card says, or as was assumed where there is none: "

@@ -18,11 +18,13 @@ from core.findings.kinds import Finding
 from core.places import path_of
 from core.ui.boundary import boundary
 from core.ui.curve_chart import ZOOM, chart
+from core.ui.curve_colours import run_colours
 from core.ui.curve_settings import vertical_of, whole, zoom_in, zoom_on
 from core.ui.findings import marked
-from core.ui.text import md_escape
+from core.ui.text import md_escape, shorten
 
 SWITCH = 'outside the axis: see "Show outliers" in "More settings".'
+MOST_NAMED = 8  # runs whose colours are told below a chart
 CLICK = 0.005  # of the width: less is no drag
 NARROW, FLAT = 0.03, 0.1  # of the width and of the height: less does not zoom where the other does
 
@@ -115,14 +117,19 @@ def _height(found: Picture) -> tuple[float, float]:
 
 def one_chart(logs_id: str, tag: str, runs: list[str], all_runs: list[str],
               settings: Settings) -> None:
-    """One tag of those runs, without zoom, with what was left out of the drawing."""
+    """One tag of those runs, without zoom, with whose colour is whose and what was left out of the
+    drawing."""
     marks = tuple(one for one in marked(logs_id) if one.tag == tag and one.run in runs)
     spec, found = _drawn(logs_id, chart_of(tag), tuple(runs), settings, None, False, marks)
     if found.pointer.empty:
         _nothing(tag, found)
         return
     st.vega_lite_chart(spec, key=f"curve-{path_of(logs_id)}-{tag}", width="stretch")
-    st.caption(" ".join(map(md_escape_note, found.notes)))
+    colours, named = run_colours(all_runs), found.series[:MOST_NAMED]
+    said = [f':color[●]{{foreground="{colours[run]}"}}\u00a0{md_escape(shorten(run, 24))}'
+            for run in named]
+    more = ["…"] if len(found.series) > len(named) else []
+    st.caption("  \n".join([" ".join([*said, *more]), " ".join(map(md_escape_note, found.notes))]))
 
 
 def _nothing(title: str, found: Picture) -> None:

@@ -38,7 +38,14 @@ def colour_choice(model_id: str, dataset_id: str) -> str:
     known = examples(model_id, dataset_id)
     have = [name for column, name in columns.items() if column in known] or [ALIKE]
     return st.segmented_control(
-        "Colour", have, default=have[0], required=True, key="colour", bind="query-params"
+        "Colour",
+        have,
+        default=have[0],
+        required=True,
+        key="colour",
+        bind="query-params",
+        help="Label: what the data says. Prediction: what the network says. Answer: whether the "
+        "two agree.",
     )
 
 

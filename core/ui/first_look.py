@@ -22,7 +22,7 @@ from core.ui.overview import SIDE, data_alone, percent_table
 from core.ui.selection import select
 from core.ui.sidebar import Chosen, refused
 from core.ui.states import sampled_note
-from core.ui.text import count, md_escape, percent, plural
+from core.ui.text import count, md_escape, percent, plural, three_digits
 
 SHOWN = 8  # pictures
 SELECTED = 24  # of a finding's examples
@@ -57,8 +57,8 @@ def answer(chosen: Chosen, known: Standing) -> None:
     worst = by_class(chosen.model_id, chosen.dataset_id).iloc[0]
     st.markdown(
         f"#### {count(figures.right)} of {count(figures.scored)} right "
-        f"({percent(figures.accuracy)}) · mean loss {figures.mean_loss:.3g} · worst class "
-        f"{md_escape(worst['class'])} ({percent(worst['accuracy'])})"
+        f"({percent(figures.accuracy)}) · mean loss {three_digits(figures.mean_loss)} · worst "
+        f"class {md_escape(worst['class'])} ({percent(worst['accuracy'])})"
     )
 
 

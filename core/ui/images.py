@@ -1,5 +1,6 @@
 """Pictures on the page: thumbnails made once, and the example card."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
@@ -11,7 +12,7 @@ from core.images import data_uri
 from core.library import open_dataset
 from core.ui.components.gallery import gallery
 from core.ui.selection import selected, toggle
-from core.ui.text import percent
+from core.ui.text import percent, three_digits
 
 MOST_KEPT = 20_000  # thumbnails of a data set in memory, about 1 kB each
 MISSING = (
@@ -64,7 +65,7 @@ def _card(row: dict, picture: str) -> dict:
     main = " → ".join(said) or f"#{example}"
     quiet = [f"p {percent(row['confidence'])}"] if "confidence" in row else []
     if known and pd.notna(row.get("loss")):
-        quiet.append(f"loss {row['loss']:.3g}")
+        quiet.append(f"loss {three_digits(row['loss'])}")
     return {
         "example": example,
         "image": picture,
@@ -72,6 +73,13 @@ def _card(row: dict, picture: str) -> dict:
         "wrong": known and not bool(row.get("correct", True)),
         "title": ", ".join([main, *quiet, f"example {example}", str(row["path"])]),
     }
+
+
+def in_order(table: pd.DataFrame, chosen: Iterable[int]) -> pd.DataFrame:
+    """The rows of these examples, in the order they are given; those the table lacks are left
+    out."""
+    table = table.set_index("example", drop=False)
+    return table.loc[[example for example in chosen if example in table.index]]
 
 
 def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96) -> None:

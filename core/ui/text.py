@@ -50,6 +50,11 @@ def compact(number: float) -> str:
     return f"{number:.3g}" if number % 1 else f"{number:.0f}"
 
 
+def three_digits(number: float) -> str:
+    """Three significant digits, as charts write them: 0.376, 1.80, 11.0."""
+    return f"{number:#.3g}".removesuffix(".")
+
+
 def file_size(size: float) -> str:
     """Bytes as 44.7 MB."""
     return "0 B" if size < 1 else f"{compact(size)}B" if size >= 1000 else f"{size:.0f} B"
