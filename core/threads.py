@@ -3,14 +3,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import torch
-
 _starting = threading.Lock()
 
 
 def side_by_side(count: int, name: str, each: int = 1) -> ThreadPoolExecutor:
     """So many threads, in which an operator of torch's has `each` threads of its own and not, as
     elsewhere, all processors: those beside it use them."""
+    import torch  # 1 s
+
     with _starting:
         usual, all_here = torch.get_num_threads(), threading.Barrier(count + 1)
 
