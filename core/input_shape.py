@@ -11,3 +11,9 @@ def input_shape(model_id: str, dataset_id: str | None = None) -> Shape | None:
     spec = input_spec(model_id, dataset_id)[0] if dataset_id else open_outline(model_id).card.input
     known = (spec.channels, spec.height, spec.width)
     return None if None in known else (1, *known)
+
+
+def shape_in_key(model_id: str, dataset_id: str | None) -> Shape | None:
+    """What a key of a result needs of it beside the model's id, which says the card's: so that the
+    model need not be opened."""
+    return input_shape(model_id, dataset_id) if dataset_id else None

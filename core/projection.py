@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
 BLOCK_BYTES = 64 << 20  # of one block of rows or columns, as float64
 WHOLE_SPECTRUM = 500  # up to this size all eigenvalues are as cheap as the largest few
@@ -64,6 +63,8 @@ def _column_blocks(values: np.ndarray, centre: np.ndarray) -> Iterator[np.ndarra
 
 def nearest(values: np.ndarray, k: int = 15) -> np.ndarray:
     """The k nearest other rows of each row by Euclidean distance, nearest first: (N, at most k)."""
+    import torch  # 2 s, which a map that is kept does not need
+
     rows = torch.from_numpy(values - values.mean(axis=0, dtype=np.float64))
     if rows.shape[1] > EXACT_WIDTH:
         rows = rows.float()

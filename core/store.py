@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import metadata
@@ -81,6 +81,15 @@ def write_json(key: str, said: Any) -> None:
     content = np.frombuffer(json.dumps(said).encode(), np.uint8)
     with writing(key) as files:
         files.array("json", content.shape, "uint8")[:] = content
+
+
+def kept(key: str, make: Callable[[], Any]) -> Any:
+    """What is under `key`, else what `make` says, kept where the cache can be written."""
+    if (found := read_json(key)) is None:
+        found = make()
+        with suppress(UserError):  # the pass, which needs the cache, says so
+            write_json(key, found)
+    return found
 
 
 def has_any() -> bool:

@@ -1,25 +1,21 @@
-"""What is in this network?"""
+"""What is in this network?
 
-from functools import partial
+Torch takes seconds to import. It comes with the parts that need it, so that the table of layers,
+which is kept on disk, need not wait.
+"""
 
 import streamlit as st
 
 from core.architecture import architecture
-from core.ui.activations import one_example
 from core.ui.boundary import boundary
-from core.ui.box_details import box_details
-from core.ui.comparison import accuracies, comparison, other_model
-from core.ui.flow import clicked_box
 from core.ui.frame import page
 from core.ui.layer_downloads import downloads
-from core.ui.layer_statistics import gradients, over_the_data
 from core.ui.layer_times import timing
 from core.ui.layer_tree import layer_tree
 from core.ui.layers import NO_LAYERS, inside_button, layer_table, shown_layers
 from core.ui.network_totals import totals
 from core.ui.states import needs_data, sample_button, title
 from core.ui.text import md_escape
-from core.ui.weights import weights_table
 
 chosen = page()
 title("Architecture")
@@ -54,14 +50,19 @@ def layers() -> None:
         with boundary("The times"):
             timing(chosen.model_id, chosen.dataset_id)
     if clicked is not None:
+        from core.ui.weights import weights_table
+
         st.subheader(md_escape(clicked), anchor=False)
         inside_button(everything, clicked)
         weights_table(chosen.model_id, clicked, key="layer")
-    downloads(table, found, chosen.model_id, chosen.dataset_id)
+    downloads(table, found)
 
 
 def graph() -> None:
     """The data flow; of the box clicked its row, its weights and what it gives."""
+    from core.ui.box_details import box_details
+    from core.ui.flow import clicked_box
+
     box = clicked_box(chosen.model_id, chosen.dataset_id)
     if box is None:
         st.caption("Click a box to see its row, its weights and what it gives.")
@@ -69,8 +70,18 @@ def graph() -> None:
         box_details(chosen, box)
 
 
+def weights() -> None:
+    """Every tensor."""
+    from core.ui.weights import weights_table
+
+    weights_table(chosen.model_id, "", key="weights")
+
+
 def activations() -> None:
     """What layers give: for one example, over the data, and the gradients that reach them."""
+    from core.ui.activations import one_example
+    from core.ui.layer_statistics import gradients, over_the_data
+
     needs_data(chosen, "what each layer gives for an example, and over a sample of the data")
     parts = {"One example": one_example, "Over the data": over_the_data, "Gradients": gradients}
     part = st.segmented_control("Show", list(parts), default="One example", required=True,
@@ -80,6 +91,8 @@ def activations() -> None:
 
 def beside() -> None:
     """Another checkpoint, tensor by tensor."""
+    from core.ui.comparison import accuracies, comparison, other_model
+
     other_id = other_model(chosen)
     if other_id is None:
         st.write("Choose another checkpoint to see what was added, removed or moved.")
@@ -91,7 +104,6 @@ def beside() -> None:
 with boundary("The totals"):
     totals(chosen.model_id, chosen.dataset_id)
 names = ("Layers", "Graph", "Weights", "Activations", "Compare")
-weights = partial(weights_table, chosen.model_id, "", key="weights")
 parts = (layers, graph, weights, activations, beside)
 tabs = st.tabs(names, key="view", on_change="rerun", bind="query-params")
 for tab, name, draw in zip(tabs, names, parts, strict=True):

@@ -1,5 +1,6 @@
 """The layer table: parameters, shapes and costs against torch's counters and real runs."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,19 +8,26 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from pandas.testing import assert_frame_equal
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.regnet import BlockParams
 
 from core import library
-from core.architecture import architecture, architecture_of, peak_memory
+from core.architecture import architecture, peak_memory, receptive_fields
 from core.errors import UserError
+from core.files import found_files
+from core.input_shape import input_shape
 from core.layers import capture, layer_names
+from core.measures.architecture_of import architecture_of
 from core.measures.dry_run import dry_run, peak
+from core.measures.kept_tables import as_json, table_of
 from core.measures.parameter_counts import partners, places
+from core.measures.receptive_field import fields_of, fields_table
 from core.weight_files.weights_only import WeightsOnly
 
 NETWORKS = torchvision.models.list_models(module=torchvision.models)  # its classifiers
+MODELS = list(found_files.listing("models").paths.values())
 
 
 @pytest.fixture(autouse=True)
@@ -388,3 +396,29 @@ def test_a_run_for_shapes_does_not_import_the_compiler_of_torch():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                          cwd=Path(__file__).parents[1], check=False)
     assert run.stdout.splitlines() == [f"(1, 5) {27 * 8 * 36}", "False"], run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)
+def test_what_is_kept_of_a_network_is_what_was_measured(path):
+    model = library.model_id(path)
+    shape = input_shape(model)
+    found, fields = architecture(model), receptive_fields(model)
+    architecture.clear()
+    receptive_fields.clear()
+    library.open_outline.clear()
+    expected = architecture_of(library.open_outline(model).module, shape)
+    for kept in (found, architecture(model)):
+        assert_frame_equal(kept.table, expected.table)
+        assert {**vars(kept), "table": 0} == {**vars(expected), "table": 0}
+    seen = fields_table(fields_of(library.open_outline(model).module, shape))
+    assert len(seen) and shape == expected.input_shape
+    for kept in (fields, receptive_fields(model)):
+        assert_frame_equal(kept, seen)
+
+
+def test_what_no_run_tells_is_kept_as_missing(tmp_path):
+    table = architecture_of(nn.Sequential(nn.Linear(3, 2), nn.Flatten()), None).table
+    assert table["multiply_adds"].isna().all()
+    assert_frame_equal(table_of(json.loads(json.dumps(as_json(table)))), table)
+    nothing = table.iloc[:0]
+    assert_frame_equal(table_of(json.loads(json.dumps(as_json(nothing)))), nothing)

@@ -9,11 +9,13 @@ import torch
 import torchvision
 from torch import nn
 
-from core.architecture import architecture, architecture_of
+from core.architecture import architecture
 from core.architecture_export import markdown_table, summary_text
 from core.flow.drawing import drawing
 from core.library import dataset_id, model_id
-from core.measures.layer_times import layer_times, measured_times, timed
+from core.measures.architecture_of import architecture_of
+from core.measures.layer_times import layer_times, measured_times
+from core.measures.timing import timed
 from core.ui.comparison import points
 from core.ui.flow import dead_shares
 from core.ui.layer_tree import columns_of, tree_rows

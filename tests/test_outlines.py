@@ -15,13 +15,14 @@ from torch import nn
 
 from core import library
 from core import model_facts as model_facts_module
-from core.architecture import architecture, architecture_of
 from core.compare import compared
 from core.errors import UserError
 from core.files import file_map, model_ids
 from core.files.file_map import FEW, FileMap, outlines
 from core.files.model_ids import file_id
+from core.input_shape import input_shape
 from core.jobs import Audience, Working, audience
+from core.measures.architecture_of import architecture_of
 from core.measures.multiply_adds import LAYER_NORM, layer_norm_without_numbers
 from core.model_facts import model_facts
 from core.weight_files.weights_only import WeightsOnly
@@ -91,13 +92,11 @@ def test_the_table_of_an_outline_is_that_of_the_whole(form, tmp_path, all_are_la
     small = dict(outline.module.named_parameters())
     norm = next(tensor for name, tensor in small.items() if name.endswith("norm.weight"))
     assert bool((norm == 1).all())  # is read
-    found = architecture(model)
+    found = architecture_of(outline.module, input_shape(model))
     monkeypatch.setattr(model_ids, "LARGE", 1 << 40)
     whole = library.open_model(model)
     assert all(bool(tensor.any()) for tensor in whole.module.parameters() if tensor.nbytes > FEW)
-    architecture.clear()
-    library.open_outline.clear()
-    expected = architecture(model)
+    expected = architecture_of(whole.module, input_shape(model))
     assert found.totals == expected.totals and found.notes == expected.notes
     assert found.table.equals(expected.table)
 

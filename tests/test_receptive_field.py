@@ -5,8 +5,9 @@ import torch
 import torchvision
 from torch import nn
 
+from core.architecture import receptive_fields
 from core.library import model_id
-from core.measures.receptive_field import fields_of, receptive_fields
+from core.measures.receptive_field import fields_of
 
 
 def test_a_chain_has_the_closed_form():

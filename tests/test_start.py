@@ -60,3 +60,19 @@ def test_a_browser_is_opened_on_the_page(tmp_path):
     finally:
         server.kill()
         server.wait()
+
+
+def test_what_is_kept_is_shown_without_torch(tmp_path):
+    """It takes seconds to import; every page but Saliency, whose maps are made anew."""
+    script = ("import sys\n"
+              "if sys.argv[1:]: sys.modules['torch'] = None\n"  # its import fails
+              "from tests.app import PAGES, faults, opened, words\n"
+              "for page in PAGES[:5]:\n"
+              "    app = opened(page)\n"
+              "    print(page, faults(app), words(app))\n")
+    first, again = (subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "NETLENS_CACHE": str(tmp_path)}) for words in ([], ["without torch"]))
+    assert first.returncode == again.returncode == 0, again.stderr
+    assert again.stdout == first.stdout and "multiply-adds for one image" in again.stdout
+    assert again.stdout.count("[]") == 5

@@ -248,3 +248,18 @@ def test_what_was_made_by_other_code_has_another_key(tmp_path, monkeypatch):
     assert store.code() != before
     monkeypatch.undo()
     store.code.cache_clear()
+
+
+def test_a_result_is_given_where_it_cannot_be_kept(tmp_path, monkeypatch):
+    made = []
+
+    def make():
+        made.append(1)
+        return {"layers": 3}
+
+    blocked = tmp_path / "a file"
+    blocked.touch()
+    monkeypatch.setenv("NETLENS_CACHE", str(blocked / "below"))
+    assert [store.kept("a" * 32, make) for _ in range(2)] == [{"layers": 3}] * 2 and len(made) == 2
+    monkeypatch.setenv("NETLENS_CACHE", str(tmp_path / "cache"))
+    assert [store.kept("a" * 32, make) for _ in range(2)] == [{"layers": 3}] * 2 and len(made) == 3

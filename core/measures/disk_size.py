@@ -3,10 +3,6 @@
 from pathlib import Path
 
 from core.cache import cached_result
-from core.files.file_span import FileSpan
-from core.graph.onnx_file import GRAPH, MODEL
-from core.graph.onnx_tensors import ENTRY, FIELDS
-from core.graph.onnx_wire import Wire
 from core.model_formats import onnx, shard_index
 from core.places import path_of
 from core.weight_files.shard_index import read_index
@@ -35,6 +31,11 @@ def _external(path: Path) -> list[str]:
     """The files that an ONNX graph names for its tensors."""
     if not onnx.matches(path):
         return []
+    from core.files.file_span import FileSpan
+    from core.graph.onnx_file import GRAPH, MODEL  # with torch, which other files do not need here
+    from core.graph.onnx_tensors import ENTRY, FIELDS
+    from core.graph.onnx_wire import Wire
+
     wire, names = Wire(), []
     with path.open("rb", buffering=0) as file:
         for graph in wire.message(FileSpan(file, 0, path.stat().st_size), MODEL)["graph"]:

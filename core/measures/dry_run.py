@@ -17,10 +17,10 @@ from torch.utils._pytree import tree_leaves
 from core.device import float_type, locked
 from core.errors import UserError
 from core.layers import first_tensor, layer_names, watched
+from core.measures.architecture_record import Peak, Shape
 from core.measures.memory_meter import Meter
 from core.weight_files.weights_only import WeightsOnly
 
-Shape = tuple[int, ...]
 SMALL_WEIGHTS = 64 << 20  # bytes
 SMALL_INPUT = 3 * 256 * 256  # numbers
 
@@ -50,16 +50,6 @@ class DryRun:
     multiply_adds: int
     peak_bytes: int
     output_shape: Shape | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Peak:
-    """bytes: the most that a batch's input and activations hold at once. batch: for which they are,
-    where a network takes only some. notes: what is not measured."""
-
-    bytes: int
-    batch: int
     notes: tuple[str, ...] = ()
 
 

@@ -10,15 +10,11 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from torch import nn
 
-from core.cache import cached_result
 from core.errors import UserError
 from core.flow.names import REARRANGING
 from core.flow.operations import Edge, Operation, Shape
 from core.flow.run import recorded
 from core.flow.windows import LARGEST, Axis
-from core.input_shape import input_shape
-from core.library import open_outline
-from core.weight_files.weights_only import WeightsOnly
 
 # Each number comes from the same place, of any channel.
 _POINTWISE = """
@@ -52,19 +48,12 @@ class Field:
     sides: tuple[int, ...]
 
 
-@cached_result
-def receptive_fields(model_id: str, dataset_id: str | None = None) -> pd.DataFrame:
-    """One row a layer that lies over the picture; empty where the network cannot be run.
+def fields_table(fields: dict[str, Field]) -> pd.DataFrame:
+    """One row a layer that lies over the picture.
 
     layer; field, step: (height, width) in pixels of the input, of its last run; whole: whether each
     of its numbers sees the whole picture, whatever the field.
     """
-    model, shape = open_outline(model_id).module, input_shape(model_id, dataset_id)
-    known = shape is not None and not isinstance(model, WeightsOnly)
-    return fields_table(fields_of(model, shape) if known else {})
-
-
-def fields_table(fields: dict[str, Field]) -> pd.DataFrame:
     rows = [{"layer": layer, "field": (field.height.size, field.width.size),
              "step": (field.height.step, field.width.step),
              "whole": field.height.whole and field.width.whole}

@@ -1,28 +1,18 @@
 """The frame around every page: navigation, sidebar, and a boundary for errors."""
 
 import ast
-import threading
-import time
 from contextvars import ContextVar
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
 
-from core.jobs import active
 from core.ui.boundary import boundary, following_jobs
+from core.ui.idle import run_ended
 from core.ui.sidebar import Chosen, refused, sidebar
 
 PAGES = Path(__file__).parent.parent.parent / "pages"
 ICON = Path(__file__).parent / "icon.svg"  # a named icon would be fetched from the network
-SOON = 1.5  # seconds, in which the browser draws the page
-FOR_OTHERS = (
-    "core.ui.charts",
-    "core.architecture",
-    "core.explain",
-    "core.one_pass.forward_pass",
-)
 _in_frame: ContextVar[bool] = ContextVar("in_frame", default=False)
 
 
@@ -48,21 +38,7 @@ def main() -> None:
                 page.run()
         finally:
             _in_frame.reset(token)
-    _ready_for_the_next()
-
-
-@cache
-def _ready_for_the_next() -> None:
-    """Imports in the background, once the first page is drawn, what the others need."""
-    threading.Thread(target=_import_when_idle, daemon=True).start()
-
-
-def _import_when_idle() -> None:
-    time.sleep(SOON)
-    while active():
-        time.sleep(SOON)
-    for module in FOR_OTHERS:
-        import_module(module)
+    run_ended()
 
 
 @cache

@@ -3,21 +3,19 @@
 import pandas as pd
 import streamlit as st
 
-from core.architecture import Architecture, model_type
 from core.architecture_export import markdown_table, summary_text
-from core.input_shape import input_shape
+from core.measures.architecture_record import Architecture
 
 
-def downloads(table: pd.DataFrame, found: Architecture, model_id: str,
-              dataset_id: str | None) -> None:
+def downloads(table: pd.DataFrame, found: Architecture) -> None:
     """The rows that are shown as CSV and Markdown, and the summary of the whole network."""
     csv, markdown, text = st.columns(3)
     csv.download_button("Download as CSV", table.to_csv(index=False), "layers.csv", "text/csv",
                         width="stretch")
     markdown.download_button("Download as Markdown", lambda: markdown_table(table), "layers.md",
                              "text/markdown", width="stretch", on_click="ignore")
-    summary = summary_text(found.table, found.totals, model_type(model_id),
-                           input_shape(model_id, dataset_id), found.output_shape)
+    summary = summary_text(found.table, found.totals, found.type, found.input_shape,
+                           found.output_shape)
     text.download_button("Download the summary", summary, "summary.txt", "text/plain",
                          width="stretch")
     with st.expander("Summary to copy"):

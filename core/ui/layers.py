@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.architecture import architecture
+from core.architecture import architecture, receptive_fields
 from core.measures.layer_times import measured_times
-from core.measures.receptive_field import receptive_fields
 from core.ui.text import plural
 
 EVERY, WHOLE = "all levels", "the whole network"

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from core.architecture import Architecture, architecture, peak_memory
+from core.architecture import architecture, peak_memory
+from core.measures.architecture_record import Architecture
 from core.measures.disk_size import size_on_disk
 from core.ui.boundary import boundary
 from core.ui.text import compact, count, file_size, md_escape, plural
-from core.weights import shapes_of
 
 LARGEST_BATCH = 65_536
 
@@ -34,6 +34,8 @@ def _parts(found: Architecture, model_id: str) -> str:
     layers = int((~found.table["is_tensor"]).sum())
     if found.is_network and layers:
         return plural(layers, "layer")
+    from core.weights import shapes_of  # torch is imported with it
+
     return plural(len(shapes_of(model_id)), "tensor")
 
 

@@ -1,11 +1,9 @@
 """While the server starts: gets ready what the first page needs, before any browser has asked."""
 
 import asyncio
-import sys
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
 from threading import Thread
 from typing import Any
 
@@ -13,6 +11,7 @@ import streamlit as st
 
 from core import store
 from core.files import found_files
+from core.ui.idle import import_aside
 
 FIRST = (
     "core.ui.class_charts",
@@ -24,7 +23,6 @@ FIRST = (
     "core.hard_examples",
     "core.overview",
 )
-TURN = 0.0005  # seconds, after which the server may answer the browser
 SOON = 0.5  # seconds, after which the server listens
 FOR_THE_PASS = ("torch", "core.one_pass.forward_pass")
 
@@ -48,14 +46,8 @@ def _address() -> str:
 def _import() -> None:
     """Torch too where no result is kept, so that there will be a pass: it takes seconds, which
     the first page spares where results are on disk."""
-    turn = sys.getswitchinterval()
-    sys.setswitchinterval(TURN)
-    try:
-        for module in FIRST:
-            import_module(module)
-        for kind in found_files.KINDS:  # with them the readers of files are imported
-            found_files.listing(kind)
-    finally:
-        sys.setswitchinterval(turn)
-    for module in () if store.has_any() else FOR_THE_PASS:
-        import_module(module)
+    import_aside(FIRST)
+    for kind in found_files.KINDS:  # with them the readers of files are imported
+        found_files.listing(kind)
+    if not store.has_any():
+        import_aside(FOR_THE_PASS)

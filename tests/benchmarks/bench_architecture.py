@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from core.architecture import architecture_of
+from core.measures.architecture_of import architecture_of
 from core.measures.receptive_field import fields_of
 from tests.benchmarks.networks import SHAPE, on_meta, seconds
 
