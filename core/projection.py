@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-BLOCK_BYTES = 64 << 20  # of one block of rows or columns, as float64
+BLOCK_BYTES = 16 << 20  # of one block of rows or columns, as float64
 WHOLE_SPECTRUM = 500  # up to this size all eigenvalues are as cheap as the largest few
 BLOCK_ROWS = 1024
 EXACT_WIDTH = 64  # up to this many dimensions distances are float64
@@ -20,10 +20,10 @@ def pca(values: np.ndarray, components: int = 2) -> tuple[np.ndarray, np.ndarray
     if (np.ptp(values, axis=0) == 0).all():  # a dead layer: no direction is better than another
         return np.zeros((len(values), components)), np.zeros(components)
     if values.shape[1] <= len(values):
-        matrix = sum(part.T @ part for part in _row_blocks(values, centre))  # (D, D)
+        matrix = _added(part.T @ part for part in _row_blocks(values, centre))  # (D, D)
         variances, axes = _largest(matrix, components)
     else:
-        matrix = sum(part @ part.T for part in _column_blocks(values, centre))  # (N, N)
+        matrix = _added(part @ part.T for part in _column_blocks(values, centre))  # (N, N)
         variances, weights = _largest(matrix, components)
         axes = np.concatenate([part.T @ weights for part in _column_blocks(values, centre)])
         axes /= np.maximum(np.linalg.norm(axes, axis=0), np.finfo(float).tiny)
@@ -32,6 +32,13 @@ def pca(values: np.ndarray, components: int = 2) -> tuple[np.ndarray, np.ndarray
     shares = variances / max(np.trace(matrix), np.finfo(float).tiny)
     missing = components - len(shares)  # there may be fewer dimensions than asked for
     return np.pad(coordinates, ((0, 0), (0, missing))), np.pad(shares, (0, missing))
+
+
+def _added(parts: Iterator[np.ndarray]) -> np.ndarray:
+    total = next(parts)
+    for part in parts:
+        total += part
+    return total
 
 
 def _largest(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,9 +72,9 @@ def nearest(values: np.ndarray, k: int = 15) -> np.ndarray:
     """The k nearest other rows of each row by Euclidean distance, nearest first: (N, at most k)."""
     import torch  # 2 s, which a map that is kept does not need
 
-    rows = torch.from_numpy(values - values.mean(axis=0, dtype=np.float64))
-    if rows.shape[1] > EXACT_WIDTH:
-        rows = rows.float()
+    centred = np.empty(values.shape, np.float64 if values.shape[1] <= EXACT_WIDTH else np.float32)
+    np.subtract(values, values.mean(axis=0, dtype=np.float64), out=centred, casting="same_kind")
+    rows = torch.from_numpy(centred)
     squares, found = rows.square().sum(dim=1), []
     for block in torch.arange(len(rows)).split(BLOCK_ROWS):
         distances = squares - 2 * rows[block] @ rows.T  # (block, N), but for a constant a row

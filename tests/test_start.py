@@ -1,6 +1,7 @@
 """The start of the server: what it imports ahead, and that it opens a browser for a person."""
 
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from core import store
+from core.memory import ARENAS
 from tests.conftest import ROOT
 
 IMPORTED = "from core.ui.start import _import; _import(); import sys; print('torch' in sys.modules)"
@@ -76,3 +78,27 @@ def test_what_is_kept_is_shown_without_torch(tmp_path):
     assert first.returncode == again.returncode == 0, again.stderr
     assert again.stdout == first.stdout and "multiply-adds for one image" in again.stdout
     assert again.stdout.count("[]") == 5
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_threads_share_heaps(tmp_path):
+    script = ("import ctypes, sys, threading\n"
+              "from core.memory import share_freed_memory\n"
+              "if sys.argv[2:]: share_freed_memory()\n"
+              "all_here = threading.Barrier(6)\n"
+              "def work():\n"
+              "    all_here.wait()\n"
+              "    held = [bytearray(10_000) for _ in range(100)]\n"
+              "    all_here.wait()\n"
+              "threads = [threading.Thread(target=work) for _ in range(6)]\n"
+              "[thread.start() for thread in threads], [thread.join() for thread in threads]\n"
+              "libc = ctypes.CDLL(None)\n"
+              "libc.fopen.restype = ctypes.c_void_p\n"
+              "file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b'w'))\n"
+              "libc.malloc_info(0, file), libc.fclose(file)\n")
+    heaps = []
+    for words in ([], ["shared"]):
+        said = tmp_path / "heaps.xml"
+        subprocess.run([sys.executable, "-c", script, str(said), *words], cwd=ROOT, check=True)
+        heaps.append(said.read_text().count("<heap "))
+    assert heaps[1] <= ARENAS < heaps[0]

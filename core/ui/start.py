@@ -11,6 +11,7 @@ import streamlit as st
 
 from core import store
 from core.files import found_files
+from core.memory import share_freed_memory
 from core.ui.idle import import_aside
 
 FIRST = (
@@ -30,6 +31,7 @@ FOR_THE_PASS = ("torch", "core.one_pass.forward_pass")
 @asynccontextmanager
 async def starting(_app: Any) -> AsyncIterator[None]:
     """The server's life. Streamlit opens a browser for a script, but not for an app."""
+    share_freed_memory()
     Thread(target=_import, daemon=True).start()
     if not st.get_option("server.headless"):
         browser = Thread(target=webbrowser.open, args=(_address(),), daemon=True)
