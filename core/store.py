@@ -73,14 +73,21 @@ def code() -> str:
 def read_json(key: str) -> Any:
     """What `write_json` kept; None where there is nothing."""
     found = read(key)
-    return None if found is None else json.loads(found["json"].tobytes())
+    return None if found is None else said_in(found)
 
 
-def write_json(key: str, said: Any) -> None:
-    """Keeps anything that JSON can say. Raises UserError where the cache cannot be written."""
+def said_in(arrays: Mapping[str, np.ndarray]) -> Any:
+    """What `write_json` kept beside arrays."""
+    return json.loads(arrays["json"].tobytes())
+
+
+def write_json(key: str, said: Any, **beside: np.ndarray) -> None:
+    """Keeps anything that JSON can say, and arrays. Raises UserError where the cache cannot be
+    written."""
     content = np.frombuffer(json.dumps(said).encode(), np.uint8)
     with writing(key) as files:
-        files.array("json", content.shape, "uint8")[:] = content
+        for name, array in {"json": content, **beside}.items():
+            files.array(name, array.shape, array.dtype.str)[...] = array
 
 
 def kept(key: str, make: Callable[[], Any]) -> Any:

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from core.errors import UserError
-from core.explain import model_input
 from core.library import dataset_id, model_id, open_dataset, open_model
 from core.measures import gradient_norms, number_counts
 from core.measures.activations import SAMPLE, activation_statistics, measured_statistics
@@ -19,6 +18,7 @@ from core.measures.unit_statistics import UnitStatistics, ends_of
 from core.one_pass.forward_pass import model_on_device
 from core.one_pass.sampled_inputs import sampled
 from core.outcomes import truth
+from core.saliency.explained import model_input
 
 MODELS = ["shapes-cnn.safetensors", "shapes-vit.safetensors", "shapes-cnn.onnx"]
 LIMIT = 40

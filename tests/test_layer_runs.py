@@ -10,11 +10,11 @@ from torch import nn
 
 from core.data_flow import data_flow, flow_of, operation_output
 from core.errors import UserError
-from core.explain import model_input
 from core.flow.drawing import drawing, drawing_of
 from core.flow.run import caught
 from core.library import dataset_id, model_id
 from core.measures.outputs import output_of, output_ranges
+from core.saliency.explained import model_input
 from core.ui.box_details import operation_row, runs_of
 from tests.exported_forms import FROZEN, written
 

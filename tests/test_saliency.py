@@ -6,12 +6,21 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
+from core import library
 from core.card import Card
 from core.deletion import blurred, deletion_score, most_first, random_deletion_score, removed
 from core.errors import UserError
-from core.explain import class_log_probabilities, default_layer, methods
+from core.explain import explanation
+from core.explain import methods as descriptions
 from core.saliency import grad_cam, gradient
+from core.saliency.explained import (
+    class_log_probabilities,
+    default_layer,
+    explained,
+    methods,
+)
 from core.saliency.maps import as_maps, map_layers
+from tests.conftest import ROOT
 
 METHODS = methods()
 HEIGHT, WIDTH = 12, 20
@@ -321,3 +330,23 @@ def test_class_probabilities_follow_the_card(output):
     wanted = model(images).softmax(dim=1).numpy()
     found = class_log_probabilities(nn.Sequential(model, last[output]), Card(output=output), images)
     assert np.allclose(np.exp(found), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_what_is_kept_of_an_explanation_is_what_was_computed(method):
+    model = library.model_id(ROOT / "sample_models/shapes-cnn.safetensors")
+    data = library.dataset_id(ROOT / "sample_models/shapes-test.json")
+    first = explanation(model, data, 3, method)
+    explanation.clear()
+    again, expected = explanation(model, data, 3, method), explained(
+        model, data, 3, method, None, None, {})
+    for found in (first, again):
+        assert found.map.dtype == np.float32 and np.array_equal(found.map, expected.map)
+        assert {**vars(found), "map": 0} == {**vars(expected), "map": 0}
+    assert not np.array_equal(explanation(model, data, 4, method).map, first.map)
+
+
+def test_methods_are_described_as_they_are():
+    assert descriptions().keys() == METHODS.keys()
+    for name, said in descriptions().items():
+        assert all(getattr(METHODS[name], key) == value for key, value in vars(said).items())

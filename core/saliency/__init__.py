@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,10 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Method:
-    """One way to explain a prediction.
+class Description:
+    """What a page needs to know of a method.
 
-    explain: (model, image (1, C, H, W) as the model wants it, target class, layer name or None,
-    options by name) -> float32 (H, W), raw: neither scaled nor clipped. Raises UserError.
     signed: whether the map's sign means for and against. needs_layer: whether a layer is chosen.
-    applies_to: (model, layer name or None, image) -> None, or one sentence on why not.
     caution: one sentence on how the map may mislead. source: link to the paper.
     """
 
@@ -35,5 +36,41 @@ class Method:
     needs_layer: bool
     caution: str
     options: dict[str, Option]
-    applies_to: Callable[[nn.Module, str | None, torch.Tensor], str | None]
-    explain: Callable[[nn.Module, torch.Tensor, int, str | None, dict[str, float]], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Method(Description):
+    """One way to explain a prediction.
+
+    explain: (model, image (1, C, H, W) as the model wants it, target class, layer name or None,
+    options by name) -> float32 (H, W), raw: neither scaled nor clipped. Raises UserError.
+    applies_to: (model, layer name or None, image) -> None, or one sentence on why not.
+    """
+
+    applies_to: "Callable[[nn.Module, str | None, torch.Tensor], str | None]"
+    explain: "Callable[[nn.Module, torch.Tensor, int, str | None, dict[str, float]], torch.Tensor]"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one method says of one example.
+
+    map: float32 (H, W), raw, over the input that the network gets. target: the class explained;
+    the map is of its raw output, as the file gives it. prediction: (class, probability) of the
+    most probable classes, best first. total, low, high: sum and extremes of the map.
+    deletion: area under the class's probability while the pixels that the map marks are blurred
+    out, most marked first, 0 to 1; the map found what counts where it is clearly below
+    random_deletion, the same in random order. None where the map has no order.
+    """
+
+    map: np.ndarray
+    method: str
+    layer: str | None
+    target: int
+    prediction: tuple[tuple[int, float], ...]
+    total: float
+    low: float
+    high: float
+    deletion: float | None
+    random_deletion: float | None
+    notes: tuple[str, ...] = ()

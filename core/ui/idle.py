@@ -11,8 +11,8 @@ from core.jobs import active
 
 FOR_OTHERS = {  # by the seconds after the last run of a page; torch takes seconds itself
     0.5: ("core.ui.charts", "core.ui.curves", "core.ui.embeddings", "core.ui.layer_tree",
-          "core.ui.network_totals"),
-    2.0: ("core.explain", "core.one_pass.forward_pass", "core.ui.weights"),
+          "core.ui.network_totals", "core.ui.saliency"),
+    2.0: ("core.saliency.explained", "core.ui.weights"),
 }
 TURN = 0.0005  # seconds, after which a thread that is waited for goes on
 _lock, _importing = threading.Lock(), threading.Lock()

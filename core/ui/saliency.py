@@ -5,12 +5,12 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.explain import Explanation, layers_with_maps
+from core.explain import layers_with_maps
 from core.images import encoded
 from core.inference import input_spec
 from core.library import open_dataset
 from core.preprocess import resized
-from core.saliency import Method
+from core.saliency import Description, Explanation
 from core.ui.components.gallery import gallery
 from core.ui.images import cards
 from core.ui.selection import select, selected
@@ -111,7 +111,7 @@ def _colour_bar(high: float) -> None:
     st.caption(f"from 0 to {high:.3g}")
 
 
-def trust_line(found: Explanation, method: Method) -> None:
+def trust_line(found: Explanation, method: Description) -> None:
     """How far the map is to be trusted, its layer, and its source."""
     if found.layer:
         st.caption(f"Layer {md_escape(found.layer)}")
