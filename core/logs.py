@@ -6,6 +6,7 @@ import pandas as pd
 
 from core.errors import UserError
 from core.log_files.children import without_children
+from core.log_files.lost import note_on
 from core.log_files.oddities import oddities
 from core.log_files.parts import is_keeping
 from core.log_files.points import joined
@@ -32,7 +33,7 @@ def read_logs(path: Path) -> Logs:
     if not read:
         raise UserError(" ".join(refused[:3] or [_nothing_found(path), *found.notes]))
     for name, logs in read.items():
-        notes += [f"{name}: {note}" if len(found.runs) > 1 else note for note in logs.notes]
+        notes += [note_on(name, note) if len(found.runs) > 1 else note for note in logs.notes]
     parts, folded = without_children(found.runs, read, formats())
     table = joined([logs.points for logs in parts.values()])
     others = [logs.others for logs in parts.values() if len(logs.others)]

@@ -12,6 +12,7 @@ from core.log_files.oddities import in_series
 
 SMOOTHING = 0.6  # TensorBoard's default
 MOST_POINTS = 1000  # of one series in a chart
+FEW, FAR = 20, 10  # points of a curve, of which only one that is as far off is an outlier
 
 
 def smoothed(values: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
@@ -44,6 +45,29 @@ def outlier_domain(values: np.ndarray) -> tuple[float, float] | None:
     if last < 2:
         return float(kept[0]), float(kept[last])
     return float(kept[int(np.ceil(last * 0.05))]), float(kept[int(np.floor(last * 0.95))])
+
+
+def visible_domain(values: np.ndarray, curve: np.ndarray,
+                   raw: np.ndarray | None = None) -> tuple[float, float] | None:
+    """What a vertical axis covers without outliers: `outlier_domain` of all values, and each value
+    of the curves of FEW points or fewer, of which that rule would hide the beginning and the end.
+    Beside other curves not those that lie farther off than FAR times the height of that domain:
+    for a short run that diverged, the others would be a flat line.
+
+    values: (N,), or (N, K) for points with a band. curve: (N,), a number from 0 on for the curve
+    that a point is of. raw: (N,), what was logged, of short curves in sight as well.
+    """
+    domain = outlier_domain(values.ravel())
+    if domain is None:
+        return None
+    low, high = domain
+    by_point = values.reshape(len(curve), -1)
+    counts = np.bincount(curve[np.isfinite(by_point).any(axis=1)], minlength=curve.max() + 1)
+    short = counts[curve] <= FEW
+    seen = np.append(by_point[short], [] if raw is None else raw[short])
+    reach = FAR * (high - low) if counts.sum() > FEW else np.inf
+    seen = seen[np.isfinite(seen) & (seen >= low - reach) & (seen <= high + reach)]
+    return float(seen.min(initial=low)), float(seen.max(initial=high))
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -32,12 +32,16 @@ from core.findings.losses import diverged, falls_slowly, hardly_fell, is_average
 from core.findings.pairs import best_checkpoint, loss_gap, overfits, score_gap, still_improves
 from core.findings.rules import KINDS, Kind, not_finite
 from core.findings.tag_names import by_the_run, direction, is_learning_rate, measured, must_fall
+from core.findings.unread import lost_part, lost_parts
 from core.library import open_logs
+from core.log_formats import Logs
 
-__all__ = ["KINDS", "Finding", "Kind", "all_findings", "best_checkpoints", "findings_so_far",
-           "what_happened"]
+__all__ = ["AT_THE_END", "KINDS", "Finding", "Kind", "all_findings", "best_checkpoints",
+           "findings_so_far", "of_logs", "what_happened"]
 
 FEWEST_FOR_A_BEST = 3
+# Not said where the last point need not be the end of training.
+AT_THE_END = ("stopped too early", "learning rate too low")
 LEARNED = ("learning rate too high", "learning rate too low", "plateau", "divergence")
 
 
@@ -51,9 +55,7 @@ def all_findings(logs_id: str) -> tuple[Finding, ...]:
     """What happened and the best checkpoints, run by run in name order."""
     known = _found.get(logs_id)
     if known is None:
-        table = open_logs(logs_id).table
-        found = [*what_happened(table), *best_checkpoints(table)]
-        known = tuple(sorted(found, key=lambda finding: finding.run))
+        known = tuple(of_logs(open_logs(logs_id)))
     with _lock:
         _found[logs_id] = known
         _found.move_to_end(logs_id)
@@ -68,6 +70,17 @@ def findings_so_far(logs_id: str) -> tuple[Finding, ...] | None:
     if logs_id in _found or len(open_logs(logs_id).table) <= SHORT:
         return all_findings(logs_id)
     return None
+
+
+def of_logs(logs: Logs) -> list[Finding]:
+    """What happened and the best checkpoints, run by run; first what is lost of its log."""
+    lost = lost_parts(logs.notes, list(logs.table["run"].cat.categories))
+    last = logs.table.groupby("run", observed=True)["step"].max()
+    found = [lost_part(run, int(last[run]), notes) for run, notes in lost.items() if run in last]
+    found += [finding for finding in what_happened(logs.table)
+              if not (finding.run in lost and finding.kind in AT_THE_END)]
+    found += best_checkpoints(logs.table)
+    return sorted(found, key=lambda finding: finding.run)
 
 
 def what_happened(table: pd.DataFrame) -> list[Finding]:

@@ -27,6 +27,7 @@ from core.ui.curve_chart import chart
 from core.ui.curve_downloads import _everything
 from core.ui.runs import _short
 from tests.app import click_chart, faults, opened, words
+from tests.event_files import NAME, scalar, write
 from tests.test_logs import SAMPLES
 
 PAGE = "pages/3_Training_curves.py"
@@ -129,6 +130,29 @@ def test_layouts_of_the_program_come_first_as_charts(tmp_path, monkeypatch):
     assert dash == ["loss/a", "loss/b"]  # x/loss only holds it, and a slow expression is text
     assert band["layer"][0]["layer"][0]["mark"]["type"] == "area"
     assert "band lies between" in words(app)
+
+
+def test_a_log_that_was_cut_off_is_told_before_all_other_runs(tmp_path, monkeypatch):
+    for run in ("a", "b", "c", "d"):  # each still falls at its end
+        write(tmp_path / "some" / run / NAME, [scalar("val_loss", step, 2 - step / 100)
+                                               for step in range(60)])
+    cut = tmp_path / "some" / "d" / NAME
+    cut.write_bytes(cut.read_bytes()[:-307])  # within a record
+    for file in tmp_path.glob("some/*/*"):
+        os.utime(file, (1e9, 1e9))
+    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
+    found_files.folders.cache_clear()
+    try:
+        app = opened(PAGE, data="none", logs="some")
+    finally:
+        found_files.folders.cache_clear()
+    assert not faults(app)
+    told = next(text.value for text in app.markdown if text.value.startswith(":small["))
+    told = told.split("\n")
+    assert "**d**" in told[0] and "Part of this log could not be read" in told[0]
+    assert "still falling when training stopped" in told[1] and "**a**" in told[1]
+    assert not any("**d**" in line and "training stopped" in line for line in
+                   words(app).split("\n"))
 
 
 @pytest.mark.parametrize("brush", [{"x": [4, 4.0001]}, {"x": ["a", 4]}, {"x": [3]}, {}, {"x": 5}])
@@ -383,11 +407,16 @@ def test_a_long_title_keeps_both_ends():
     assert title_of("loss/train") == "loss/train"
     quoted = json.dumps(name)
     assert expression.count(quoted) == expression.count(name.split('"')[0]) == 3  # text, never code
-    heard = {"width": 240, "ceil": math.ceil, "floor": math.floor, "max": max,
+    heard = {"ceil": math.ceil, "floor": math.floor, "max": max,
              "slice": lambda text, *ends: text[slice(*ends) if len(ends) > 1 else slice(*ends, None)]}
-    shorter = expression.partition(" : ")[2]
-    cut = eval(shorter, heard)  # these words mean the same in Python
-    assert cut == name[:18] + "…" + name[-11:]
+    asked, _, shorter = expression.partition(" : ")
+    wide, last = float(asked.split(" <= ")[0]), 0
+    for width in (100, 160, 220, 280, 340):
+        cut = eval(shorter, heard | {"width": width})  # these words mean the same in Python
+        head, _, tail = cut.partition("…")
+        assert name.startswith(head) and name.endswith(tail) and len(head) > len(tail) > 0
+        assert last < len(cut) <= len(name) * (width + 24) / wide
+        last = len(cut)
 
 
 def test_other_ends_of_the_vertical_axis_leave_the_chart_the_same(shapes):

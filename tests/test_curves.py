@@ -108,6 +108,17 @@ def test_more_points_than_pixels_and_all_of_them_on_zoom(opened):
     assert near.domain == outlier_domain(inside["smoothed"].to_numpy())
 
 
+@pytest.mark.parametrize("grouping", [None, Grouping("lr", "lowest to highest")])
+def test_all_of_a_run_of_ten_epochs_is_in_sight(opened, grouping):
+    falls = np.geomspace(2.3, 0.1, 10)
+    opened(log(a__loss=falls, b__loss=falls + 1), {"a": {"lr": 1.0}, "b": {"lr": 1.0}})
+    found = picture("id", ("loss",), ("a", "b"), Settings(), (), grouping)
+    low, high = found.ends("left")
+    drawn = found.lines[["y", "raw", "low", "high"]].to_numpy(float)
+    assert low < np.nanmin(drawn) and np.nanmax(drawn) < high
+    assert "outside" not in " ".join(found.notes)
+
+
 def test_a_line_that_only_passes_through_the_stretch_is_drawn(opened):
     opened(log(loss=[1, 2, 3]))
     part = points("id", "loss", ("r",), Settings(stretch=(12, 18)))

@@ -357,6 +357,33 @@ def test_ridges_have_no_colour_but_grey_and_their_own(samples, quick_collection)
     assert scales and all(scale["interpolate"] == "rgb" for scale in scales)
 
 
+@pytest.mark.parametrize("view, x, y", [
+    ("Percentile bands", "step", "value"), ("Heat map", "step", "value"),
+    ("Ridges", "value", "step"), ("Gradient flow", "step", "root mean square")])
+def test_axes_and_colours_are_named(view, x, y, samples, quick_collection):
+    from streamlit.testing.v1 import AppTest
+    app = AppTest.from_string(PAGE.format(folder=str(Path(samples) / "logs" / "shapes")),
+                              default_timeout=60)
+    app.query_params["distribution"] = view
+    app.run()
+    for spec in [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]:
+        layers = [layer["encoding"] for layer in spec["layer"]]
+        assert {layer["x"]["title"] for layer in layers} == {x}
+        assert {layer["y"]["title"] for layer in layers} == {y}
+        if view == "Heat map":
+            assert layers[0]["color"]["legend"]["title"] == "share of the step's values"
+
+
+def test_a_name_too_long_for_a_chart_is_told_in_full(tmp_path, quick_collection):
+    from streamlit.testing.v1 import AppTest
+    names = ["a.weight", "encoder.layers.encoder_layer_10.self_attention.out_proj.weight"]
+    write(tmp_path / NAME, [old(name, step, [0.0, 1.0], [1, 2], 0.0, 1.0, 1.0)
+                            for name in names for step in range(3)])
+    app = AppTest.from_string(PAGE.format(folder=str(tmp_path)), default_timeout=60).run()
+    told = [caption.proto.help for caption in app.caption]
+    assert [words.replace("\\", "").replace("\u2060", "") for words in told if words] == names[1:]
+
+
 def test_names_that_are_not_there_are_said(samples, quick_collection):
     from streamlit.testing.v1 import AppTest
     app = AppTest.from_string(PAGE.format(folder=str(Path(samples) / "logs" / "shapes")),

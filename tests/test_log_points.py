@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from core.log_files.oddities import oddities
-from core.log_files.points import Points, joined
+from core.log_files.points import Points, joined, repeated
 
 
 def points(run, tags, *pieces):
@@ -86,3 +86,18 @@ def test_rounds_that_repeat_are_the_same_table_as_their_codes_written_out():
     assert rounds.occurring.tolist() == [0, 2]
     pd.testing.assert_frame_equal(joined([rounds, plain]), joined([plain, plain]))
     assert list(rounds.table["tag"]) == ["b", "x", "b", "x", "x"]
+
+
+@pytest.mark.parametrize("many", [1, 3, 200])  # names; codes of 8 and of 32 bits
+def test_rounds_of_many_runs_are_written_out_in_their_order(many):
+    tags, own = tuple(f"tag_{place:03}" for place in range(many)), np.arange(many)[::-1].copy()
+    assert np.array_equal(repeated(own, 4), np.tile(own, (4, 1)))
+    column = np.arange(4.0 * many)
+    first, last = (
+        Points(run, tags, [repeated(own, 4)], [column.astype(np.int64)], [column], [column])
+        for run in ("b", "a")
+    )
+    table = joined([first, Points("none", tags, [], [], [], []), last])
+    assert table["run"].tolist() == ["b"] * 4 * many + ["a"] * 4 * many
+    assert table["tag"].tolist() == list(tags[::-1]) * 8
+    assert list(table["run"].cat.categories) == ["a", "b"]

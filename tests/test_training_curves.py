@@ -10,7 +10,7 @@ from core import training_curves
 from core.findings.tag_names import direction, measured, pairs, split_of
 from core.log_formats import Logs
 from core.logs import read_logs
-from core.training_curves import extremes, outlier_domain, smoothed, summary
+from core.training_curves import extremes, outlier_domain, smoothed, summary, visible_domain
 from core.training_findings import what_happened
 from tests.test_logs import SAMPLES, SHARED
 
@@ -60,6 +60,31 @@ def test_smoothing_of_a_known_series():
     ([math.nan, math.inf], None), ([*range(20), 1e9], (1, 19)), ([1, 2, 3], (2, 2))])
 def test_outlier_domain_is_tensorboards(values, domain):
     assert outlier_domain(np.array(list(values), float)) == domain
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 20])
+def test_nothing_of_a_curve_of_few_points_is_an_outlier(count):
+    values = CHANCE.normal(size=count)
+    known = values.min(), values.max()
+    assert visible_domain(values, np.zeros(count, int)) == known
+    raw = values + 1
+    assert visible_domain(values, np.zeros(count, int), raw) == (known[0], raw.max())
+
+
+def test_curves_of_enough_points_keep_tensorboards_domain():
+    values, short = CHANCE.normal(size=400), np.array([-2.0, 9.0, math.nan, 0.0])
+    curve = np.repeat([0, 1], 200)
+    assert visible_domain(values, curve, values * 5) == outlier_domain(values)
+    far = np.append(values, [9e27, 0.0, 1.0])  # of a short run that blew up
+    assert visible_domain(far, np.append(curve, [2] * 3)) == outlier_domain(far)
+    both = np.concatenate([values, short])
+    low, _ = outlier_domain(both)
+    assert visible_domain(both, np.append(curve, [2] * 4)) == (min(low, -2.0), 9.0)
+    band = np.stack([values - 1, values, values + 1], axis=1)  # a point with its band counts once
+    assert visible_domain(band[:21], np.zeros(21, int)) == outlier_domain(band[:21].ravel())
+    assert visible_domain(band[:20], np.zeros(20, int)) == (band[:20].min(), band[:20].max())
+    assert visible_domain(np.full(3, math.nan), np.zeros(3, int)) is None
+    assert visible_domain(np.empty(0), np.empty(0, int)) is None
 
 
 def test_summary():

@@ -1,6 +1,10 @@
 """Each kind of finding on curves made for it, thirty seeds of noise each, and none on clean ones."""
 
+import json
 import math
+import os
+import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,7 +12,8 @@ import pytest
 
 from core.findings.tag_names import by_the_run, is_learning_rate, must_fall
 from core.logs import read_logs
-from core.training_findings import KINDS, best_checkpoints, what_happened
+from core.training_findings import AT_THE_END, KINDS, best_checkpoints, of_logs, what_happened
+from tests.event_files import NAME, scalar, write
 from tests.test_logs import SAMPLES, SHARED
 
 SEEDS = range(30)
@@ -224,10 +229,101 @@ def test_best_checkpoint_is_of_the_validation_score():
     assert not KINDS[best.kind].fault
 
 
+def test_a_value_is_told_as_logged_or_with_the_words_for_its_mean():
+    chance = np.random.default_rng(4)
+    up = turning(chance, noise=0.1)
+    table = log(train_loss=falling(chance), val_loss=up)
+    (over,), (best,) = what_happened(table), best_checkpoints(table)
+    told = f"lowest at step {10 * up.argmin()} ({up.min():.4g})"
+    assert told in over.sentence and best.sentence.endswith(f"{10 * up.argmin()}: {up.min():.4g}.")
+    assert f"rises to {up[-10:].mean():.4g} (mean at the end)" in over.sentence
+    scores = log(train_acc=1 - falling(chance) / 3, val_acc=1 - up / 3)
+    (over,), (best,) = what_happened(scores), best_checkpoints(scores)
+    assert f"highest at step {10 * up.argmin()} ({1 - up.min() / 3:.4g})" in over.sentence
+    lost = np.concatenate([falling(chance, 50), np.linspace(0.1, 2.2, 50)])
+    (blown,) = what_happened(log(train_loss=lost))
+    assert f"had fallen to {lost.min():.4g} at step {10 * lost.argmin()}," in blown.sentence
+
+
+@pytest.mark.parametrize("kind", sorted(set(FAULTY) - {"not finite"}))
+def test_a_smoothed_figure_says_so(kind):
+    """Each number of a sentence is a value that was logged, a step, or has its words."""
+    smooth = ("(moving mean)", "(mean", "(median", "swings by", "leaps up",
+              "points below")
+    for number, make in enumerate(FAULTY[kind]):
+        table = make(np.random.default_rng(7))
+        for finding in what_happened(table):
+            logged = {f"{value:.4g}" for value in table["value"]}
+            logged |= {f"{step:,}" for step in table["step"]} | {f"{len(table):,}"}
+            said = re.findall(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?", finding.sentence)
+            odd = [word for word in said if word.rstrip(",") not in logged]
+            assert not odd or any(words in finding.sentence for words in smooth), (
+                number, odd, finding.sentence)
+
+
+def cut_logs(folder, run, ending, keep):
+    """A log of a loss that still falls, of which a share of the bytes is left; written long ago."""
+    losses = list(enumerate(2.3 * np.exp(-np.arange(60) / 40)))
+    path = folder / run / (NAME if ending == "events" else f"log.{ending}")
+    if ending == "events":
+        write(path, [scalar("val_loss", step, loss) for step, loss in losses])
+    else:
+        path.parent.mkdir(parents=True)
+        rows = {"csv": ["step,epoch,val_loss", *(f"{step},{step},{loss}" for step, loss in losses)],
+                "jsonl": [json.dumps({"step": step, "val_loss": loss}) for step, loss in losses]}
+        path.write_text("\n".join([*rows[ending], ""]))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:int(keep * len(whole))])
+    os.utime(path, (1.7e9, 1.7e9))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "events"])
+def test_a_log_that_was_cut_off_is_told_first_and_not_its_end(ending, tmp_path):
+    for run, keep in (("cut", 0.731), ("whole", 1.0)):
+        cut_logs(tmp_path, run, ending, keep)
+    found = of_logs(read_logs(tmp_path))
+    by_run = {run: [f.kind for f in found if f.run == run] for run in ("cut", "whole")}
+    assert by_run["whole"] == ["stopped too early", "best checkpoint"]
+    assert by_run["cut"] == ["log not whole", "best checkpoint"] and found[0].run == "cut"
+    for only in ("cut", "whole"):  # by itself its notes have no name before them
+        alone = of_logs(read_logs(tmp_path / only))
+        assert [f.kind for f in alone] == by_run[only]
+        if only == "cut":
+            assert alone[0].sentence == found[0].sentence and "\n" not in found[0].sentence
+    assert not set(by_run["cut"]) & set(AT_THE_END)
+
+
+def test_a_log_that_is_being_written_is_not_said_to_be_cut_off(tmp_path):
+    cut_logs(tmp_path, "live", "events", 0.731)
+    os.utime(tmp_path / "live" / NAME)
+    assert "log not whole" not in [f.kind for f in of_logs(read_logs(tmp_path))]
+
+
+HOSTILE = {
+    "events.out.tfevents.truncated": "a record is cut off", "lines_cut.json": "cut off",
+    "events.out.tfevents.bad_data_crc": "a record is damaged", "ragged.csv": "another number",
+    "events.out.tfevents.bad_length_crc": "reading stopped", "unclosed_quote.csv": "is damaged",
+    "events.out.tfevents.ok": "", "ok_json_lines.json": "", "semicolon_decimal_comma.csv": "",
+    "numbers_odd.csv": "", "nan_literals.json": "",
+    "events.out.tfevents.restart_backwards": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_lost_of_broken_files(name, tmp_path):
+    if not (SHARED / "hostile" / "logs" / name).exists():
+        pytest.skip("the shared files are not here")
+    shutil.copy(SHARED / "hostile" / "logs" / name, tmp_path)
+    os.utime(tmp_path / name, (1.7e9, 1.7e9))
+    lost = [f.sentence for f in of_logs(read_logs(tmp_path)) if f.kind == "log not whole"]
+    assert len(lost) == bool(HOSTILE[name]) and all(HOSTILE[name] in words for words in lost)
+
+
 def test_every_rule_says_its_thresholds():
     for kind in KINDS.values():
         assert kind.hint.endswith(".") and all(len(rule.__doc__) > 60 for rule in kind.rules)
-    assert set(FAULTY) == {name for name, kind in KINDS.items() if kind.fault}
+    of_values = {name for name, kind in KINDS.items() if kind.fault} - {"log not whole"}
+    assert set(FAULTY) == of_values
 
 
 def test_odd_tables():

@@ -12,7 +12,7 @@ from core.curves.picture import LINES, Picture, ends, joined, picture, single, t
 from core.curves.points import Points, Settings, axis_title, limit_for, points
 from core.curves.together import Grouping, names_of
 from core.findings.kinds import Finding
-from core.training_curves import outlier_domain
+from core.training_curves import visible_domain
 
 Margin = tuple[str, str, str]  # the tags of the value, of its lower and its upper bound
 
@@ -57,8 +57,9 @@ def margin_picture(logs_id: str, margins: tuple[Margin, ...], runs: tuple[str, .
         lines.append(single(part).assign(low=drawn["least"], high=drawn["most"], tag=value,
                                          side="left"))
     drawn = joined(lines, LINES)
-    domain = settings.vertical or (None if settings.outliers else outlier_domain(
-        drawn[["low", "y", "high"]].to_numpy(np.float64).ravel()))
+    domain = settings.vertical or (None if settings.outliers else visible_domain(
+        drawn[["low", "y", "high"]].to_numpy(np.float64),
+        drawn.groupby(["name", "tag"], observed=True).ngroup().to_numpy()))
     beyond = outside(drawn, {"left": ends(domain, "left", settings)}, settings)
     said = notes(list(found.values()), len(series), 0, None, beyond)
     nothing = pd.DataFrame(columns=["name", "tag", "side", "x", "y", "words"])

@@ -19,7 +19,7 @@ from core.curves.pieces import in_stretch, pieces, thinned
 from core.errors import UserError
 from core.library import open_logs
 from core.log_files.oddities import counted, in_series
-from core.training_curves import SMOOTHING, outlier_domain, smoothed
+from core.training_curves import SMOOTHING, smoothed, visible_domain
 
 MOST_OF_A_SERIES = 1000  # points in a chart
 MOST_OF_A_CHART = 16_000  # beyond it a browser needs seconds
@@ -72,10 +72,14 @@ def points(logs_id: str, tag: str, runs: tuple[str, ...], settings: Settings,
     table = table[table["run"].isin(runs)]
     kept, notes = _drawable(table, settings)
     table, inside = in_stretch(table[kept], settings.stretch)
-    finite = table["smoothed"].to_numpy()[inside]
-    domain = settings.vertical or (None if settings.outliers else outlier_domain(finite))
+    domain = settings.vertical or (None if settings.outliers else _domain(table[inside]))
     return Points(tag, table, thinned(table, limit), domain, int(inside.sum()),
                   (*notes, *_odd(table["value"].to_numpy()[inside])))
+
+
+def _domain(table: pd.DataFrame) -> tuple[float, float] | None:
+    return visible_domain(table["smoothed"].to_numpy(), table["run"].cat.codes.to_numpy(),
+                          table["value"].to_numpy())
 
 
 @shared_resource(entries=4)

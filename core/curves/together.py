@@ -8,7 +8,7 @@ import pandas as pd
 from core.curves.points import Points, Settings
 from core.library import open_logs
 from core.runs.groups import NOT_STATED, band, groups_by
-from core.training_curves import outlier_domain, tags_and_runs
+from core.training_curves import tags_and_runs, visible_domain
 
 BAND_POINTS = 500
 BANDS = {"± standard deviation": "std", "lowest to highest": "min-max"}
@@ -56,8 +56,9 @@ def grouped(part: Points, group_of: dict[str, str], kind: str, settings: Setting
         table["low"] = table["low"].where(table["low"] > 0)
     table["piece"] = table.groupby("name", sort=False).ngroup()
     sizes = table["piece"].map(table["piece"].value_counts())
-    ends = table[["low", "mean", "high"]].to_numpy(np.float64).ravel()
-    domain = settings.vertical or (None if settings.outliers else outlier_domain(ends))
+    ends = table[["low", "mean", "high"]].to_numpy(np.float64)
+    domain = settings.vertical or (
+        None if settings.outliers else visible_domain(ends, table["piece"].to_numpy()))
     by_name = {name: rows.rename(columns={"low": "least", "high": "most"})
                for name, rows in table.groupby("name", sort=False)}
     return table.assign(alone=sizes == 1), by_name, domain

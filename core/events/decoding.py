@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +29,7 @@ class Names:
     plugins: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Values:
+class Values(NamedTuple):
     """One value from each of some records, by their numbers: the same kind and type for all.
 
     tags: codes. plugins: codes, None where the records have no metadata.
@@ -43,8 +43,7 @@ class Values:
     numbers: np.ndarray | None
 
 
-@dataclass(frozen=True)
-class Records:
+class Records(NamedTuple):
     """What the records of a buffer say, one entry a record; values in the order of layouts.
 
     state: FINE, BAD_CHECKSUM or NO_EVENT.

@@ -18,7 +18,6 @@ from core.events.framing import HEADER
 from core.events.pieces import CHUNK, Piece, Problem, pieces
 from core.events.rounds import Rows, Stretch, damaged, decoded, differing
 from core.events.templates import Template
-from core.log_files.bytes import LogBytes
 
 LARGEST = CHUNK  # bytes of a file, which is then read as one piece
 TOGETHER = 4 * CHUNK  # bytes read at a time
@@ -63,7 +62,8 @@ class EqualFiles:
         coming = self._coming.get(size, {})
         if path in coming and size in self._cuts:
             others = (other for other in coming if other != path)
-            self._read_ahead([path, *islice(others, TOGETHER // size - 1)], size)
+            count = TOGETHER // size // 2 * 2  # as many for each of two threads
+            self._read_ahead([path, *islice(others, count - 1)], size)
         coming.pop(path, None)
         if path in self._ready:
             return self._ready.pop(path)
@@ -113,8 +113,8 @@ def _if_alike(
 def _read(path: Path, into: memoryview) -> bool:
     """Whether the file is as long as it was and could be read; else that is said in its turn."""
     try:
-        with LogBytes(path) as file:
-            return file.size == len(into) and file.read_into(into) == len(into)
+        with path.open("rb", buffering=0) as file:
+            return file.readinto(into) == len(into) and not file.read(1)
     except OSError:
         return False
 

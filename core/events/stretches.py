@@ -7,6 +7,7 @@ import numpy as np
 from core.events.found import Events, Others
 from core.events.rounds import Stretch
 from core.events.templates import SCALARS, Slot, Template
+from core.log_files.points import repeated
 
 
 def add_stretch(stretch: Stretch, file: Path, offset: int, events: Events) -> None:
@@ -16,13 +17,14 @@ def add_stretch(stretch: Stretch, file: Path, offset: int, events: Events) -> No
     known = events.names.tags
     tags = [known.setdefault(slot.tag, len(known)) for slot in template.slots]
     others = {} if template.is_plain else _others(template, tags, events)
-    wanted = [place for place in range(len(tags)) if place not in others]
+    wanted = slice(None)
+    if others:
+        wanted = [place for place in range(len(tags)) if place not in others]
     codes, *rest = events.columns
-    own = np.array([tags[place] for place in wanted], np.int32)
-    codes.append(np.broadcast_to(own, (rounds, len(own))))
+    codes.append(repeated(np.array(tags, np.int32)[wanted], rounds))
     parts = stretch.step, stretch.wall_time, stretch.numbers
     for column, part in zip(rest, parts, strict=True):
-        column.append((part[:, wanted] if others else part).ravel())
+        column.append(part[:, wanted].ravel())
     for place, plugin in others.items():
         _keep_other(stretch, place, plugin, tags[place], file, offset, events)
 

@@ -26,10 +26,11 @@ def diverged(loss: Curve) -> Finding | None:
     fall = begin - mean[low]
     if end - begin >= (BLOWN - 1) * abs(begin) > 0:
         first = int(np.flatnonzero(values - begin >= (BLOWN - 1) * abs(begin))[0])
-        start = f"{begin:.4g} at the start"
+        start = f"{begin:.4g} at the start (median)"
     elif fall >= max(WORTH * abs(begin), 4 * noise(values)) and end - mean[low] >= LOST * fall:
         first = low + int(np.flatnonzero(mean[low:] - mean[low] >= fall / 5)[0])
-        start = f"it had fallen to {mean[low]:.4g}"
+        lowest = int(values[: first + 1].argmin())
+        start = f"it had fallen to {values[lowest]:.4g} at step {loss.steps[lowest]:,}"
     else:
         return None
     return _found(
@@ -37,7 +38,7 @@ def diverged(loss: Curve) -> Finding | None:
         first,
         "divergence",
         f"{loss.tag} diverged: {start}, {values[first]:.4g} at step {loss.steps[first]:,}, "
-        f"{end:.4g} at the end.",
+        f"{end:.4g} at the end (median).",
     )
 
 
@@ -50,15 +51,16 @@ def hardly_fell(loss: Curve) -> Finding | None:
     begin, stray = began(values), noise(values) / np.sqrt(max(3, len(values) // 10))
     fall = max(begin - ended(values), begin - mean.min() - 3 * stray)
     if fall < HARDLY * abs(begin) or fall < min(UNSURE * abs(begin), 3 * stray):
-        first, last, said = 0, len(values) - 1, f"never below {mean.min():.4g}"
-        return _plateau(loss, first, last, f"hardly fell: {begin:.4g} at the start, {said}")
+        said = f"never below {mean.min():.4g} (moving mean)"
+        said = f"hardly fell: {begin:.4g} at the start (median), {said}"
+        return _plateau(loss, 0, len(values) - 1, said)
     rest = values[-int(REST * len(values)) :]
     falls, error = fall_of(rest)
     top = max(begin, _top(values) - 3 * noise(values) / np.sqrt(5))
     fall = top - rest.mean()
     if fall < STUCK * abs(top) and abs(falls) + error < FLAT * fall and len(rest) >= FEWEST:
         first = len(values) - len(rest)
-        said = f"stopped falling at {rest.mean():.4g}, it began at {top:.4g}"
+        said = f"stopped falling at {rest.mean():.4g} (mean), it began at about {top:.4g}"
         return _plateau(loss, first, len(values) - 1, said)
     return _stood_still(loss, mean, begin - mean.min(), stray)
 
@@ -75,7 +77,8 @@ def _stood_still(loss: Curve, mean: np.ndarray, fall: float, stray: float) -> Fi
         return None
     first = int(np.flatnonzero(still)[0])
     last = int(np.flatnonzero(still)[-1]) + width
-    return _plateau(loss, first, last, f"stood still at {mean[first]:.4g} and fell on after it")
+    said = f"stood still at {mean[first]:.4g} (moving mean) and fell on after it"
+    return _plateau(loss, first, last, said)
 
 
 def _plateau(loss: Curve, first: int, last: int, said: str) -> Finding:
@@ -163,8 +166,9 @@ def falls_slowly(loss: Curve) -> Finding | None:
         loss,
         0,
         "learning rate too low",
-        f"{loss.tag} fell only from {begin:.4g} to {end:.4g} by step {loss.steps[-1]:,}, and as "
-        "fast at the end as at the start: the learning rate is probably too low.",
+        f"{loss.tag} fell only from {begin:.4g} to {end:.4g} (median and mean) by step "
+        f"{loss.steps[-1]:,}, and as fast at the end as at the start: the learning rate is "
+        "probably too low.",
         len(values) - 1,
     )
 

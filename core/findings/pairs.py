@@ -23,7 +23,7 @@ def overfits(train: Curve, validation: Curve) -> Finding | None:
     least 10 % of that lowest, 2 % of its own fall and three noises above it; and since then the
     training loss fell by 5 % or more. Where there is no loss, the same of scores, upside down, with
     3 % instead of 10 %."""
-    sign, rise_at_least, turned = (-1, DROP, "falls") if _is_score(validation) else (1, RISE, "")
+    sign, rise_at_least = (-1, DROP) if _is_score(validation) else (1, RISE)
     held, trained = level(sign * validation.values), level(sign * _on(train, validation))
     count, best = len(held), int(held.argmin())
     end, begin = sign * ended(validation.values), sign * began(validation.values)
@@ -34,12 +34,13 @@ def overfits(train: Curve, validation: Curve) -> Finding | None:
         return None
     if fell < (FALL if sign == 1 else FALL / 5) * abs(trained[best]):
         return None
-    step, ways = int(validation.steps[best]), (("lowest", "rises", "falls"),
-                                               ("highest", "falls", "rises"))[bool(turned)]
+    ways = (("lowest", "rises", "falls"), ("highest", "falls", "rises"))[sign == -1]
+    top = int((sign * validation.values).argmin())  # as the best checkpoint tells it
     said = (
-        f"Overfitting from about step {step:,}: {validation.tag} is {ways[0]} there "
-        f"({sign * held[best]:.4g}) and {ways[1]} to {sign * end:.4g}, while {train.tag} {ways[2]} "
-        f"on from {sign * trained[best]:.4g} to {sign * trained[-1]:.4g}."
+        f"Overfitting from about step {validation.steps[best]:,}: {validation.tag} is {ways[0]} at "
+        f"step {validation.steps[top]:,} ({validation.values[top]:.4g}) and {ways[1]} to "
+        f"{sign * end:.4g} (mean at the end), while {train.tag} {ways[2]} on from "
+        f"{sign * trained[best]:.4g} to {sign * trained[-1]:.4g} (moving mean)."
     )
     return _found(validation, best, "overfitting", said)
 
@@ -58,7 +59,7 @@ def score_gap(train: Curve, validation: Curve) -> Finding | None:
     said = (
         f"{validation.tag} stays {100 * gap / unit:.0f} points below {train.tag}: "
         f"{100 * ended(validation.values) / unit:.1f} % against "
-        f"{100 * ended(train.values) / unit:.1f} % at the end"
+        f"{100 * ended(train.values) / unit:.1f} % at the end (means)"
     )
     return _gap(train, validation, _on(train, validation) - validation.values, POINTS * unit, said)
 
@@ -71,7 +72,8 @@ def loss_gap(train: Curve, validation: Curve) -> Finding | None:
     least = SHARE * (began(train.values) - low)
     if low < 0 or end < RATIO * low or end - low < max(least, NOISES * noise(validation.values)):
         return None
-    said = f"{validation.tag} stays above {train.tag}: {end:.4g} against {low:.4g} at the end"
+    said = (f"{validation.tag} stays above {train.tag}: {end:.4g} against {low:.4g} at the end "
+            "(means)")
     return _gap(train, validation, validation.values - _on(train, validation), least, said)
 
 
@@ -86,7 +88,7 @@ def still_improves(curve: Curve) -> Finding | None:
     """A validation loss (a training loss or a validation score where there is none) of 10 points or
     more that still improves at the end of the run: a line through its last fifth improves by 5 % of
     all that it improved, by 3 % of its value (a score 1 %), and by four times what noise would do.
-    Not said of a run that is still being written."""
+    Not said of a run that is still being written, or of whose log a part is lost."""
     sign, worth = (-1, WORTH / 3) if _is_score(curve) else (1, WORTH)
     values = sign * curve.values
     if len(values) < FEWEST_AT_THE_END:

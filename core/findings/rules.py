@@ -9,6 +9,7 @@ from core.findings.curves import Curve
 from core.findings.kinds import Finding
 from core.findings.losses import diverged, falls_slowly, hardly_fell, oscillates
 from core.findings.pairs import best_checkpoint, loss_gap, overfits, score_gap, still_improves
+from core.findings.unread import lost_part
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ def not_finite(curve: Curve) -> Finding | None:
 
 
 KINDS = {
+    "log not whole": Kind(
+        "Log damaged or cut off", (lost_part,), "Copy the log again from where it was written. "
+        "What else is found holds for the points that could be read."
+    ),
     "not finite": Kind(
         "Not a number", (not_finite,), "Look at the steps just before: a rate too high, a "
         "division by zero or the logarithm of one, half precision without loss scaling."

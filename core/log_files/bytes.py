@@ -54,11 +54,6 @@ class LogBytes:
             return got
         return self._unpacked(min(count, self.left))
 
-    def read_into(self, room: memoryview) -> int:
-        """Reads the bytes to come as they are in the file, and gives how many fitted: memory that
-        is used again is quicker than new."""
-        return self._file.readinto(room)
-
     def skip(self, count: int) -> None:
         """Goes on so many bytes; of a packed file by unpacking them."""
         if self._packed is None:

@@ -4,7 +4,6 @@ own, and logs saved beside each checkpoint."""
 import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -51,14 +50,15 @@ def without_children(runs: tuple[Run, ...], read: dict[str, Logs],
 
 
 def _children(runs: list[Run]) -> list[Child]:
-    by_folder: dict[Path, Run] = {}
+    by_folder: dict[tuple[str, ...], Run] = {}  # by its parts
     for run in runs:
-        by_folder.setdefault(run.files[0].parent, run)
-    above = {folder.parent: None for folder in by_folder}  # many runs lie side by side
+        by_folder.setdefault(run.files[0].parts[:-1], run)
+    above = {folder[:-1]: None for folder in by_folder}  # many runs lie side by side
     for place in above:
-        above[place] = next((own for own in (place, *place.parents) if own in by_folder), None)
-    return [Child(run, by_folder[own], folder.relative_to(own).as_posix())
-            for folder, run in by_folder.items() if (own := above[folder.parent])]
+        higher = (place[:parts] for parts in range(len(place), -1, -1))
+        above[place] = next((own for own in higher if own in by_folder), None)
+    return [Child(run, by_folder[own], "/".join(folder[len(own):]))
+            for folder, run in by_folder.items() if (own := above[folder[:-1]]) is not None]
 
 
 def _scalars_tag(child: Child, table: pd.DataFrame) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from core.errors import UserError
 from core.files.text_of_files import shown
 from core.log_files.columns import TEXTS, Columns, known_name, left_out, report_of, table_of
+from core.log_files.lost import Lost
 from core.log_files.text import plain_name, read_text, start_of
 from core.log_formats import Logs
 
@@ -104,8 +105,8 @@ def _columns(text: str, file: str) -> tuple[Columns, list[str]]:
             columns, notes = _parsed(text, file, csv.QUOTE_NONE)
         except csv.Error as again:
             raise UserError(f"{file} is damaged or no table ({again}). Save it again.") from again
-        return columns, [f"{file} is damaged ({error}): a quote is opened and not closed, so "
-                         "quotes were read like any other character.", *notes]
+        return columns, [Lost(f"{file} is damaged ({error}): a quote is opened and not closed, so "
+                              "quotes were read like any other character."), *notes]
 
 
 def _parsed(text: str, file: str, quoting: int) -> tuple[Columns, list[str]]:
@@ -219,9 +220,9 @@ def _skipped(odd: _Odd) -> list[str]:
         named = ", ".join(f"{line:,}" for line in odd.ragged[:LINES_NAMED])
         more = " …" if len(odd.ragged) > LINES_NAMED else ""
         one = len(odd.ragged) == 1
-        notes.append(f"{len(odd.ragged):,} {'line has' if one else 'lines have'} another number of "
-                     f"columns than the header and {'was' if one else 'were'} skipped: line "
-                     f"{named}{more}.")
+        notes.append(Lost(
+            f"{len(odd.ragged):,} {'line has' if one else 'lines have'} another number of columns "
+            f"than the header and {'was' if one else 'were'} skipped: line {named}{more}."))
     if odd.headers:
         notes.append(f"The header is repeated {odd.headers:,} times, as where a log was continued.")
     return notes

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 NUMBERS = {"step": np.int64, "wall_time": np.float64, "value": np.float64}
+ONE = np.zeros(1, np.intp)  # the codes of a column in which there is one name
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Points:
         """The codes of the tags that occur, ascending."""
         there = np.zeros(len(self.tags), bool)
         for codes in self.codes:
-            there[_one_round(codes)] = True
+            there[codes[0] if codes.ndim == 2 else codes] = True
         return np.flatnonzero(there)
 
     @cached_property
@@ -48,8 +49,7 @@ class Points:
         return joined([self])
 
 
-@dataclass(frozen=True)
-class _Coded:
+class _Coded(NamedTuple):
     """A column of names: pieces of indexes into them; occurring: the indexes that are used."""
 
     names: tuple[str, ...]
@@ -59,9 +59,8 @@ class _Coded:
 
 def joined(parts: list[Points | pd.DataFrame]) -> pd.DataFrame:
     """One table of them all, run and tag over common categories in name order."""
-    rows = sum(len(part) for part in parts)
-    runs = _unified([_of_runs(part) for part in parts], rows)
-    tags = _unified([_of_tags(part) for part in parts], rows)
+    runs = _unified([_of_runs(part) for part in parts])
+    tags = _unified([_of_tags(part) for part in parts])
     numbers = {name: _stacked([_pieces(part, name) for part in parts], dtype)
                for name, dtype in NUMBERS.items()}
     return pd.DataFrame({"run": runs, "tag": tags} | numbers, copy=False)
@@ -79,8 +78,8 @@ def _stacked(pieces: list[list[np.ndarray]], dtype: type) -> np.ndarray:
 def _of_runs(part: Points | pd.DataFrame) -> _Coded:
     if isinstance(part, pd.DataFrame):
         return _of_column(part["run"].array)
-    one = np.zeros(min(1, len(part)), np.intp)
-    return _Coded((part.run,), [np.broadcast_to(np.int8(0), len(part))], one)
+    points = len(part)
+    return _Coded((part.run,), [repeated(ONE, points)], ONE[:points])
 
 
 def _of_tags(part: Points | pd.DataFrame) -> _Coded:
@@ -94,30 +93,32 @@ def _of_column(column: pd.Categorical) -> _Coded:
     return _Coded(tuple(column.categories), [column.codes], np.flatnonzero(counts))
 
 
-def _one_round(codes: np.ndarray) -> np.ndarray:
-    """Of a piece of codes as many as there are different ones."""
-    return codes[0] if codes.ndim == 2 else codes
+def repeated(codes: np.ndarray, rounds: int) -> np.ndarray:
+    """The codes (N,) so many times, (rounds, N), in the same memory; np.broadcast_to is slower."""
+    return np.ndarray((rounds, len(codes)), codes.dtype, codes, strides=(0, codes.itemsize))
 
 
-def _unified(columns: list[_Coded], rows: int) -> pd.Categorical:
+def _unified(columns: list[_Coded]) -> pd.Categorical:
     """One column over the names that occur in any. Runs that log the same tags share their names,
     which are then looked at once."""
     columns = [column for column in columns if len(column.occurring)]
-    there = {column.names: np.zeros(len(column.names), bool) for column in columns}
-    for column in columns:
-        there[column.names][column.occurring] = True
-    used = {names[code] for names, some in there.items() for code in np.flatnonzero(some)}
+    alike = {(column.names, column.occurring.tobytes()) for column in columns}
+    used = {names[code] for names, there in alike for code in np.frombuffer(there, np.intp)}
     place = {name: code for code, name in enumerate(sorted(used))}
     width = np.int8 if len(place) <= 127 else np.int32
-    code_of = {names: np.array([place.get(name, -1) for name in names], width) for names in there}
-    codes = np.empty(rows, width)
-    pieces = [(column.names, piece) for column in columns for piece in column.pieces]
-    stops = np.cumsum([0, *(piece.size for _, piece in pieces)]).tolist()
-    for (names, piece), (start, stop) in zip(pieces, pairwise(stops), strict=True):
-        if len(names) == 1:
-            codes[start:stop] = code_of[names][0]
-        elif piece.ndim == 2:
-            codes[start:stop].reshape(piece.shape)[:] = code_of[names][_one_round(piece)]
-        else:
-            code_of[names].take(piece, out=codes[start:stop], mode="wrap")
-    return pd.Categorical.from_codes(codes, list(place), validate=False)
+    code_of = {
+        names: np.array([place.get(name, -1) for name in names], width) for names, _ in alike
+    }
+    codes = bytearray().join(
+        _written_out(code_of[column.names], piece) for column in columns for piece in column.pieces
+    )
+    return pd.Categorical.from_codes(np.frombuffer(codes, width), list(place), validate=False)
+
+
+def _written_out(code_of: np.ndarray, piece: np.ndarray) -> np.ndarray | bytes:
+    """The new codes of a piece; bytes repeat themselves quicker than numpy does."""
+    if len(code_of) == 1:
+        return code_of.tobytes() * piece.size
+    if piece.ndim == 2:
+        return code_of[piece[0]].tobytes() * len(piece)
+    return code_of.take(piece, mode="wrap")

@@ -46,17 +46,18 @@ def find_logs(root: Path) -> Found:
     comes after MOST_FILES files. Raises UserError where `root` cannot be read.
     """
     files, notes = _files(root)
-    grouped: dict[Path, dict[str, list[Path]]] = {}
+    grouped: dict[tuple[str, ...], dict[str, list[Path]]] = {}  # by the parts of the folder
     no_logs = []
     for path in files:
         if form := _format_of(path) or (_claimed_by(path) if path == root else None):
-            grouped.setdefault(path.parent, {}).setdefault(form, []).append(path)
+            grouped.setdefault(path.parts[:-1], {}).setdefault(form, []).append(path)
         elif _claimed_by(path):
             no_logs.append(path.name)
     runs: dict[str, Run] = {}
     top = root if root.is_dir() else root.parent
-    for folder, by_format in sorted(grouped.items(), key=lambda pair: pair[0].parts):
-        for name, form, members in _named(folder, by_format, root, top):
+    for folder in sorted(grouped):
+        below = "/".join(folder[len(top.parts) :])
+        for name, form, members in _named(below, grouped[folder], root, top):
             if name in runs:  # the same training, logged in several formats
                 name = f"{name} ({formats()[form].title})"
             free = _free(name, runs)
@@ -65,18 +66,18 @@ def find_logs(root: Path) -> Found:
     return Found(tuple(runs.values()), (*notes, *([said] if said else ())))
 
 
-def _named(folder: Path, by_format: dict[str, list[Path]], root: Path,
+def _named(folder: str, by_format: dict[str, list[Path]], root: Path,
            top: Path) -> list[tuple[str, str, tuple[Path, ...]]]:
     """(name, format, files) of the runs of one folder below `top`, those of several files first."""
-    below = _text(folder.relative_to(top).as_posix())
-    name = below if below != "." else _text(top.resolve().name) or "logs"
+    below = _text(folder)
+    name = below or _text(top.resolve().name) or "logs"
     alone = [(form, path) for form, paths in sorted(by_format.items())
              if formats()[form].alone for path in sorted(paths)]
     found = [(name, form, tuple(sorted(paths))) for form, paths in sorted(by_format.items())
              if not formats()[form].alone]
     for form, path in alone:
         own = path == root or len(alone) > 1
-        stem = f"{'' if below == '.' else f'{below}/'}{_stem(path)}"
+        stem = f"{below}/{_stem(path)}" if below else _stem(path)
         found.append((stem if own else name, form, (path,)))
     return found
 

@@ -8,6 +8,7 @@ from core.errors import UserError
 from core.files.limits import MB
 from core.files.walked_folders import stamp
 from core.log_files.bytes import LogBytes, cannot_read
+from core.log_files.lost import Lost
 
 ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".log")
 HEAD = 1 << 16  # bytes looked at to tell what a file is
@@ -69,7 +70,7 @@ def read_text(path: Path, largest: int = LARGEST) -> tuple[str, list[str]]:
     if not text.strip():
         raise UserError(f"{path.name} is empty: it has no data. Open it again once training has "
                         "logged a step.")
-    notes = [f"{path.name}: {fault}."] if fault else []
+    notes = [Lost(f"{path.name}: {fault}.")] if fault else []
     if encoding == "latin-1":
         notes.append(f"{path.name} is not UTF-8; it was read as Latin-1.")
     if "\ufffd" in text and encoding != "latin-1":

@@ -9,6 +9,7 @@ from core.errors import UserError
 from core.findings.tag_names import direction
 from core.log_files.columns import is_step, report_of, table_of
 from core.log_files.json import columns_of, number_of, parsed
+from core.log_files.lost import Lost
 from core.log_files.oddities import counted
 from core.log_files.text import read_text, start_of
 from core.log_formats import Format, Logs
@@ -50,8 +51,8 @@ def load(files: list[Path], run: str) -> Logs:
     table, decided = table_of(columns, run, files[0].name)
     if bad:
         named = ", ".join(f"{line:,}" for line in bad[:5]) + (" …" if len(bad) > 5 else "")
-        notes.append(f"{counted(len(bad), 'line')} cut off or no JSON object, skipped: line "
-                     f"{named}.")
+        notes.append(Lost(f"{counted(len(bad), 'line')} cut off or no JSON object, skipped: line "
+                          f"{named}."))
     return Logs(table, (report_of(table, files[0].name, columns.rows), *notes, *said, *decided))
 
 

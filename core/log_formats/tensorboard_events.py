@@ -11,9 +11,10 @@ from core.errors import UserError
 from core.events.found import Events
 from core.events.framing import HEADER, record_size
 from core.events.hyperparameters import PLUGIN
-from core.events.pieces import Problem
+from core.events.pieces import WAITED_FOR, Problem
 from core.events.reader import read_runs
 from core.log_files.bytes import LogBytes, cannot_read
+from core.log_files.lost import Lost
 from core.log_files.oddities import counted
 from core.log_files.points import Points
 from core.log_formats import OTHERS, Format, Logs, no_others
@@ -37,7 +38,7 @@ def matches(path: Path) -> bool:
 
     A file that a run has only just begun is known by its name.
     """
-    if path.name.endswith(MARKER) or not path.is_file():
+    if path.name.endswith(MARKER):
         return False
     try:
         with LogBytes(path) as file:
@@ -140,7 +141,8 @@ def _losses(problems: list[Problem]) -> list[str]:
     for (file, what), found in grouped.items():
         more = sum(problem.more + 1 for problem in found) - 1
         also = f"; {more:,} more further on" if more else ""
-        notes.append(f"{file}, byte {found[0].byte:,}: {what}{also}.")
+        note = f"{file}, byte {found[0].byte:,}: {what}{also}."
+        notes.append(note if WAITED_FOR in what else Lost(note))
     return notes
 
 

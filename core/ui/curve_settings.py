@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.curves.axes import AXES
 from core.curves.points import Settings
 from core.places import path_of
-from core.training_curves import SMOOTHING
+from core.training_curves import FAR, FEW, SMOOTHING
 
 ZOOM = "zoom"  # in the address: axis:from:to
 VERTICAL = "vertical"  # in the address, once a chart: from:to:title
@@ -32,7 +32,9 @@ def curve_settings(more: DeltaGenerator) -> Settings:
                         disabled=AXES[axis].kind == "date")
     outliers = more.toggle(
         "Show outliers", key="outliers", bind="query-params",
-        help="Off: the vertical axis covers the 5th to the 95th percentile of what is drawn.")
+        help="Off: the vertical axis covers the 5th to the 95th percentile of what is drawn, and "
+             f"all of each curve that has {FEW} points or fewer in sight, but for values farther "
+             f"off than {FAR} times that.")
     log_x = log_x and AXES[axis].kind != "date"
     return Settings(smoothing, axis, log, outliers, log_x, stretch_of(axis, log_x))
 

@@ -9,13 +9,21 @@ import streamlit as st
 from core.live_logs import runs_written
 from core.places import path_of
 from core.training_curves import tags_and_runs
-from core.training_findings import KINDS, Finding, Kind, all_findings, findings_so_far
+from core.training_findings import (
+    AT_THE_END,
+    KINDS,
+    Finding,
+    Kind,
+    all_findings,
+    findings_so_far,
+)
 from core.ui.boundary import boundary
 from core.ui.curve_colours import run_colours
 from core.ui.text import md_escape, plural
 
 MOST_LINES = 3  # before a person asks for more: the first chart is to be seen below them
-AT_THE_END = ("stopped too early", "learning rate too low")  # not said of a run still written
+NOT_WHOLE = "log not whole"  # said first
+NOT_YET = (NOT_WHOLE, *AT_THE_END)  # not said of a run that is still being written
 
 
 @contextmanager
@@ -52,7 +60,8 @@ def marked(logs_id: str) -> tuple[Finding, ...]:
 def show(logs_id: str, runs: Sequence[str]) -> None:
     """The findings of these runs: a heading, a sentence each, and the rules behind them."""
     found = shown_findings(logs_id, runs)
-    faults = [finding for finding in found if KINDS[finding.kind].fault]
+    faults = sorted((finding for finding in found if KINDS[finding.kind].fault),
+                    key=lambda finding: finding.kind != NOT_WHOLE)
     best = [finding for finding in found if not KINDS[finding.kind].fault]
     clean = len(set(runs) - {finding.run for finding in faults})
     colours, first = run_colours(tags_and_runs(logs_id)[1]), _first(faults, best)
@@ -81,14 +90,14 @@ def _first(faults: Sequence[Finding], best: Sequence[Finding]) -> list[Finding]:
 
 def shown_findings(logs_id: str, runs: Sequence[str]) -> list[Finding]:
     """Those of these runs, in name order; of a run that is still being written without what only
-    its end can show."""
+    its end can show, and what is lost of its log."""
     return _of(all_findings(logs_id), set(runs), logs_id)
 
 
 def _of(found: Sequence[Finding], runs: set[str], logs_id: str) -> list[Finding]:
     written = runs_written(logs_id)
     return [finding for finding in found if finding.run in runs and not (
-        finding.kind in AT_THE_END and _is_part(finding.run, written))]
+        finding.kind in NOT_YET and _is_part(finding.run, written))]
 
 
 def _is_part(run: str, written: Sequence[str]) -> bool:
@@ -117,7 +126,8 @@ def _rules() -> None:
         "Each rule is a comparison of numbers that the curves show. Rules are wrong at times: look "
         "at the marked steps. Of one cause only the first finding is told. The level is a moving "
         "mean over a tenth of the points; a curve began at the median of its first tenth and ended "
-        "at the mean of its last tenth; the noise is measured between neighbouring points."
+        "at the mean of its last tenth; the noise is measured between neighbouring points. A "
+        "figure without such words beside it is a value as it was logged."
     )
     st.markdown("\n\n".join(map(_rule, KINDS.values())))
 

@@ -22,6 +22,7 @@ from core.ui.text import count, md_escape, plural
 MARKED = "#CC3311"
 DEPTHS = ["#4477AA", "#66CCEE", "#CCBB44", "#EE7733"]  # first layer to last, on dark and light
 MEASURES = {"root mean square": "rms", "norm": "norm"}
+TITLES = {column: name for name, column in MEASURES.items()}
 MOST_RUNS, MOST_LAYERS, MOST_POINTS, MOST_MARKS = 6, 64, 120, 12
 HOW_TO_LOG = (
     "These runs logged no gradients. To see them here, log after each backward pass, now and then, "
@@ -90,7 +91,7 @@ def _chart(logs_id: str, flow: GradientFlow, run: str, measure: str, domain: lis
     points = pd.concat([_thinned(part) for _, part in table.groupby("layer", sort=False)])
     drawn = points[np.isfinite(points["value"]) & (points["value"] > 0)]
     marked = _marked(flow, run, table)
-    st.altair_chart(finished(_lines(drawn, marked, domain), run),
+    st.altair_chart(finished(_lines(drawn, marked, domain, measure), run),
                     key=f"flow-{path_of(logs_id)}-{run}")
     said = [f"{len(kept)} of {plural(len(layers), 'layer')}, evenly spread"
             if len(kept) < len(layers) else plural(len(layers), "layer")]
@@ -128,9 +129,10 @@ def _marked(flow: GradientFlow, run: str, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "layer", "kind", "value"]).dropna()
 
 
-def _lines(drawn: pd.DataFrame, marked: pd.DataFrame, domain: list[float]) -> alt.LayerChart:
+def _lines(drawn: pd.DataFrame, marked: pd.DataFrame, domain: list[float],
+           measure: str) -> alt.LayerChart:
     x = along("step", drawn["step"].to_numpy())
-    y = alt.Y("value:Q", title=None, scale=alt.Scale(type="log", domain=domain),
+    y = alt.Y("value:Q", title=TITLES[measure], scale=alt.Scale(type="log", domain=domain),
               axis=alt.Axis(format=".0e", tickCount=6))
     tip = [alt.Tooltip("layer:N"), alt.Tooltip("step:Q", format=","),
            alt.Tooltip("value:Q", format=".4g")]

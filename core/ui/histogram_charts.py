@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 
 from core.logged.histograms import BINS, PERCENTILES, Steps, rebinned
-from core.ui.chart_titles import title_of
+from core.ui.chart_titles import UNCUT, title_of
 
-HEIGHT = 260
+HEIGHT, TALLER = 300, 350  # TALLER with a legend
+TITLE, AXIS = 13, 64  # pixels: of a letter, as charts stand two a row; of the axis and its title
 OVERLAP = 3.0  # how many steps further up the highest ridge reaches
 CANVAS = {"embedOptions": {"renderer": "canvas", "padding": {
     "left": 0, "top": 4, "right": 8, "bottom": 0}}}
+SHARES = alt.Legend(title="share of the step's values", orient="bottom", direction="horizontal",
+                    format=".2~%", tickCount=2, gradientThickness=8, gradientLength=160,
+                    titleLimit=0)
 Span = tuple[float, float]
 
 
@@ -25,15 +29,17 @@ class View:
     draw: Callable[[Steps, Span, str], alt.LayerChart]
     most: int
     words: str
+    height: int = HEIGHT
 
 
 def finished(chart: alt.LayerChart, title: str, height: int = HEIGHT) -> alt.LayerChart:
     """With its title, on a canvas, with the look that all charts have."""
     look = alt.Config(aria=False, axis=alt.AxisConfig(gridOpacity=0.4),
                       view=alt.ViewConfig(strokeOpacity=0))
-    said = title_of(title)
-    shown = said if isinstance(said, str) else alt.Title(text=alt.ExprRef(**said["text"]))
-    return chart.properties(height=height, title=shown, config=look, usermeta=CANVAS)
+    said = title_of(title, TITLE, AXIS)
+    shown = said if isinstance(said, str) else alt.ExprRef(**said["text"])
+    above = alt.Title(text=shown, fontSize=TITLE, offset=12, limit=UNCUT)
+    return chart.properties(height=height, title=above, config=look, usermeta=CANVAS)
 
 
 def bands(steps: Steps, span: Span, colour: str) -> alt.LayerChart:
@@ -42,10 +48,10 @@ def bands(steps: Steps, span: Span, colour: str) -> alt.LayerChart:
     table = pd.DataFrame(steps.bands, columns=names).assign(step=steps.step)
     base = alt.Chart(table).encode(x=along("step", steps.step))
     scale = alt.Scale(domain=list(span), zero=False, nice=False)
-    y = alt.Y("p4:Q", title=None, scale=scale)
+    y = alt.Y("p4:Q", title="value", scale=scale)
     areas = [
         base.mark_area(color=colour, opacity=0.16, clip=True).encode(
-            y=alt.Y(f"{low}:Q", title=None, scale=scale), y2=f"{high}:Q")
+            y=alt.Y(f"{low}:Q", title="value", scale=scale), y2=f"{high}:Q")
         for low, high in zip(names[:4], names[:4:-1], strict=True)
     ]
     median = base.mark_line(color=colour, strokeWidth=2, clip=True).encode(y=y)
@@ -53,7 +59,7 @@ def bands(steps: Steps, span: Span, colour: str) -> alt.LayerChart:
     if len(table) == 1:  # an area and a line of one step have no width
         layers.append(base.mark_point(color=colour, filled=True, size=90).encode(y=y))
         layers.append(base.mark_rule(color=colour, strokeWidth=8, opacity=0.4).encode(
-            y=alt.Y("p0:Q", scale=scale), y2="p8:Q"))
+            y=alt.Y("p0:Q", title="value", scale=scale), y2="p8:Q"))
     return alt.layer(*layers)
 
 
@@ -63,7 +69,7 @@ def along(column: str, step: np.ndarray) -> alt.X:
     low, high = (float(step.min()), float(step.max())) if len(step) else (0.0, 0.0)
     domain = [low, high] if low < high else [low - 1, high + 1]
     digits = "~s" if high >= 10_000 else ",d"
-    return alt.X(f"{column}:Q", title=None, axis=alt.Axis(format=digits, tickMinStep=1),
+    return alt.X(f"{column}:Q", title="step", axis=alt.Axis(format=digits, tickMinStep=1),
                  scale=alt.Scale(domain=domain, zero=False, nice=False))
 
 
@@ -95,9 +101,9 @@ def heat_map(steps: Steps, span: Span, colour: str) -> alt.LayerChart:
         "high": edges[row + 1], "share": shares[at, row]})
     return alt.layer(alt.Chart(table).mark_rect(clip=True).encode(
         x=along("left", np.append(left, right)), x2="right:Q",
-        y=alt.Y("low:Q", title=None, scale=alt.Scale(domain=list(span), nice=False, zero=False)),
+        y=alt.Y("low:Q", title="value", scale=alt.Scale(domain=list(span), nice=False, zero=False)),
         y2="high:Q",
-        color=alt.Color("share:Q", legend=None, scale=alt.Scale(type="sqrt")),
+        color=alt.Color("share:Q", scale=alt.Scale(type="sqrt", domainMin=0), legend=SHARES),
         tooltip=[alt.Tooltip("step:Q", format=","), alt.Tooltip("low:Q", title="from",
                  format=".4g"), alt.Tooltip("high:Q", title="to", format=".4g"),
                  alt.Tooltip("share:Q", title="of the step's values", format=".2%")]))
@@ -131,11 +137,11 @@ def ridges(steps: Steps, span: Span, colour: str) -> alt.LayerChart:
         "top": np.repeat(np.arange(count), BINS) - high.ravel()})
     ticks = np.unique(np.linspace(0, count - 1, min(count, 7)).round().astype(int)).tolist()
     said = json.dumps({str(row): f"{steps.step[row]:,}" for row in ticks})
-    y = alt.Y("row:Q", title=None, scale=alt.Scale(domain=[count - 0.5, -OVERLAP], nice=False),
+    y = alt.Y("row:Q", title="step", scale=alt.Scale(domain=[count - 0.5, -OVERLAP], nice=False),
               axis=alt.Axis(values=ticks, labelExpr=f"({said})[datum.value]"))
     return alt.layer(alt.Chart(table).mark_area(
         line={"strokeWidth": 1, "color": "#88888880"}, opacity=0.85, clip=True).encode(
-        x=alt.X("value:Q", title=None, axis=alt.Axis(tickCount=6, format="~g"),
+        x=alt.X("value:Q", title="value", axis=alt.Axis(tickCount=6, format="~g"),
                 scale=alt.Scale(domain=list(span), nice=False)),
         y=y, y2="top:Q", detail="row:O",
         fill=alt.Fill("row:Q", legend=None, scale=alt.Scale(
@@ -151,7 +157,8 @@ VIEWS = {
     "Heat map": View(heat_map, 60, f"From left to right the steps, each in {BINS} bins of one "
                      "width: the brighter, the more of the step's values lie there; where none "
                      "lie, nothing is drawn. The colour grows with the square root, so that rare "
-                     "values are seen."),
-    "Ridges": View(ridges, 24, "From top to bottom the steps, the last in front, all to one scale "
-                   "in height. Ridges may hide what lies behind them: the heat map hides nothing."),
+                     "values are seen.", TALLER),
+    "Ridges": View(ridges, 24, "From top to bottom the steps, from grey to full colour, the last "
+                   "in front, all to one scale in height. Ridges may hide what lies behind them: "
+                   "the heat map hides nothing."),
 }

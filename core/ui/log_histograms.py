@@ -7,8 +7,9 @@ from core.places import path_of
 from core.runs.filter import found
 from core.training_curves import tags_and_runs
 from core.ui.boundary import boundary
+from core.ui.chart_titles import may_be_cut
 from core.ui.gradient_flow import gradient_part
-from core.ui.histogram_charts import VIEWS, View, finished
+from core.ui.histogram_charts import TITLE, VIEWS, View, finished
 from core.ui.text import count, md_escape, plural
 
 PALETTE = tuple(st.get_option("theme.chartCategoricalColors") or ("#4477AA",))
@@ -80,7 +81,7 @@ def _chart(logs_id: str, run: str, tag: str, steps: Steps, span: tuple[float, fl
            colour: str) -> None:
     said = [f"**{md_escape(run, 60)}**"]
     if len(steps.step):
-        st.altair_chart(finished(view.draw(steps, span, colour), tag),
+        st.altair_chart(finished(view.draw(steps, span, colour), tag, view.height),
                         key=f"histogram-{path_of(logs_id)}-{run}-{tag}")
         drawn = f"{count(len(steps.step))} of " if len(steps.step) < steps.logged else ""
         even = ", evenly spaced" if drawn else ""
@@ -88,4 +89,4 @@ def _chart(logs_id: str, run: str, tag: str, steps: Steps, span: tuple[float, fl
     else:
         st.markdown(md_escape(tag, 60))
     said += [md_escape(fault) for fault in steps.faults]
-    st.caption(" · ".join(said))
+    st.caption(" · ".join(said), help=md_escape(tag, 1000) if may_be_cut(tag, TITLE) else None)

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from core.ui.chart_titles import width_of
 from tests.browser.conftest import ready
 from tests.test_logs import SAMPLES
 
@@ -41,6 +42,18 @@ def test_the_pointer_tells_every_run(charts):
     said = tip.inner_text()
     assert "step" in said
     assert all(run in said for run in ("cnn", "cnn-few-examples", "vit"))
+
+
+@pytest.mark.parametrize("name", [
+    "gradients/blocks.0.self_attention.project.weight", "train/illili_tiff.filter",
+    "encoder.layers.encoder_layer_10.mlp.fc2.bias", "MEAN_MAXIMUM/Wide_W_and_M", "loss/validation"])
+def test_the_width_of_a_title_is_known_before_it_is_drawn(charts, name):
+    drawn = charts.evaluate("""name => {
+        const paper = document.createElement("canvas").getContext("2d");
+        paper.font = '600 16px "Source Sans", sans-serif';
+        return paper.measureText(name).width;
+    }""", name)
+    assert 0.97 * drawn < width_of(name) < 1.12 * drawn
 
 
 def dragged(charts, start, end):
