@@ -4,8 +4,6 @@ import ctypes
 import sys
 from contextlib import suppress
 
-import numpy as np
-
 ARENA_MAX = -8  # of mallopt, in malloc.h
 ARENAS = 2
 KEPT = 31 << 20  # bytes; glibc raises what it keeps for blocks up to 32 MiB only
@@ -15,6 +13,8 @@ def keep_freed_memory() -> None:
     """glibc hands large blocks back to the system, and who makes such blocks again and again then
     has all their pages anew, as much work as what is done with them. One block that is freed
     raises what it keeps (man 3 mallopt)."""
+    import numpy as np  # not before the server listens
+
     np.empty(KEPT, np.uint8)
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import streamlit as st
 
-from core import store
-from core.files import found_files
 from core.memory import share_freed_memory
 from core.ui.idle import import_aside
 
@@ -49,6 +47,9 @@ def _import() -> None:
     """Torch too where no result is kept, so that there will be a pass: it takes seconds, which
     the first page spares where results are on disk."""
     import_aside(FIRST)
+    from core import store  # with numpy, for which the browser need not wait
+    from core.files import found_files
+
     for kind in found_files.KINDS:  # with them the readers of files are imported
         found_files.listing(kind)
     if not store.has_any():
