@@ -14,11 +14,12 @@ from core.outcomes import outcomes, scored, standing, truth
 @dataclass(frozen=True)
 class Score:
     """One measure of hardness. of: ln p (N, K) and labels (N,) -> (N,), higher is harder; without
-    labels they are None. words: what it says, for a person."""
+    labels they are None. words: what it says, for a person. unit: of its values, or none."""
 
     of: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
     words: str
     needs_labels: bool = False
+    unit: str = ""
 
 
 def cross_entropy(logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -51,9 +52,9 @@ def close_second(logs: np.ndarray, _labels: np.ndarray | None) -> np.ndarray:
 
 
 SCORES = {
-    "Cross-entropy": Score(cross_entropy, "how little the true class was believed", True),
+    "Cross-entropy": Score(cross_entropy, "how little the true class was believed", True, "nats"),
     "Margin": Score(margin, "how far a wrong class was ahead of the true one", True),
-    "Entropy": Score(entropy, "how undecided the answer is, whatever the label"),
+    "Entropy": Score(entropy, "how undecided the answer is, whatever the label", unit="nats"),
     "Doubt": Score(doubt, "how unsure of its answer the network is, whatever the label"),
     "Close second": Score(close_second, "how near the second class comes, whatever the label"),
 }

@@ -104,11 +104,14 @@ def class_mismatch(
         reasons.append(f"The model's card names {len(model_names):,} classes, and the network has "
                        f"{outputs:,} outputs")
     if len(data_names) > outputs or (missing and len(data_names) != outputs):
-        reasons.append(f"The data has {len(data_names):,} classes, and the network has "
-                       f"{outputs:,} outputs")
+        held = f", {len(occurring):,} of them with examples," * (len(occurring) < len(data_names))
+        reasons.append(f"The data has {len(data_names):,} classes{held or ','} and the network "
+                       f"has {outputs:,} outputs")
     if mine and missing:
-        reasons.append(f"{len(missing):,} of the data's {len(occurring):,} class names are none "
-                       f"of the model's: {_some(missing)}")
+        which = " with examples" * (len(occurring) < len(data_names))
+        verb = "is" if len(missing) == 1 else "are"
+        reasons.append(f"{len(missing):,} of the data's {len(occurring):,} class names{which} "
+                       f"{verb} none of the model's: {_some(missing)}")
     if not missing and len(data_names) == outputs and (np.diff(found[occurring]) < 0).any():
         reasons.append("The model and the data have the same class names in another order")
     if not reasons:

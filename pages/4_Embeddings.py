@@ -63,7 +63,8 @@ def chosen_examples() -> None:
         st.write("Click a point to see its picture; Shift adds to the choice.")
         return
     table = examples(chosen.model_id, chosen.dataset_id)
-    image_pool(chosen.dataset_id, in_order(table, chosen.examples[::-1]), key="chosen")
+    rows = in_order(table, chosen.examples[::-1])
+    image_pool(chosen.dataset_id, rows, key="chosen", low=True)
     st.page_link(
         "pages/6_Saliency.py",
         label="What does the network look at in them?",

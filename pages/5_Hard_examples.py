@@ -44,7 +44,7 @@ def chosen_examples() -> None:
         return
     st.subheader("Chosen examples")
     table = outcomes(chosen.model_id, chosen.dataset_id)
-    image_pool(chosen.dataset_id, in_order(table, chosen.examples), key="chosen")
+    image_pool(chosen.dataset_id, in_order(table, chosen.examples), key="chosen", low=True)
     st.page_link(
         "pages/6_Saliency.py",
         label="What does the network look at in them?",
@@ -68,7 +68,8 @@ def hardest() -> None:
     limit = right.slider("Examples", 8, 200, 24, step=8, key="limit", bind="query-params")
     table = hardest_examples(chosen.model_id, chosen.dataset_id, score, limit)
     if known.scored:
-        score_scatter(table, score, f"scores-{chosen.dataset_id}", pictures_of(chosen.dataset_id))
+        axis = ", ".join(filter(None, (score, SCORES[score].unit)))
+        score_scatter(table, axis, f"scores-{chosen.dataset_id}", pictures_of(chosen.dataset_id))
     kind = "hardest, the hardest" if known.scored else "least sure answers, the least sure"
     st.subheader(f"The {len(table)} {kind} first")
     image_pool(chosen.dataset_id, table, key="hardest")

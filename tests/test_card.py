@@ -72,6 +72,21 @@ def test_what_is_wrong_is_named_with_its_file(said, names):
     assert names in str(error.value)
 
 
+def test_a_key_is_named_with_the_label_that_the_editor_gives_it():
+    for said, names in (
+        ({"input": {"channels": 3, "mean": [1, 2]}}, "\"Mean\" ('input.mean') has 2 numbers"),
+        ({"input": {"height": 0}}, "\"Height\" ('input.height') is a whole number"),
+        ({"input": {"resize": {"shorter_side": 0, "crop": 1}}},
+         "\"Fitting the size\" ('input.resize.shorter_side') is"),
+        ({"input": {"range": [0]}}, "\"Pixel values 0 to 255 become\" ('input.range') is two"),
+        ({"class_names": []}, "\"Class names\" ('class_names') is a list"),
+        ({"title": 3}, "card: 'title' is a text"),
+    ):
+        with pytest.raises(UserError) as error:
+            parse_card(said, "The card")
+        assert names in str(error.value)
+
+
 def test_the_first_card_wins_and_guesses_are_marked():
     first = Card(output="logits", input=InputSpec(height=32))
     second = Card(output="probabilities", title="t", input=InputSpec(height=64, width=64))

@@ -52,6 +52,13 @@ def test_a_class_is_a_bar_and_the_worst_are_shown_of_many():
     assert not drawn("class_bars", BARS.head(3))[0].caption
 
 
+def test_the_axis_ends_at_a_label_that_the_edge_does_not_cut():
+    spec = drawn("class_bars", BARS)[1]
+    axis = spec["layer"][1]["encoding"]["x"]["axis"]
+    assert axis["values"][-1] == 1 and not axis["labelFlush"]  # flush, half a letter was cut
+    assert spec["padding"]["right"] > 0
+
+
 def test_numbers_are_read_on_bright_and_on_dark_cells():
     spec = drawn("confusion", PAIRS)[1]
     colour = spec["layer"][1]["encoding"]["color"]

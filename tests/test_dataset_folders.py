@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from core import library
+from core.dataset_formats import image_folder
 from core.errors import UserError
 from core.files import found_files
 from core.plugins import discover
@@ -373,3 +374,12 @@ def test_the_only_folder_of_pictures_is_no_class(tmp_path, kind):
     data = library.open_dataset(library.dataset_id(root))
     assert len(data) == 3 and data.labels is None and data.class_names == ()
     assert any("not in class folders" in note for note in data.notes)
+
+
+def test_one_of_two_class_folders_may_be_empty_but_not_beside_a_table(tmp_path):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "dog").mkdir()
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "cat/0.png")
+    assert image_folder.matches(tmp_path)
+    (tmp_path / "other.csv").write_text("path,label\na.png,1\n")
+    assert not image_folder.matches(tmp_path)

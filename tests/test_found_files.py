@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.files import found_files, walked_folders
 
@@ -88,3 +89,47 @@ def test_a_batch_of_cifar_is_data_though_a_pickle_may_be_a_model(tmp_path):
     (tmp_path / "network.pkl").write_bytes(pickle.dumps({"fc.weight": 1}, protocol=2))
     assert found_files.kind_of(tmp_path / "test_batch") == "data"
     assert found_files.kind_of(tmp_path / "network.pkl") == "models"
+
+
+def pictures(folder, number=4):
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(number):
+        Image.new("RGB", (6, 6), (40 * i, 0, 0)).save(folder / f"{i}.png")
+
+
+def table(path, folder=""):
+    path.write_text("path,label\n" + "".join(f"{folder}{i}.png,{i % 2}\n" for i in range(4)))
+
+
+def test_each_table_and_each_folder_of_pictures_is_listed(root):
+    pictures(root / "pets" / "cat")
+    pictures(root / "pets" / "dog")
+    pictures(root / "loose")
+    table(root / "missing.csv", "pets/cat/")
+    assert names("data") == ["loose", "missing.csv", "pets"]
+    (root / "empty").mkdir()
+    table(root / "more.csv", "loose/")
+    assert names("data") == ["loose", "missing.csv", "more.csv", "pets"]
+
+
+def test_tables_beside_class_folders_are_listed_too(root):
+    pictures(root / "cat")
+    pictures(root / "dog")
+    assert names("data") == [root.name]
+    (root / "notes.csv").write_text("word,meaning\none,two\n")
+    table(root / "missing.csv", "cat/")
+    np.savez(root / "set.npz", x=np.zeros((4, 8, 8, 3), np.uint8), y=np.arange(4))
+    assert names("data") == ["missing.csv", "set.npz", root.name]
+    (root / "below").mkdir()
+    for part in ("cat", "dog"):
+        (root / part).rename(root / "below" / part)
+    (root / "missing.csv").rename(root / "below" / "missing.csv")
+    assert names("data") == ["below", "below/missing.csv", "set.npz"]
+
+
+def test_the_one_table_beside_the_pictures_that_it_names_is_part_of_them(root):
+    pictures(root)
+    table(root / "metadata.csv")
+    assert names("data") == [root.name]
+    table(root / "other.csv")
+    assert names("data") == ["metadata.csv", "other.csv", root.name]

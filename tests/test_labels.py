@@ -125,5 +125,8 @@ def test_names_of_classes_that_do_not_occur_are_in_no_doubt():
     given, labels = ("tench", "1", "2", "crane"), np.array([3, 0, 0])
     assert class_mismatch(4, mine, given, labels) is None
     assert "2 of the data's 4" in class_mismatch(4, mine, given).reason
+    reason = class_mismatch(4, mine, ("ant", "bee"), np.array([1, 1])).reason
+    assert reason.startswith("The data has 2 classes, 1 of them with examples, and the network has "
+                             "4 outputs. 1 of the data's 1 class names with examples")
     found = match_labels(4, mine, ("crane", "1", "2"), np.array([0, 0]))
     assert "by name" in found.note and found.labels.tolist() == [3, 3]

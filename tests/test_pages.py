@@ -1,5 +1,6 @@
 """Every page, found by itself, on every sample model; links, choices, broken files."""
 
+import json
 import shutil
 
 import pandas as pd
@@ -186,7 +187,8 @@ def test_the_card_is_edited_in_the_sidebar_and_undone():
     field(app, "Mean").set_value("0, 1")
     button = next(b for b in app.sidebar.button if b.label == "Apply")
     app = finished(button.click().run())
-    assert "has 2 numbers for 1 channels" in "".join(faults(app))
+    assert "\"Mean\" ('input.mean') has 2 numbers for 1 channels" in (
+        "".join(faults(app)).replace("\\", ""))
     assert not app.sidebar.text_input(key="card").value
     field(app, "Mean").set_value("0.9")
     field(app, "Fitting the size").set_value("8, 8")
@@ -281,3 +283,10 @@ def test_classes_that_do_not_meet_are_said_where_answers_meet_labels(page):
     assert not faults(app)
     assert any("class" in warning.value for warning in app.warning)
     assert "A sample of 500" in words(app)
+
+
+def test_a_hardness_is_drawn_with_its_unit():
+    for hardness, title in (("Cross-entropy", "cross-entropy, nats"), ("Margin", "margin")):
+        app = opened("pages/5_Hard_examples.py", **SHAPES, hardness=hardness)
+        spec = json.loads(app.get("vega_lite_chart")[0].proto.spec)
+        assert spec["encoding"]["y"]["title"] == title

@@ -1,6 +1,8 @@
 """The set-up finder finds what was planted, stays silent where all fits, and its rule holds."""
 
 import json
+import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +24,7 @@ from core.preprocess import prepared
 from core.setups.changes import alternatives, fittings
 from core.setups.choice import chance, clearly_better
 from core.setups.finder import planned, setup_search, share_right
+from core.setups.occasion import SETUPS, Occasion, guesses, occasion
 from core.setups.orders import LEAST_LOG, Answers, answers, cross_checked, orders, suggested
 from core.setups.setup import SetUp
 
@@ -343,7 +346,14 @@ def test_the_offer_on_the_page_and_its_correction(made):
     correction = {"input": {"range": [0, 255], "std": [0.25]}}
     ids = opened(made, "digits-cnn", "digits", correction)
     app = drawn(ids)
-    assert "% right with values 0" in said(app).replace("\\", "")
+    offer = next(one.value for one in app.markdown if "right with" in one.value).replace("\\", "")
+    one, = re.findall(r"([\d.]+) % right with values 0", offer)
+    as_offered = opened(made, "digits-cnn", "digits", {"input": {"std": [0.25]}})
+    assert float(one) == round(100 * share_right(*as_offered), 1)
+    assert offer.count("%") == 1  # how many are right now stands above, of all examples
+    labelled = len(library.open_dataset(ids[1]).labels)
+    more = round(256 * (share_right(*as_offered) - share_right(*ids)))
+    assert f"Of a sample of 256 of {labelled:,} labelled examples, {more} more than now" in offer
     assert "Try other set-ups" not in [button.label for button in app.button]
     app.session_state["card"] = json.dumps(correction)
     app.run()
@@ -367,3 +377,44 @@ def test_classes_that_differ_are_shown_with_ways_to_map_them(made):
     next(button for button in app.button if button.label == "By index, as now").click().run()
     names = json.loads(app.session_state["_next_card"])["class_names"]
     assert names == sorted(f"no. {number}" for number in FROM_ONE)
+
+
+def test_guessing_is_what_chance_explains(made):
+    """By scipy's binomial distribution, of which two standard errors leave about 2.3 %."""
+    ids = opened(made, "digits-cnn", "digits", {"input": {"mean": 1000}})
+    assert guesses(*ids) and share_right(*ids) < 0.2
+    assert not guesses(*opened(made, "digits-cnn", "digits"))
+    some = round(256 * 0.25)
+    assert binomtest(some, 256, 0.1, "greater").pvalue < 1e-6
+    better = opened(made, "digits-cnn", "digits", {"input": {"range": [0, 255]}})
+    assert share_right(*better) > some / 256 and not guesses(*better)
+
+
+def test_a_network_that_guesses_gives_a_button_on_top_or_a_search_that_costs_less_than_the_pass(
+        made, monkeypatch):
+    from core.setups import occasion as module
+
+    monkeypatch.setattr(module, "QUICK", 0)
+    ids = opened(made, "digits-cnn", "digits", {"input": {"mean": 900, "std": 0.5}})
+    assert occasion(*ids) is Occasion.GUESSING
+    app = drawn(ids)
+    assert "No better than guessing" in app.markdown[0].value
+    assert f"up to {planned(SETUPS, 256):,} times" in said(app)
+    button, = (button for button in app.button if button.label == "Try other set-ups")
+    button.click().run()
+    assert "right with" in said(app) and "No better than guessing" not in said(app)
+    monkeypatch.setattr(module, "runs", lambda dataset_id: 1)
+    others = opened(made, "digits-cnn", "digits", {"input": {"mean": 800, "std": 0.5}})
+    assert occasion(*others) is Occasion.UNASKED
+    assert "right with" in said(drawn(others))
+    assert occasion(*opened(made, "digits-cnn", "digits")) is Occasion.NONE
+
+
+def test_no_picture_has_more_alternatives_than_are_said():
+    random = np.random.default_rng(0)
+    for channels, stated in ((1, {}), (3, {}), (3, {"mean": (0.3, 0.2, 0.1), "std": (2.0,)})):
+        spec = InputSpec(channels, 24, 24, "RGB", (0.0, 1.0), (0.0,), (1.0,), "stretch")
+        spec = replace(spec, **stated)
+        fits = {fitting: [setup.fitted(random.integers(0, 256, (40, 30, channels), np.uint8))
+                          for _ in range(4)] for fitting, setup in fittings(spec).items()}
+        assert len(alternatives(spec, fits)) <= SETUPS

@@ -8,10 +8,23 @@ from core.card import CHANNEL_ORDERS, OUTPUTS, Card, InputSpec, ShorterSide
 from core.errors import UserError
 
 LARGEST_SIDE = 4096
+LABELS = {  # of the keys that the card editor shows, as it calls them
+    "architecture": "Architecture",
+    "output": "Outputs are",
+    "class_names": "Class names",
+    "input.channels": "Channels",
+    "input.height": "Height",
+    "input.width": "Width",
+    "input.channel_order": "Channel order",
+    "input.range": "Pixel values 0 to 255 become",
+    "input.mean": "Mean",
+    "input.std": "Standard deviation",
+    "input.resize": "Fitting the size",
+}
 
 
 def parse_card(said: Any, source: str) -> Card:
-    """A card from its JSON. Raises UserError that names `source` and the key."""
+    """A card from its JSON. Raises UserError that names `source`, the key and its label."""
     if not isinstance(said, dict):
         raise UserError(f'{source}: a model card is a JSON object such as {{"output": "logits"}}.')
     unknown = said.keys() - {f.name for f in fields(Card)} | {"inferred"} & said.keys()
@@ -37,12 +50,12 @@ def _input(said: Any) -> InputSpec:
     if not isinstance(said, dict):
         raise ValueError("'input' is an object with keys such as 'height'")
     readers = {
-        "channels": lambda v: _count(v, "channels", 4096),
-        "height": lambda v: _count(v, "height", LARGEST_SIDE),
-        "width": lambda v: _count(v, "width", LARGEST_SIDE),
-        "channel_order": lambda v: _choice(v, "channel_order", CHANNEL_ORDERS),
+        "channels": lambda v: _count(v, "input.channels", 4096),
+        "height": lambda v: _count(v, "input.height", LARGEST_SIDE),
+        "width": lambda v: _count(v, "input.width", LARGEST_SIDE),
+        "channel_order": lambda v: _choice(v, "input.channel_order", CHANNEL_ORDERS),
         "range": _range,
-        "mean": lambda v: _numbers(v, "mean"),
+        "mean": lambda v: _numbers(v, "input.mean"),
         "std": _std,
         "resize": _resize,
     }
@@ -53,53 +66,59 @@ def _input(said: Any) -> InputSpec:
         numbers = getattr(spec, key)
         if numbers and spec.channels and len(numbers) not in (1, spec.channels):
             raise ValueError(
-                f"'input.{key}' has {len(numbers)} numbers for {spec.channels} channels"
+                f"{_named(f'input.{key}')} has {len(numbers)} numbers for {spec.channels} channels"
             )
     return spec
 
 
+def _named(key: str) -> str:
+    """A key with the label that the card editor gives it."""
+    label = next((LABELS[shown] for shown in LABELS if f"{key}.".startswith(f"{shown}.")), None)
+    return f"\"{label}\" ('{key}')" if label else f"'{key}'"
+
+
 def _text(value: Any, key: str) -> str:
     if not isinstance(value, str) or len(value) > 1000 or "\0" in value:
-        raise ValueError(f"'{key}' is a text of at most 1,000 characters, without NUL")
+        raise ValueError(f"{_named(key)} is a text of at most 1,000 characters, without NUL")
     return value
 
 
 def _choice(value: Any, key: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
-        raise ValueError(f"'{key}' is one of {', '.join(allowed)}, not {str(value)[:40]!r}")
+        raise ValueError(f"{_named(key)} is one of {', '.join(allowed)}, not {str(value)[:40]!r}")
     return value
 
 
 def _count(value: Any, key: str, largest: int) -> int:
     if type(value) is not int or not 1 <= value <= largest:
-        raise ValueError(f"'input.{key}' is a whole number from 1 to {largest:,}")
+        raise ValueError(f"{_named(key)} is a whole number from 1 to {largest:,}")
     return value
 
 
 def _class_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or len(value) > 100_000:
-        raise ValueError("'class_names' is a list of names in the order of the outputs")
+        raise ValueError(f"{_named('class_names')} is a list of names in the order of the outputs")
     return tuple(str(name)[:200] for name in value)
 
 
 def _numbers(value: Any, key: str) -> tuple[float, ...]:
     numbers = value if isinstance(value, list) else [value]
     if not numbers or not all(type(n) in (int, float) and math.isfinite(n) for n in numbers):
-        raise ValueError(f"'input.{key}' is one finite number, or a list of one a channel")
+        raise ValueError(f"{_named(key)} is one finite number, or a list of one a channel")
     return tuple(float(n) for n in numbers)
 
 
 def _std(value: Any) -> tuple[float, ...]:
-    numbers = _numbers(value, "std")
+    numbers = _numbers(value, "input.std")
     if min(numbers) <= 0:
-        raise ValueError("'input.std' is above 0")
+        raise ValueError(f"{_named('input.std')} is above 0")
     return numbers
 
 
 def _range(value: Any) -> tuple[float, float]:
-    numbers = _numbers(value, "range")
+    numbers = _numbers(value, "input.range")
     if len(numbers) != 2 or numbers[0] == numbers[1]:
-        raise ValueError("'input.range' is two different numbers, such as [0, 1]")
+        raise ValueError(f"{_named('input.range')} is two different numbers, such as [0, 1]")
     return numbers
 
 
@@ -109,12 +128,12 @@ def _resize(value: Any) -> str | ShorterSide:
     sides = {"shorter_side", "crop"}
     if isinstance(value, dict) and sides <= value.keys() <= {*sides, "longer_side"}:
         side, crop = (
-            _count(value[k], f"resize.{k}", LARGEST_SIDE) for k in ("shorter_side", "crop")
+            _count(value[k], f"input.resize.{k}", LARGEST_SIDE) for k in ("shorter_side", "crop")
         )
         longer = value.get("longer_side", "nearest")
         if crop <= side and longer in ("nearest", "down"):
             return ShorterSide(side, crop, longer)
     raise ValueError(
-        '\'input.resize\' is "stretch" or {"shorter_side": 256, "crop": 224}, '
-        "the crop no larger than the side; \"longer_side\" is \"nearest\" or \"down\""
+        f'{_named("input.resize")} is "stretch" or {{"shorter_side": 256, "crop": 224}}, '
+        'the crop no larger than the side; "longer_side" is "nearest" or "down"'
     )

@@ -145,7 +145,8 @@ def label_notes(labels: np.ndarray | None, class_names: Sequence[str]) -> tuple[
     found = np.unique(labels[labels >= 0])
     if len(found) == 1:
         only = shown(class_names[found[0]])
-        return (f"Only one class, {only}: there is nothing to tell it from.",)
+        of = f" of {len(class_names):,} classes has examples" if len(class_names) > 1 else " class"
+        return (f"Only one{of}, {only}: there is nothing to tell it from.",)
     return (*_order_note(class_names), *(
         (f"{len(found):,} of {len(class_names):,} classes have an example.",)
         if len(found) < len(class_names) else ()))

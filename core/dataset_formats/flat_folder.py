@@ -172,4 +172,4 @@ def _ending(name: str) -> str:
     return name[name.rfind("."):].lower()
 
 
-FORMAT = Format("Folder of pictures", matches, load, content_id, inside)
+FORMAT = Format("Folder of pictures", matches, load, content_id, inside, tables=1)

@@ -27,7 +27,8 @@ PART = re.compile(r"(.*(part|parts|images|image|imgs|batch|chunk|shard|subset|fo
 
 
 def matches(path: Path) -> bool:
-    """A folder of which most sub-folders hold pictures; looks at a few names, opens no file."""
+    """A folder of which most sub-folders hold pictures, or half and no table is beside them; looks
+    at a few names."""
     if not path.is_dir():
         return False
     found = entries(path)
@@ -39,7 +40,8 @@ def matches(path: Path) -> bool:
         return False
     some = folders[:: max(1, len(folders) // CLASSES)][:CLASSES]
     holding = sum(holds_pictures(folder) for folder in some)
-    return 2 * holding >= len(some) or (len(some) > 1 and all(map(_holds_one_such, some)))
+    most = 2 * holding > len(some) or (2 * holding == len(some) and not _tables(found))
+    return most or (len(some) > 1 and all(map(_holds_one_such, some)))
 
 
 def not_classes(folders: Sequence[str]) -> bool:
@@ -190,4 +192,5 @@ def content_id(path: Path) -> str:
                                  content_ids.of_files(*names), *_folders(path))
 
 
-FORMAT = Format("Folder with one sub-folder per class", matches, load, content_id, inside)
+FORMAT = Format("Folder with one sub-folder per class", matches, load, content_id, inside,
+                tables=0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError, cannot_be_read
+from core.files.found_data import data_set_at, data_sets
 from core.files.unknown_files import OF_ARROW, describe_unknown
 from core.files.walked_folders import Walked, stamp, walked
 from core.plugins import discover, knows
@@ -94,12 +95,12 @@ def _below(kind: str, root: Path) -> list[Path]:
     then, since asking every format of every file takes most of the time."""
     if root.is_file():
         return [root] if kind != "logs" or _is_log(root) else []
-    if kind == "data" and _is_data(root):
-        return [root]
+    if kind == "data" and (there := data_set_at(root)):
+        return there
     seen = walked(root)
     known, found = _found.get((kind, root), (None, []))
     if known != seen.stamp:
-        find = {"models": _model_files, "data": _data_sets, "logs": _log_folders}[kind]
+        find = {"models": _model_files, "data": data_sets, "logs": _log_folders}[kind]
         found = find(root, seen)
         _found[kind, root] = seen.stamp, found
     return found
@@ -121,25 +122,6 @@ def _is_model(path: Path, size: int, changed: int) -> bool:
         and (not path.name.endswith(".json") or path.name.endswith(".index.json"))
         and format_of(path, "core.model_formats") is not None
     )
-
-
-def _is_data(path: Path) -> bool:
-    """Whether it is listed as a data set: a loose picture is none."""
-    every = discover("core.dataset_formats", "FORMAT").values()
-    return any(form.listed and knows(form, path) for form in every)
-
-
-def _data_sets(root: Path, seen: Walked) -> list[Path]:
-    """Data sets below the root, which is none; what lies inside a data set is not listed."""
-    found: list[Path] = []
-    for place, names in seen.folders:
-        if any(parent in found for parent in (place, *place.parents)):
-            continue
-        if place != root and _is_data(place):
-            found.append(place)
-            continue
-        found += [place / name for name in names if _is_data(place / name)]
-    return found
 
 
 def _is_log(path: Path) -> bool:

@@ -1,13 +1,12 @@
 """The model card in the sidebar: what is stated, what was inferred, and how to correct it."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from core.card import CHANNEL_ORDERS, OUTPUTS, Card, ShorterSide
-from core.cards.card_json import parse_card
+from core.cards.card_json import LABELS, parse_card
 from core.errors import UserError
 from core.jobs import Working
 from core.model_facts import model_facts
@@ -15,19 +14,6 @@ from core.ui import corrections
 from core.ui.boundary import until_done
 from core.ui.text import md_escape
 
-LABELS = {
-    "architecture": "Architecture",
-    "output": "Outputs are",
-    "class_names": "Class names, one a line",
-    "input.channels": "Channels",
-    "input.height": "Height",
-    "input.width": "Width",
-    "input.channel_order": "Channel order",
-    "input.range": "Pixel values 0 to 255 become",
-    "input.mean": "Mean",
-    "input.std": "Standard deviation",
-    "input.resize": "Fitting the size",
-}
 CHOICES = {"output": OUTPUTS, "input.channel_order": CHANNEL_ORDERS}
 COUNTS = ("input.channels", "input.height", "input.width")
 
@@ -75,8 +61,9 @@ def _field(key: str, label: str, card: Card) -> str:
     if key in CHOICES:
         options = ["", *CHOICES[key]]
         return st.selectbox(label, options, options.index(shown), help=help_text)
-    widget: Callable = st.text_area if key == "class_names" else st.text_input
-    return widget(label, shown, help=help_text)
+    if key == "class_names":
+        return st.text_area(f"{label}, one a line", shown, help=help_text)
+    return st.text_input(label, shown, help=help_text)
 
 
 def _as_text(value: Any) -> str:

@@ -23,7 +23,8 @@ def class_bars(table: pd.DataFrame, most: int = 20) -> None:
     shown = table.head(most)
     accuracy = {
         "field": "accuracy", "type": "quantitative", "title": "accuracy",
-        "scale": {"domain": [0, 1]}, "axis": {"format": ".0%"},
+        "scale": {"domain": [0, 1]},
+        "axis": {"format": ".0%", "values": [0, 0.25, 0.5, 0.75, 1], "labelFlush": False},
     }
     bar = {"type": "bar", "height": {"band": 0.7}}
     whole = {"mark": bar | {"color": "gray", "opacity": 0.15}, "encoding": {"x": {"datum": 1}}}
@@ -38,6 +39,7 @@ def class_bars(table: pd.DataFrame, most: int = 20) -> None:
     classes = {"field": "class", "type": "nominal", "sort": None, "title": None, "axis": EACH_LABEL}
     st.vega_lite_chart(shown, LOOK | {
         "height": max(120, 26 * len(shown)),
+        "padding": {"right": 4},  # else the edge cuts the last label
         "encoding": {"y": classes},
         "layer": [whole, right],
     })

@@ -82,11 +82,13 @@ def in_order(table: pd.DataFrame, chosen: Iterable[int]) -> pd.DataFrame:
     return table.loc[[example for example in chosen if example in table.index]]
 
 
-def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96) -> None:
-    """Cards of these examples in their order; a click chooses one, or takes it back."""
+def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96,
+               low: bool = False) -> None:
+    """Cards of these examples in their order; a click chooses one, or takes it back. low: about
+    two rows in sight, further ones by scrolling."""
     if rows.empty:
         st.caption("No examples to show here.")
         return
-    clicked = gallery(cards(dataset_id, rows, side), selected(), key, side)
+    clicked = gallery(cards(dataset_id, rows, side), selected(), key, side, low)
     if clicked is not None:
         toggle(clicked)

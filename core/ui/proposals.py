@@ -8,7 +8,7 @@ from core.model_facts import model_facts
 from core.proposals import choices, proposals
 from core.ui import corrections
 from core.ui.boundary import until_done
-from core.ui.text import md_escape, percent, plural
+from core.ui.text import count, md_escape, percent, plural
 
 
 def architecture_choice(model_id: str, dataset_id: str | None) -> None:
@@ -45,10 +45,10 @@ def _verdict(table: pd.DataFrame, inferred: bool) -> None:
                    "none of the others that fit is clearly better.")
     else:
         best = better.iloc[0]
+        more = round((best["accuracy"] - opened["accuracy"]) * best["examples"])
         st.markdown(
-            f"Clearly better on {plural(best['examples'], 'example')}: "
-            f"**{md_escape(best['differs'])}**, {percent(opened['accuracy'])} → "
-            f"{percent(best['accuracy'])} right.")
+            f"Clearly better: **{md_escape(best['differs'])}**, {percent(best['accuracy'])} right "
+            f"on a sample of {plural(best['examples'], 'example')}, {count(more)} more than now.")
         if st.button("Use the better one", type="primary", key="better-architecture"):
             _open(best["proposal"])
 

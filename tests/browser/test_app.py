@@ -296,3 +296,20 @@ def test_every_page_fits_its_width(server, browser, width, scheme):
         wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         assert wide <= width, name
     context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_many_chosen_cards_leave_the_first_chart_near_the_top(server, browser, width):
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(90_000)
+    page.goto(f"{server.url}/Hard_examples?examples={','.join(map(str, range(60)))}")
+    ready(page)
+    cards = page.locator(".cards").first
+    assert cards.locator(".card").count() == 60
+    seen, whole = cards.evaluate("cards => [cards.clientHeight, cards.scrollHeight]")
+    assert 200 < seen < 500 < whole  # two rows and a part of the third
+    cards.locator(".card").last.scroll_into_view_if_needed()
+    assert cards.evaluate("cards => cards.scrollTop") > 0
+    assert page.locator(".cards").nth(1).evaluate("cards => cards.scrollHeight <= cards.clientHeight")
+    context.close()

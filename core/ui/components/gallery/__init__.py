@@ -13,14 +13,15 @@ _gallery = st.components.v2.component(
 )
 
 
-def gallery(cards: list[dict], chosen: tuple[int, ...], key: str, side: int = 96) -> int | None:
+def gallery(cards: list[dict], chosen: tuple[int, ...], key: str, side: int = 96,
+            low: bool = False) -> int | None:
     """Draws the cards and gives the example that was clicked in this run, else None.
 
     A card: example, image (a data URI made here), lines ((kind, words), kind "main" or "quiet"),
-    wrong, title. side: of the picture, in pixels.
+    wrong, title. side: of the picture, in pixels. low: two rows in sight, more by scrolling.
     """
     result = _gallery(
-        data={"cards": cards, "chosen": list(chosen), "side": side},
+        data={"cards": cards, "chosen": list(chosen), "side": side, "low": low},
         key=key,
         on_clicked_change=lambda: None,
     )

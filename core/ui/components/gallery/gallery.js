@@ -22,6 +22,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return button;
   });
   const focused = [...root.children].indexOf(root.getRootNode().activeElement);
+  root.classList.toggle("low", data.low);
   root.style.setProperty("--side", `${data.side}px`);
   root.replaceChildren(...cards);
   if (focused >= 0 && cards[focused]) cards[focused].focus({ preventScroll: true });
