@@ -8,6 +8,7 @@ else:
     import streamlit as st
 
     from core.ui.picture_route import route
-    from core.ui.start import starting
+    from core.ui.start import no_others_components, starting
 
+    no_others_components()
     app = st.App(__file__, lifespan=starting, routes=[route()])

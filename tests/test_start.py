@@ -1,5 +1,6 @@
 """The start of the server: what it imports ahead, and that it opens a browser for a person."""
 
+import importlib.metadata
 import os
 import platform
 import socket
@@ -8,9 +9,12 @@ import sys
 import time
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
+from streamlit.components.v2.component_manager import BidiComponentManager
 
 from core import store
 from core.memory import ARENAS
+from core.ui.start import no_others_components
 from tests.conftest import ROOT
 
 IMPORTED = "from core.ui.start import _import; _import(); import sys; print('torch' in sys.modules)"
@@ -102,3 +106,17 @@ def test_threads_share_heaps(tmp_path):
         subprocess.run([sys.executable, "-c", script, str(said), *words], cwd=ROOT, check=True)
         heaps.append(said.read_text().count("<heap "))
     assert heaps[1] <= ARENAS < heaps[0]
+
+
+def test_no_package_is_looked_through_for_components(monkeypatch):
+    looked = []
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda: looked.append(1) or [])
+    scan = manifest_scanner.scan_component_manifests  # which tests of pages call once
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests",
+                        getattr(scan, "__wrapped__", scan))
+    BidiComponentManager().discover_and_register_components(start_file_watching=False)
+    assert looked
+    looked.clear()
+    no_others_components()
+    BidiComponentManager().discover_and_register_components(start_file_watching=False)
+    assert not looked

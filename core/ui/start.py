@@ -8,6 +8,7 @@ from threading import Thread
 from typing import Any
 
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 
 from core.memory import share_freed_memory
 from core.ui.idle import import_aside
@@ -24,6 +25,12 @@ FIRST = (
 )
 SOON = 0.5  # seconds, after which the server listens
 FOR_THE_PASS = ("torch", "core.one_pass.forward_pass")
+
+
+def no_others_components() -> None:
+    """Streamlit looks through all installed packages for components, which takes 0.1 s and more.
+    Those of Netlens are not among them."""
+    manifest_scanner.scan_component_manifests = list
 
 
 @asynccontextmanager
