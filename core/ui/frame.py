@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.ui.boundary import boundary, following_jobs
-from core.ui.idle import run_ended
+from core.ui.idle import running
 from core.ui.sidebar import Chosen, refused, sidebar
 
 PAGES = Path(__file__).parent.parent.parent / "pages"
@@ -25,7 +25,7 @@ def main() -> None:
             for position, (file, title, question) in enumerate(_pages())
         ]
     )
-    with following_jobs():
+    with running(), following_jobs():
         st.session_state["_chosen"] = Chosen(None, None, None, ())
         with boundary("The sidebar"):
             st.session_state["_chosen"] = sidebar()
@@ -38,7 +38,6 @@ def main() -> None:
                 page.run()
         finally:
             _in_frame.reset(token)
-    run_ended()
 
 
 @cache

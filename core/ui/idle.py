@@ -3,37 +3,48 @@
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 from core.jobs import active
 
-FOR_OTHERS = {  # by the seconds after the last run of a page; torch takes seconds itself
-    0.5: ("core.ui.charts", "core.ui.curves", "core.ui.embeddings", "core.ui.layer_tree",
-          "core.ui.network_totals", "core.ui.saliency"),
-    2.0: ("core.saliency.explained", "core.ui.weights"),
-}
+FOR_OTHERS = ("core.ui.layer_tree", "core.ui.network_totals", "core.ui.charts", "core.ui.runs",
+              "core.ui.hyperparameters", "core.ui.log_histograms", "core.ui.log_media",
+              "core.ui.embeddings", "core.ui.saliency")
+WITH_TORCH = ("core.measures.architecture_of", "core.measures.receptive_field",
+              "core.saliency.explained", "core.ui.weights")
+LATER = 3.0  # seconds after a run of a page, before which torch is not imported: it takes seconds
 TURN = 0.0005  # seconds, after which a thread that is waited for goes on
+PAUSE = 0.1  # seconds between two looks
 _lock, _importing = threading.Lock(), threading.Lock()
-_runs: deque[float] = deque(maxlen=1)  # when the last one ended
+_runs: list[float] = []  # when the last one of a page ended
+_now = 0  # of those that go on
 
 
-def run_ended() -> None:
-    """Starts the imports after the first run, and has them wait after each."""
+@contextmanager
+def running() -> Iterator[None]:
+    """Around each run of a page: imports wait for it, and begin after the first."""
+    global _now
     with _lock:
-        first = not _runs
-        _runs.append(time.monotonic())
-    if first:
-        threading.Thread(target=_import_when_idle, daemon=True).start()
+        _now += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            first = not _runs
+            _now -= 1
+            _runs[:] = [time.monotonic()]
+        if first:
+            threading.Thread(target=_import_when_idle, daemon=True).start()
 
 
 def _import_when_idle() -> None:
-    for seconds, modules in FOR_OTHERS.items():
-        for module in modules:
-            while active() or time.monotonic() < _runs[0] + seconds:
-                time.sleep(seconds / 5)
-            import_aside([module])
+    for module in (*FOR_OTHERS, *WITH_TORCH):
+        later = LATER if module in WITH_TORCH and "torch" not in sys.modules else 0.0
+        while _now or active() or time.monotonic() < _runs[0] + later:
+            time.sleep(PAUSE)
+        import_aside([module])
 
 
 def import_aside(modules: Iterable[str]) -> None:
