@@ -41,10 +41,35 @@ def test_altair_is_left_to_the_other_pages(tmp_path):
     assert found.stdout.strip() == "[]"
 
 
-def test_a_browser_is_opened_on_the_page(tmp_path):
+def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+def test_the_server_asks_nobody_before_it_listens(tmp_path):
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0.5)
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "Home.py", "--server.port", str(port),
+             "--server.headless", "true"],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "NETLENS_CACHE": str(tmp_path), "http_proxy": address,
+                 "https_proxy": address, "no_proxy": ""})
+        try:
+            said = next(line for line in server.stdout if "http" in line)
+            assert said.strip() == f"URL: http://localhost:{port}"
+            with pytest.raises(TimeoutError):
+                proxy.accept()
+        finally:
+            server.kill()
+            server.wait()
+
+
+def test_a_browser_is_opened_on_the_page(tmp_path):
+    port = free_port()
     seen, browser = tmp_path / "seen.txt", tmp_path / "browser.py"
     browser.write_text(
         "import sys, urllib.request\n"
