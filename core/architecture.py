@@ -14,13 +14,14 @@ from core.input_shape import input_shape, shape_in_key
 from core.library import open_outline
 from core.measures.architecture_record import UNKNOWN_SIZE, Architecture, Peak
 from core.measures.kept_tables import as_json, table_of
+from core.trusted_code import kept
 
 
 @cached_result
 def architecture(model_id: str, dataset_id: str | None = None) -> Architecture:
     """The network behind an id, for an input of the size that its card gives, else its data."""
-    said = store.kept(_key("architecture", model_id, dataset_id),
-                      lambda: _measured(model_id, dataset_id))
+    said = kept(_key("architecture", model_id, dataset_id),
+                lambda: _measured(model_id, dataset_id), _is_whole)
     tuples = {name: cell if cell is None else tuple(cell) for name, cell in said.items()
               if name in ("notes", "input_shape", "output_shape")}
     return Architecture(**said | tuples | {"table": table_of(said["table"])})
@@ -30,8 +31,8 @@ def architecture(model_id: str, dataset_id: str | None = None) -> Architecture:
 def receptive_fields(model_id: str, dataset_id: str | None = None) -> pd.DataFrame:
     """What core.measures.receptive_field.fields_table says of the network behind an id; empty where
     it cannot be run."""
-    return table_of(store.kept(_key("receptive fields", model_id, dataset_id),
-                               lambda: _fields(model_id, dataset_id)))
+    return table_of(kept(_key("receptive fields", model_id, dataset_id),
+                         lambda: _fields(model_id, dataset_id), _has_rows))
 
 
 @cached_result
@@ -51,6 +52,15 @@ def peak_memory(model_id: str, dataset_id: str | None, batch: int) -> Peak:
 def _key(what: str, model_id: str, dataset_id: str | None) -> str:
     return store.key(what=what, model=model_id, shape=shape_in_key(model_id, dataset_id),
                      code=store.code())
+
+
+def _is_whole(said: dict[str, Any]) -> bool:
+    """Whether the network ran, or there is none: why it did not may pass, as a lack of memory."""
+    return not said["is_network"] or "multiply_adds" in said["totals"]
+
+
+def _has_rows(said: dict[str, Any]) -> bool:
+    return bool(said["columns"]["layer"])
 
 
 def _measured(model_id: str, dataset_id: str | None) -> dict[str, Any]:

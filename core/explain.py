@@ -15,11 +15,12 @@ from core.errors import UserError
 from core.inference import input_spec, pass_key
 from core.library import open_model
 from core.saliency import Description, Explanation, Option
+from core.trusted_code import kept
 
 
 def methods() -> dict[str, Description]:
     """Every method, by the name that links and the command line use."""
-    said = store.kept(store.key(what="methods", code=store.code()), _described)
+    said = kept(store.key(what="methods", code=store.code()), _described)
     return {name: Description(**one | {"options": {
         key: Option(**option) for key, option in one["options"].items()}})
         for name, one in said.items()}
@@ -44,20 +45,25 @@ def layers_with_maps(model_id: str, dataset_id: str) -> list[str]:
 
         return list(map_layers(open_model(model_id).module, shape))
 
-    return store.kept(store.key(what="map layers", model=model_id, shape=shape, code=store.code()),
-                      found)
+    return kept(store.key(what="map layers", model=model_id, shape=shape, code=store.code()), found)
 
 
 @cached_result
 def why_not(model_id: str, dataset_id: str, example: int, method: str,
             layer: str | None) -> str | None:
     """One sentence on why a method does not apply, None where it does."""
-    from core.one_pass.forward_pass import model_on_device
-    from core.saliency.explained import methods as with_functions
-    from core.saliency.explained import model_input
 
-    image = model_input(model_id, dataset_id, example)
-    return with_functions()[method].applies_to(model_on_device(model_id), layer, image)
+    def said() -> list[str | None]:
+        from core.one_pass.forward_pass import model_on_device
+        from core.saliency.explained import methods as with_functions
+        from core.saliency.explained import model_input
+
+        image = model_input(model_id, dataset_id, example)
+        return [with_functions()[method].applies_to(model_on_device(model_id), layer, image)]
+
+    key = pass_key(model_id, dataset_id, why_not=example, method=method, layer=layer,
+                   own=store.code())
+    return kept(key, said)[0]
 
 
 @cached_result
@@ -70,10 +76,10 @@ def explanation(model_id: str, dataset_id: str, example: int, method: str,
         raise UserError(f"There is no method {method!r}. Choose one of {', '.join(methods())}.")
     key = pass_key(model_id, dataset_id, example=example, method=method, target=target,
                    layer=layer, options=options, own=store.code())
-    if (kept := store.read(key)) is not None:
-        said = store.said_in(kept)
-        prediction, notes = tuple(map(tuple, said.pop("prediction"))), tuple(said.pop("notes"))
-        return Explanation(np.array(kept["map"]), **said, prediction=prediction, notes=notes)
+    if (said := store.read_json(key)) is not None:
+        said["prediction"] = tuple(map(tuple, said["prediction"]))
+        said["notes"] = tuple(said["notes"])
+        return Explanation(np.array(store.read(key)["map"]), **said)
     from core.saliency.explained import explained
 
     found = explained(model_id, dataset_id, example, method, target, layer, dict(options))

@@ -24,6 +24,8 @@ from core.files.cache_space import locked, make_room
 VERSION = 1  # raise when what a key stands for is computed differently
 LARGEST_COPY = 4096  # bytes; smaller arrays are read, since an empty one cannot be mapped
 READERS = ("torch", "torchvision", "timm", "keras")
+SHARE = 0.01  # of the limit, that may be written before it is looked at again
+_unmeasured = float("inf")  # bytes written since then
 INDEX = "index.json"  # written last: array name -> file and its size
 
 
@@ -74,13 +76,13 @@ def code() -> str:
 
 def read_json(key: str) -> Any:
     """What `write_json` kept; None where there is nothing."""
-    found = read(key)
-    return None if found is None else said_in(found)
-
-
-def said_in(arrays: Mapping[str, np.ndarray]) -> Any:
-    """What `write_json` kept beside arrays."""
-    return json.loads(arrays["json"].tobytes())
+    if (found := read(key)) is None:
+        return None
+    try:
+        return json.loads(found["json"].tobytes())
+    except (KeyError, ValueError):  # damaged: it is computed again
+        shutil.rmtree(folder() / key, ignore_errors=True)
+        return None
 
 
 def write_json(key: str, said: Any, **beside: np.ndarray) -> None:
@@ -92,12 +94,14 @@ def write_json(key: str, said: Any, **beside: np.ndarray) -> None:
             files.array(name, array.shape, array.dtype.str)[...] = array
 
 
-def kept(key: str, make: Callable[[], Any]) -> Any:
-    """What is under `key`, else what `make` says, kept where the cache can be written."""
+def kept(key: str, make: Callable[[], Any], worth: Callable[[Any], bool] = bool) -> Any:
+    """What is under `key`, else what `make` says, kept where it is worth it, as a failure that may
+    pass is not, and the cache can be written."""
     if (found := read_json(key)) is None:
         found = make()
-        with suppress(UserError):  # the pass, which needs the cache, says so
-            write_json(key, found)
+        if worth(found):
+            with suppress(UserError):  # the pass, which needs the cache, says so
+                write_json(key, found)
     return found
 
 
@@ -174,6 +178,7 @@ def writing(key: str) -> Iterator[Writer]:
                 array.flush()
             index[name] = (f"{number}.npy", (place / f"{number}.npy").stat().st_size)
         (place / INDEX).write_text(json.dumps(index))
+        size = sum(size for _, size in index.values())
         if not (folder() / key).exists():  # else another process was first, with the same result
             os.replace(place, folder() / key)
     except OSError as error:
@@ -183,7 +188,16 @@ def writing(key: str) -> Iterator[Writer]:
         ) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    trim()
+    _trim_if_due(size)
+
+
+def _trim_if_due(size: int) -> None:
+    """Looking at all that is kept takes longer the more it is: not after each small result."""
+    global _unmeasured
+    _unmeasured += size
+    if _unmeasured >= SHARE * limit():
+        _unmeasured = 0.0
+        trim()
 
 
 def trim() -> None:

@@ -65,7 +65,7 @@ def visible_domain(values: np.ndarray, curve: np.ndarray,
     counts = np.bincount(curve[np.isfinite(by_point).any(axis=1)], minlength=curve.max() + 1)
     short = counts[curve] <= FEW
     seen = np.append(by_point[short], [] if raw is None else raw[short])
-    reach = FAR * (high - low) if counts.sum() > FEW else np.inf
+    reach = FAR * (high - low) if counts.sum() > FEW and high > low else np.inf
     seen = seen[np.isfinite(seen) & (seen >= low - reach) & (seen <= high + reach)]
     return float(seen.min(initial=low)), float(seen.max(initial=high))
 

@@ -51,6 +51,12 @@ def code_digest(architecture: str | None) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:32]
 
 
+def kept(key: str, make: Callable[[], Any], worth: Callable[[Any], bool] = bool) -> Any:
+    """As store.kept; on a server that runs code of its own nothing is kept of the networks, since
+    nobody sees what else such code imports."""
+    return make() if trusted() else store.kept(key, make, worth)
+
+
 def network_of_code(architecture: str, spellings: Iterable[Spelling],
                     source: str) -> tuple["nn.Module", tuple[str, ...]]:
     """The network that `module:callable` gives, its weights loaded strictly, and notes.

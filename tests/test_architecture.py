@@ -13,8 +13,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.regnet import BlockParams
 
+from core import architecture as architecture_module
 from core import library
 from core.architecture import architecture, peak_memory, receptive_fields
+from core.card import Card
 from core.errors import UserError
 from core.files import found_files
 from core.input_shape import input_shape
@@ -25,6 +27,7 @@ from core.measures.kept_tables import as_json, table_of
 from core.measures.parameter_counts import partners, places
 from core.measures.receptive_field import fields_of, fields_table
 from core.weight_files.weights_only import WeightsOnly
+from tests.conftest import ROOT
 
 NETWORKS = torchvision.models.list_models(module=torchvision.models)  # its classifiers
 MODELS = list(found_files.listing("models").paths.values())
@@ -399,7 +402,7 @@ def test_a_run_for_shapes_does_not_import_the_compiler_of_torch():
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)
-def test_what_is_kept_of_a_network_is_what_was_measured(path):
+def test_what_is_kept_of_a_network_is_what_was_measured(path, monkeypatch):
     model = library.model_id(path)
     shape = input_shape(model)
     found, fields = architecture(model), receptive_fields(model)
@@ -407,6 +410,8 @@ def test_what_is_kept_of_a_network_is_what_was_measured(path):
     receptive_fields.clear()
     library.open_outline.clear()
     expected = architecture_of(library.open_outline(model).module, shape)
+    monkeypatch.setattr(architecture_module, "_measured", None)  # nor the fields are asked for again
+    monkeypatch.setattr(architecture_module, "_fields", None)
     for kept in (found, architecture(model)):
         assert_frame_equal(kept.table, expected.table)
         assert {**vars(kept), "table": 0} == {**vars(expected), "table": 0}
@@ -422,3 +427,19 @@ def test_what_no_run_tells_is_kept_as_missing(tmp_path):
     assert_frame_equal(table_of(json.loads(json.dumps(as_json(table)))), table)
     nothing = table.iloc[:0]
     assert_frame_equal(table_of(json.loads(json.dumps(as_json(nothing)))), nothing)
+
+
+def test_a_failure_that_may_pass_is_not_kept(monkeypatch):
+    model = library.model_id(ROOT / "sample_models/shapes-cnn.safetensors", Card(title="its own"))
+
+    def fails(*given):
+        raise UserError("can't allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.measures.architecture_of.dry_run", fails)
+        assert "can't allocate memory" in architecture(model).notes[0]
+        patch.setattr("core.measures.receptive_field.recorded", fails)
+        assert receptive_fields(model).empty
+    architecture.clear()
+    receptive_fields.clear()
+    assert architecture(model).totals["multiply_adds"] and len(receptive_fields(model))

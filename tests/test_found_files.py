@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from core.files import found_files, walked_folders
+from core.files.found_data import data_set_at
 
 
 @pytest.fixture
@@ -133,3 +134,22 @@ def test_the_one_table_beside_the_pictures_that_it_names_is_part_of_them(root):
     assert names("data") == [root.name]
     table(root / "other.csv")
     assert names("data") == ["metadata.csv", "other.csv", root.name]
+
+
+def test_a_named_pipe_is_no_log_and_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "events.out.tfevents.1")
+    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
+    assert not found_files._is_log(tmp_path / "events.out.tfevents.1")
+
+
+def test_captions_beside_pictures_hide_no_table(tmp_path):
+    for number in range(100):
+        Image.new("L", (4, 4)).save(tmp_path / f"{number}.png")
+        (tmp_path / f"{number}.txt").write_text("a caption")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text("path,label\nx.png,1\n")
+    np.savez(tmp_path / "arrays.npz", x=np.zeros((9, 4, 4), np.uint8), y=np.zeros(9, np.int64))
+    names = {path.name for path in data_set_at(tmp_path)}
+    assert names == {tmp_path.name, "one.csv", "two.csv", "arrays.npz"}
+    (tmp_path / "two.csv").unlink()
+    assert {path.name for path in data_set_at(tmp_path)} == {tmp_path.name, "arrays.npz"}

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
@@ -14,6 +16,7 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 
 from core import store
 from core.memory import ARENAS
+from core.ui import idle
 from core.ui.start import no_others_components
 from tests.conftest import ROOT
 
@@ -145,3 +148,22 @@ def test_no_package_is_looked_through_for_components(monkeypatch):
     no_others_components()
     BidiComponentManager().discover_and_register_components(start_file_watching=False)
     assert not looked
+
+
+def test_imports_for_other_pages_wait_for_the_runs_of_this_one(monkeypatch):
+    imported, waited, threads = [], [], []
+    first, second = idle.running(), idle.running()
+
+    def sleep(seconds):
+        waited.append(list(imported))
+        (first if len(waited) == 1 else second).__exit__(None, None, None)
+
+    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: 100.0)
+    for name, value in (("_runs", []), ("FOR_OTHERS", ("a", "b")), ("WITH_TORCH", ()),
+                        ("import_module", imported.append), ("time", clock)):
+        monkeypatch.setattr(idle, name, value)
+    monkeypatch.setattr(idle.threading, "Thread", lambda **given: threads.append(1) or Mock())
+    first.__enter__()
+    second.__enter__()
+    idle._import_when_idle()
+    assert waited == [[], []] and imported == ["a", "b"] and len(threads) == 1

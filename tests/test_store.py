@@ -263,3 +263,23 @@ def test_a_result_is_given_where_it_cannot_be_kept(tmp_path, monkeypatch):
     assert [store.kept("a" * 32, make) for _ in range(2)] == [{"layers": 3}] * 2 and len(made) == 2
     monkeypatch.setenv("NETLENS_CACHE", str(tmp_path / "cache"))
     assert [store.kept("a" * 32, make) for _ in range(2)] == [{"layers": 3}] * 2 and len(made) == 3
+
+
+def test_a_small_result_does_not_have_all_that_is_kept_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("NETLENS_CACHE", str(tmp_path))
+    monkeypatch.setenv("NETLENS_CACHE_GB", "0.001")
+    monkeypatch.setattr(store, "_unmeasured", 0.0)
+    looked = []
+    monkeypatch.setattr(store, "trim", lambda: looked.append(1))
+    for number in range(60):  # 300 bytes and more each, of 10,000 that are a hundredth
+        store.write_json(f"{number:032}", "x" * 200)
+    assert 1 <= len(looked) <= 4
+
+
+def test_damaged_json_is_computed_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("NETLENS_CACHE", str(tmp_path))
+    store.write_json("a" * 32, {"layers": 3})
+    file = tmp_path / ("a" * 32) / "0.npy"
+    file.write_bytes(file.read_bytes()[:-2] + b"xx")
+    assert store.kept("a" * 32, lambda: "made again") == "made again"
+    assert store.read_json("a" * 32) == "made again"

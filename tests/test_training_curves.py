@@ -240,3 +240,9 @@ def test_samples_tell_their_stories(run, kinds):
     if not (SAMPLES / run).exists():
         pytest.skip("python -m sample_models.make has not written this run yet")
     assert [finding.kind for finding in what_happened(read_logs(SAMPLES / run).table)] in kinds
+
+
+def test_a_flat_curve_does_not_hide_a_short_one():
+    values = np.append(np.full(400, 0.001), np.linspace(0.1, 0.01, 10))
+    curve = np.append(np.zeros(400, int), np.ones(10, int))
+    assert visible_domain(values, curve) == (0.001, 0.1)

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core import library
 from core.findings.tag_names import by_the_run, is_learning_rate, must_fall
 from core.logs import read_logs
 from core.training_findings import AT_THE_END, KINDS, best_checkpoints, of_logs, what_happened
+from core.ui.findings import shown_findings
 from tests.event_files import NAME, scalar, write
 from tests.test_logs import SAMPLES, SHARED
 
@@ -293,10 +295,14 @@ def test_a_log_that_was_cut_off_is_told_first_and_not_its_end(ending, tmp_path):
     assert not set(by_run["cut"]) & set(AT_THE_END)
 
 
-def test_a_log_that_is_being_written_is_not_said_to_be_cut_off(tmp_path):
+def test_a_log_is_not_said_to_be_cut_off_as_long_as_it_is_being_written(tmp_path, monkeypatch):
     cut_logs(tmp_path, "live", "events", 0.731)
     os.utime(tmp_path / "live" / NAME)
-    assert "log not whole" not in [f.kind for f in of_logs(read_logs(tmp_path))]
+    logs = library.logs_id(tmp_path)
+    assert "log not whole" not in [f.kind for f in shown_findings(logs, ["live"])]
+    monkeypatch.setattr("core.log_files.bytes.FRESH", 0.0)  # as when a minute has passed
+    (found,) = (f for f in shown_findings(logs, ["live"]) if f.kind == "log not whole")
+    assert "being written" not in found.sentence
 
 
 HOSTILE = {

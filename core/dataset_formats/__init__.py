@@ -65,8 +65,9 @@ class Format:
     inside: the same from the files of a folder or archive, None where it holds no such data; None
     for kinds that are not looked for there. listed: whether it is found under a folder by itself;
     one picture, say, is opened only when it is named. by_name: whether its files' names tell it
-    even where their bytes could be a model's. tables: of a folder of pictures, how many files of
-    data beside them are read with it, so that more are data sets of their own; else None.
+    even where their bytes could be a model's. tables: of a folder of pictures, the endings of
+    tables of which one beside them is read with it; what else is there is a data set of its own.
+    None for what is no such folder.
     """
 
     title: str
@@ -76,4 +77,4 @@ class Format:
     inside: Callable[[Source], DataSet | None] | None = None
     listed: bool = True
     by_name: bool = False
-    tables: int | None = None
+    tables: frozenset[str] | None = None

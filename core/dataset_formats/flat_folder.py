@@ -172,4 +172,5 @@ def _ending(name: str) -> str:
     return name[name.rfind("."):].lower()
 
 
-FORMAT = Format("Folder of pictures", matches, load, content_id, inside, tables=1)
+FORMAT = Format("Folder of pictures", matches, load, content_id, inside,
+                tables=frozenset(TABLES))

@@ -193,4 +193,4 @@ def content_id(path: Path) -> str:
 
 
 FORMAT = Format("Folder with one sub-folder per class", matches, load, content_id, inside,
-                tables=0)
+                tables=frozenset())

@@ -11,7 +11,8 @@ from core.events.rounds import Stretch
 from core.events.sections import Searcher, Section
 from core.log_files.bytes import LogBytes
 
-WAITED_FOR = "the file is being written, so the rest is waited for"
+WAITED_FOR = "; the file is being written, so the rest is waited for"
+USUAL = " (normal while a run is being written)"
 CHUNK = 2 << 20  # bytes; what is made of more of them no longer fits a processor's cache
 LONGEST_RECORD = 256 << 20  # bytes; nothing that TensorBoard shows is longer
 
@@ -77,7 +78,7 @@ def _end(reason: str, present: int, size: int, left: int, fresh: bool) -> str:
         return "the checksum of a record's length is wrong, so reading stopped there"
     if reason == "cut" and (size > present + left or not left):
         claim = f", it claims {size:,}" if size else ""
-        usual = f"; {WAITED_FOR}" if fresh else " (normal while a run is being written)"
+        usual = WAITED_FOR if fresh else USUAL
         usual = usual if size <= LONGEST_RECORD else ""
         return f"a record is cut off after {present + left:,} bytes{claim}{usual}"
     if size > LONGEST_RECORD:

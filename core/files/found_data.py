@@ -13,6 +13,7 @@ from core.plugins import discover, knows
 if TYPE_CHECKING:
     from core.dataset_formats import Format
 
+MOST_LOOKED_AT = 20_000  # entries of such a folder
 MOST_BESIDE = 64  # files in a folder of pictures that may be data sets of their own
 
 
@@ -37,7 +38,9 @@ def data_set_at(place: Path) -> list[Path]:
     if form.tables is None:
         return [place]
     others = [place / name for name in _beside(place, *stamp(place)) if _form(place / name)]
-    return [place, *(others if len(others) > form.tables else [])]
+    tables = [path for path in others if path.suffix.lower() in form.tables]
+    read_with_it = tables if len(tables) == 1 else []
+    return [place, *(path for path in others if path not in read_with_it)]
 
 
 def _form(path: Path) -> "Format | None":
@@ -48,14 +51,16 @@ def _form(path: Path) -> "Format | None":
 
 @lru_cache(maxsize=1000)
 def _beside(folder: Path, size: int, changed: int) -> tuple[str, ...]:
-    """Names of the files in a folder of pictures that are none, MOST_BESIDE at most."""
+    """Names of the files in a folder of pictures that are none and belong to none, as captions do,
+    MOST_BESIDE at most."""
     from core.dataset_files.image_files import is_picture
 
     try:
         with os.scandir(folder) as entries:
-            files = (entry.name for entry in entries
-                     if not entry.name.startswith(".") and not is_picture(entry.name)
-                     and entry.is_file(follow_symlinks=False))
-            return tuple(sorted(islice(files, MOST_BESIDE)))
+            names = [entry.name for entry in islice(entries, MOST_LOOKED_AT)
+                     if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)]
     except OSError:  # closed to this account, or deleted meanwhile
         return ()
+    pictures = {name.partition(".")[0] for name in names if is_picture(name)}
+    others = (name for name in names if name.partition(".")[0] not in pictures)
+    return tuple(sorted(others)[:MOST_BESIDE])

@@ -125,7 +125,8 @@ def _is_model(path: Path, size: int, changed: int) -> bool:
 
 
 def _is_log(path: Path) -> bool:
-    return any(knows(form, path) for form in discover("core.log_formats", "FORMAT").values())
+    return path.is_file() and any(  # a named pipe would be waited for
+        knows(form, path) for form in discover("core.log_formats", "FORMAT").values())
 
 
 def _log_folders(root: Path, seen: Walked) -> list[Path]:

@@ -3,10 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from core.events.pieces import USUAL, WAITED_FOR
 from core.findings.kinds import Finding
 from core.log_files.lost import Lost
-
-USUAL = " (normal while a run is being written)"  # of a run that is, none of this is said
 
 
 def lost_part(run: str, last_step: int, notes: Sequence[str]) -> Finding:
@@ -15,15 +14,20 @@ def lost_part(run: str, last_step: int, notes: Sequence[str]) -> Finding:
     its end. Not said of a run that is still being written."""
     more = f" And {len(notes) - 1:,} more." if len(notes) > 1 else ""
     said = ("Part of this log could not be read, so its curves may lack points or end before "
-            f"training did: {notes[0].replace(USUAL, '')}{more}")
+            f"training did: {_unhurried(notes[0])}{more}")
     return Finding(run, "", last_step, said, "log not whole")
+
+
+def _unhurried(note: str) -> str:
+    """Without what it says of a run that is being written, of which nothing is said here."""
+    return note.replace(USUAL, "").replace(WAITED_FOR, "")
 
 
 def lost_parts(notes: Iterable[str], runs: Sequence[str]) -> dict[str, list[str]]:
     """By run what the loading report says is lost of it. The notes begin with the run's name, or
     with that of a folder below it, where there are several runs to read."""
     owned = [(_owner(note, runs), note) for note in notes]
-    several = any(run for run, _ in owned)
+    several = len(runs) > 1 and any(run for run, _ in owned)
     found: dict[str, list[str]] = defaultdict(list)
     for run, note in owned:
         if isinstance(note, Lost):

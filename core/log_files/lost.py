@@ -3,7 +3,7 @@
 
 class Lost(str):
     """A note of the loading report on points that are lost: a file was cut off, or damaged, or not
-    read to its end. Not of what is still being written."""
+    read to its end. Of a run that is still being written it is in order."""
 
     __slots__ = ()
 

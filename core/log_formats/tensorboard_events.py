@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.events.found import Events
 from core.events.framing import HEADER, record_size
 from core.events.hyperparameters import PLUGIN
-from core.events.pieces import WAITED_FOR, Problem
+from core.events.pieces import Problem
 from core.events.reader import read_runs
 from core.log_files.bytes import LogBytes, cannot_read
 from core.log_files.lost import Lost
@@ -141,8 +141,7 @@ def _losses(problems: list[Problem]) -> list[str]:
     for (file, what), found in grouped.items():
         more = sum(problem.more + 1 for problem in found) - 1
         also = f"; {more:,} more further on" if more else ""
-        note = f"{file}, byte {found[0].byte:,}: {what}{also}."
-        notes.append(note if WAITED_FOR in what else Lost(note))
+        notes.append(Lost(f"{file}, byte {found[0].byte:,}: {what}{also}."))
     return notes
 
 

@@ -34,7 +34,7 @@ def curve_settings(more: DeltaGenerator) -> Settings:
         "Show outliers", key="outliers", bind="query-params",
         help="Off: the vertical axis covers the 5th to the 95th percentile of what is drawn, and "
              f"all of each curve that has {FEW} points or fewer in sight, but for values farther "
-             f"off than {FAR} times that.")
+             f"off than {FAR} times the height of that range.")
     log_x = log_x and AXES[axis].kind != "date"
     return Settings(smoothing, axis, log, outliers, log_x, stretch_of(axis, log_x))
 
