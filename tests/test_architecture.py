@@ -30,7 +30,8 @@ from core.weight_files.weights_only import WeightsOnly
 from tests.conftest import ROOT
 
 NETWORKS = torchvision.models.list_models(module=torchvision.models)  # its classifiers
-MODELS = list(found_files.listing("models").paths.values())
+MODELS = [path for path in sorted((ROOT / "sample_models").iterdir())
+          if path.suffix in found_files.MODEL_ENDINGS]
 
 
 @pytest.fixture(autouse=True)
