@@ -33,6 +33,15 @@ from tests.test_logs import SAMPLES
 PAGE = "pages/3_Training_curves.py"
 
 
+@pytest.fixture
+def own_logs(tmp_path, monkeypatch):
+    """A folder that is one of those in which the app looks for logs."""
+    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
+    found_files.folders.cache_clear()
+    yield tmp_path
+    found_files.folders.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def shapes():
     if not (SAMPLES / "shapes").exists():
@@ -104,9 +113,9 @@ def test_a_broken_height_in_a_link_shows_the_whole(shapes, asked):
     assert vertical(specs(app)[0]) is None and not faults(app)
 
 
-def test_layouts_of_the_program_come_first_as_charts(tmp_path, monkeypatch):
+def test_layouts_of_the_program_come_first_as_charts(own_logs):
     from torch.utils.tensorboard import SummaryWriter
-    folder = tmp_path / "laid"
+    folder = own_logs / "laid"
     with SummaryWriter(str(folder)) as writer:
         for step in range(6):
             for tag in ("loss/a", "loss/b", "mean", "low", "high", "x/loss"):
@@ -116,12 +125,7 @@ def test_layouts_of_the_program_come_first_as_charts(tmp_path, monkeypatch):
             "absent": ["Margin", ["mean", "low", "nowhere"]]}})
     for file in folder.iterdir():
         os.utime(file, (1e9, 1e9))
-    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
-    found_files.folders.cache_clear()
-    try:
-        app = opened(PAGE, data="none", logs="laid")
-    finally:
-        found_files.folders.cache_clear()
+    app = opened(PAGE, data="none", logs="laid")
     assert not faults(app)
     assert [part.label.partition(" ")[0] for part in app.expander][:2] == ["Mine", "loss"]
     both, band = specs(app)[:2]
@@ -132,20 +136,15 @@ def test_layouts_of_the_program_come_first_as_charts(tmp_path, monkeypatch):
     assert "band lies between" in words(app)
 
 
-def test_a_log_that_was_cut_off_is_told_before_all_other_runs(tmp_path, monkeypatch):
+def test_a_log_that_was_cut_off_is_told_before_all_other_runs(own_logs):
     for run in ("a", "b", "c", "d"):  # each still falls at its end
-        write(tmp_path / "some" / run / NAME, [scalar("val_loss", step, 2 - step / 100)
+        write(own_logs / "some" / run / NAME, [scalar("val_loss", step, 2 - step / 100)
                                                for step in range(60)])
-    cut = tmp_path / "some" / "d" / NAME
+    cut = own_logs / "some" / "d" / NAME
     cut.write_bytes(cut.read_bytes()[:-307])  # within a record
-    for file in tmp_path.glob("some/*/*"):
+    for file in own_logs.glob("some/*/*"):
         os.utime(file, (1e9, 1e9))
-    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
-    found_files.folders.cache_clear()
-    try:
-        app = opened(PAGE, data="none", logs="some")
-    finally:
-        found_files.folders.cache_clear()
+    app = opened(PAGE, data="none", logs="some")
     assert not faults(app)
     told = next(text.value for text in app.markdown if text.value.startswith(":small["))
     told = told.split("\n")
@@ -224,20 +223,15 @@ def test_closed_groups_and_closed_tabs_build_no_chart(shapes):
     assert not specs(opened(PAGE, **shapes, view="How the logs were read"))
 
 
-def test_few_charts_are_drawn_at_first_and_of_any_logs_some(tmp_path, monkeypatch):
-    file = tmp_path / "own" / "run" / "metrics.jsonl"
+def test_few_charts_are_drawn_at_first_and_of_any_logs_some(own_logs):
+    file = own_logs / "own" / "run" / "metrics.jsonl"
     file.parent.mkdir(parents=True)
     tags = [f"{group}/{number}" for group in ("loss", "accuracy", "norm") for number in range(6)]
     file.write_text("".join(json.dumps({"step": step} | dict.fromkeys(tags, step)) + "\n"
                             for step in range(5)))
     os.utime(file, (1e9, 1e9))
-    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
-    found_files.folders.cache_clear()
-    try:
-        app = opened(PAGE, data="none", logs="own")
-        few = opened(PAGE, data="none", logs="own", find_tags="[01]$")
-    finally:
-        found_files.folders.cache_clear()
+    app = opened(PAGE, data="none", logs="own")
+    few = opened(PAGE, data="none", logs="own", find_tags="[01]$")
     assert not faults(app)
     assert [spec["title"] for spec in specs(app)] == tags[:6]  # the first group, however large
     assert [spec["title"] for spec in specs(few)] == [
@@ -281,16 +275,11 @@ def test_colours_of_groups_are_named_in_the_chart(shapes, grouping):
     assert (legend is None) == (grouping is None)
 
 
-def test_a_single_run_leaves_nothing_to_choose(tmp_path, monkeypatch):
-    file = tmp_path / "metrics.csv"
+def test_a_single_run_leaves_nothing_to_choose(own_logs):
+    file = own_logs / "metrics.csv"
     file.write_text("step,loss\n0,1\n1,0.5\n2,0.25\n")
     os.utime(file, (1e9, 1e9))  # no longer written, so not followed
-    monkeypatch.setenv("NETLENS_LOGS", str(tmp_path))
-    found_files.folders.cache_clear()
-    try:
-        app = opened(PAGE, data="none", logs=tmp_path.name)
-    finally:
-        found_files.folders.cache_clear()
+    app = opened(PAGE, data="none", logs=own_logs.name)
     assert not faults(app) and len(specs(app)) == 1
     assert not app.dataframe and "find_runs" not in [field.key for field in app.text_input]
 
