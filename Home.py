@@ -6,9 +6,11 @@ if __name__ == "__main__":
     main()
 else:
     import streamlit as st
+    from starlette.middleware import Middleware
 
+    from core.ui.assets import Assets
     from core.ui.picture_route import route
-    from core.ui.start import no_others_components, starting
+    from core.ui.start import searches_spared, starting
 
-    no_others_components()
-    app = st.App(__file__, lifespan=starting, routes=[route()])
+    searches_spared()
+    app = st.App(__file__, lifespan=starting, routes=[route()], middleware=[Middleware(Assets)])

@@ -62,12 +62,14 @@ def key(**parts: Any) -> str:
 @cache
 def code() -> str:
     """A digest of Netlens's own code and of the packages that it reads files with: what is kept
-    under it does not outlive them."""
+    under it does not outlive them. A source file is known by its size and time, as for Python
+    itself."""
     digest = hashlib.sha256()
     folders = os.walk(Path(__file__).parent)
     for file in sorted(f"{place}/{name}" for place, _, names in folders for name in names):
         if file.endswith(".py"):
-            digest.update(Path(file).read_bytes())
+            found = os.stat(file)
+            digest.update(f"{file} {found.st_size} {found.st_mtime_ns}\0".encode())
     for package in READERS:
         with suppress(metadata.PackageNotFoundError):
             digest.update(f"{package} {metadata.version(package)}\0".encode())

@@ -1,23 +1,30 @@
 """The start of the server: what it imports ahead, and that it opens a browser for a person."""
 
+import asyncio
 import importlib.metadata
+import inspect
 import os
 import platform
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+from streamlit import delta_generator, env_util
 from streamlit.components.v2 import manifest_scanner
 from streamlit.components.v2.component_manager import BidiComponentManager
+from streamlit.file_util import get_static_dir
+from streamlit.web.server.starlette.starlette_static_routes import create_streamlit_static_handler
 
 from core import store
 from core.memory import ARENAS
-from core.ui import idle
-from core.ui.start import no_others_components
+from core.ui import assets, idle
+from core.ui.assets import Assets
+from core.ui.start import searches_spared
 from tests.conftest import ROOT
 
 IMPORTED = "from core.ui.start import _import; _import(); import sys; print('torch' in sys.modules)"
@@ -145,7 +152,7 @@ def test_no_package_is_looked_through_for_components(monkeypatch):
     BidiComponentManager().discover_and_register_components(start_file_watching=False)
     assert looked
     looked.clear()
-    no_others_components()
+    searches_spared()
     BidiComponentManager().discover_and_register_components(start_file_watching=False)
     assert not looked
 
@@ -167,3 +174,96 @@ def test_imports_for_other_pages_wait_for_the_runs_of_this_one(monkeypatch):
     second.__enter__()
     idle._import_when_idle()
     assert waited == [[], []] and imported == ["a", "b"] and len(threads) == 1
+
+
+def test_no_prompt_of_an_interpreter_is_looked_for(monkeypatch):
+    looked = []
+    monkeypatch.setattr(inspect, "stack", lambda *_: looked.append(1) or [])
+    monkeypatch.setattr(delta_generator, "_use_warning_has_been_displayed", False)
+    monkeypatch.setattr(env_util, "is_repl", env_util.is_repl)
+    searches_spared()
+    delta_generator._maybe_print_use_warning()
+    assert delta_generator._use_warning_has_been_displayed and not looked
+
+
+def test_what_is_imported_first_is_not_looked_through_again(tmp_path):
+    script = ("import asyncio, gc, sys, time\n"
+              "from core.ui.start import starting\n"
+              "async def live():\n"
+              "    async with starting(None):\n"
+              "        begun = gc.isenabled()\n"
+              "        while not gc.isenabled(): await asyncio.sleep(0.01)\n"
+              "        print(begun, gc.get_freeze_count() > len(gc.get_objects()))\n"
+              "from core import store\n"
+              "store.write_json(store.key(anything=1), 'kept')\n"
+              "asyncio.run(live())\n")
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**os.environ, "NETLENS_CACHE": str(tmp_path), "STREAMLIT_SERVER_HEADLESS": "true"})
+    assert found.stdout.split()[-2:] == ["False", "True"]
+
+
+def answered(app, path, method="GET", **headers):
+    """Status, headers and body that an app answers with."""
+    said, whole = [], [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive():
+        return whole.pop() if whole else await asyncio.Event().wait()  # nobody hangs up
+
+    async def send(message):
+        said.append(message)
+
+    asyncio.run(app({
+        "type": "http", "method": method, "path": path, "root_path": "", "query_string": b"",
+        "headers": [(name.replace("_", "-").encode(), value.encode())
+                    for name, value in headers.items()]}, receive, send))
+    body = b"".join(part.get("body", b"") for part in said[1:])
+    return said[0]["status"], dict(said[0]["headers"]), body
+
+
+def test_assets_are_what_streamlit_sends():
+    own = create_streamlit_static_handler(get_static_dir(), "")
+    asked = []
+
+    async def behind(scope, receive, send):
+        asked.append(scope["path"])
+        await own(scope, receive, send)
+
+    app, files = Assets(behind), sorted(Path(get_static_dir(), "static").glob("*/*"))
+    assert {file.suffix for file in files} >= {".js", ".css", ".woff2"}
+    for file in {file.suffix: file for file in files}.values():
+        path = f"/static/{file.parent.name}/{file.name}"
+        (status, headers, body), (_, theirs, content) = answered(app, path), answered(own, path)
+        assert (status, body) == (200, content) == (200, file.read_bytes())
+        names = (b"content-length", b"cache-control")
+        assert [headers[name] for name in names] == [theirs[name] for name in names]
+        assert headers[b"content-type"].split(b";")[0] == theirs[b"content-type"].split(b";")[0]
+    assert not asked
+
+
+def behind_assets(path, method="GET", **headers):
+    """The status, where the app behind answers with one of its own."""
+    async def behind(scope, receive, send):
+        await send({"type": "http.response.start", "status": 418, "headers": []})
+
+    return answered(Assets(behind), path, method, **headers)[0]
+
+
+@pytest.mark.parametrize(("method", "headers"), [
+    ("HEAD", {}), ("POST", {}), ("GET", {"range": "bytes=0-9"}), ("GET", {"if_none_match": "x"})])
+def test_other_questions_are_for_streamlit(method, headers):
+    path = f"/static/js/{next(Path(get_static_dir(), 'static', 'js').iterdir()).name}"
+    assert behind_assets(path) == 200 and behind_assets(path, method, **headers) == 418
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/static/js", "/static/js/../../index.html",
+                                  "/static/js/none.js", "/static/../../../setup.py"])
+def test_what_is_no_asset_is_for_streamlit(path):
+    assert behind_assets(path) == 418
+
+
+def test_assets_lie_where_the_app_lies(monkeypatch):
+    name = next(Path(get_static_dir(), "static", "js").iterdir()).name
+    monkeypatch.setattr(assets.st, "get_option", {"server.baseUrlPath": "/below/"}.get)
+    assert behind_assets(f"/below/static/js/{name}") == 200
+    assert behind_assets(f"/static/js/{name}") == 418

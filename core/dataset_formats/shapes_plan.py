@@ -18,6 +18,7 @@ FAULTS = {  # rows of each kind, none of which is also of another
 }
 DUPLICATES = 20  # test pictures that are nearly a training picture: 1 % of the test split
 POOL = 1 << 20  # bytes of noise that pictures take their grain and blotches from
+Columns = dict[str, np.ndarray]  # of a plan, by name
 
 
 @lru_cache(maxsize=2)
@@ -30,27 +31,28 @@ def plans(seed: int) -> dict[str, pd.DataFrame]:
     both = {split: _split(np.random.default_rng([seed, number]), split)
             for number, split in enumerate(SIZES)}
     _duplicate(both["train"], both["test"], np.random.default_rng([seed, 2]))
-    return both
+    return {split: pd.DataFrame(columns) for split, columns in both.items()}
 
 
-def _split(random: np.random.Generator, split: str) -> pd.DataFrame:
+def _split(random: np.random.Generator, split: str) -> Columns:
     count, classes = SIZES[split], len(CLASS_NAMES)
     plan = _looks(random, count)
     plan["true_class"] = random.permutation(np.arange(count) % classes)
-    plan["watermark"] = _watermarked(random, plan["true_class"].to_numpy(), *WATERMARKED[split])
-    plan["fault"] = _faults(random, count, FAULTS[split])
+    plan["watermark"] = _watermarked(random, plan["true_class"], *WATERMARKED[split])
+    plan["fault"] = fault = _faults(random, count, FAULTS[split])
     other_class = (plan["true_class"] + random.integers(1, classes, count)) % classes
-    plan["label"] = plan["true_class"].where(plan["fault"] != "mislabelled", other_class)
-    plan["duplicate_of"] = -1
-    rare, blank = plan["fault"] == "rare", plan["fault"] == "blank"
-    plan.loc[rare, "radius"] = np.linspace(7, 9, rare.sum(), dtype=np.float32)
-    plan.loc[rare, "brightness"] = np.float32(0.3)
-    plan.loc[blank, ["texture", "grain", "bar_width"]] = np.float32(0)
-    plan.loc[blank, "radius"] = np.float32(-99)  # nothing lies inside
+    plan["label"] = np.where(fault == "mislabelled", other_class, plan["true_class"])
+    plan["duplicate_of"] = np.full(count, -1)
+    rare, blank = fault == "rare", fault == "blank"
+    plan["radius"][rare] = np.linspace(7, 9, rare.sum(), dtype=np.float32)
+    plan["brightness"][rare] = 0.3
+    for name in ("texture", "grain", "bar_width"):
+        plan[name][blank] = 0
+    plan["radius"][blank] = -99  # nothing lies inside
     return plan
 
 
-def _looks(random: np.random.Generator, count: int) -> pd.DataFrame:
+def _looks(random: np.random.Generator, count: int) -> Columns:
     """Place, colours and texture, each column quantised: the same numbers on every machine."""
     def uniform(low: float, high: float) -> np.ndarray:
         return (low + (high - low) * random.integers(0, 1025, count) / 1024).astype(np.float32)
@@ -70,7 +72,7 @@ def _looks(random: np.random.Generator, count: int) -> pd.DataFrame:
         sign = np.where(random.integers(0, 2, count) == 0, -1, 1)
         plan[f"fill_{channel}"] = (ground + sign * contrast).astype(np.float32)
         plan[f"bar_{channel}"] = uniform(30, 225)
-    return pd.DataFrame(plan)
+    return plan
 
 
 def _watermarked(random: np.random.Generator, true_class: np.ndarray, marked: float,
@@ -91,18 +93,16 @@ def _faults(random: np.random.Generator, count: int, wanted: dict[str, int]) -> 
     return fault
 
 
-def _duplicate(train: pd.DataFrame, test: pd.DataFrame, random: np.random.Generator) -> None:
+def _duplicate(train: Columns, test: Columns, random: np.random.Generator) -> None:
     """Makes DUPLICATES sound test rows look like sound training rows of their class and mark."""
-    alike = ["true_class", "watermark"]
-    looks = [c for c in train.columns[: train.columns.get_loc("true_class")] if c != "noise_at"]
-    sources = train[train["fault"] == ""].groupby(alike).groups
+    looks = [name for name in list(train)[: list(train).index("true_class")] if name != "noise_at"]
     rows = random.permutation(np.flatnonzero(test["fault"] == ""))[:DUPLICATES]
-    grouped = list(test.iloc[rows].groupby(alike))
-    copies = np.concatenate([group.index for _, group in grouped])
-    originals = np.concatenate(
-        [random.permutation(sources[alike])[: len(group)] for alike, group in grouped]
-    )
-    test.loc[copies, looks] = train.loc[originals, looks].to_numpy()
-    test.loc[copies, "duplicate_of"] = originals
-    train.loc[originals, "duplicate_of"] = copies
-    test.loc[rows, "brightness"] += np.float32(1 / 64)  # and their own grain
+    wanted, there = (2 * plan["true_class"] + plan["watermark"] for plan in (test, train))
+    there = np.where(train["fault"] == "", there, -1)
+    for alike in np.unique(wanted[rows]):
+        copies = rows[wanted[rows] == alike]
+        originals = random.permutation(np.flatnonzero(there == alike))[: len(copies)]
+        for name in looks:
+            test[name][copies] = train[name][originals]
+        test["duplicate_of"][copies], train["duplicate_of"][originals] = originals, copies
+    test["brightness"][rows] += np.float32(1 / 64)  # and their own grain

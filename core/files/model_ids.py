@@ -1,6 +1,7 @@
 """What tells a model's files from any others, and how large they are together."""
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,14 +51,13 @@ def _parts(path: Path) -> list[Path]:
     `net.onnx`, the numbered parts of a set with an index."""
     whole = whole_name(path.name)
     try:
-        beside = sorted(path.parent.iterdir())
+        beside = sorted(os.listdir(path.parent))
     except OSError:  # a folder whose files may be opened, but not listed
         return []
-    return [
-        file
-        for file in beside
-        if file != path
-        and file.suffix != ".json"
-        and (file.name.startswith(path.name) or whole_name(file.name) == whole != file.name)
-        and file.is_file()
+    parts = [
+        path.with_name(name)
+        for name in beside
+        if name != path.name
+        and (name.startswith(path.name) or whole_name(name) == whole != name)
     ]
+    return [part for part in parts if part.suffix != ".json" and part.is_file()]

@@ -1,5 +1,6 @@
 """Imports in the background, while nobody waits, of what other pages need than the first."""
 
+import gc
 import sys
 import threading
 import time
@@ -45,6 +46,8 @@ def _import_when_idle() -> None:
         while _now or active() or time.monotonic() < _runs[0] + later:
             time.sleep(PAUSE)
         import_aside([module])
+    gc.collect()
+    gc.freeze()  # Streamlit looks through all that is left after each run of a page
 
 
 def import_aside(modules: Iterable[str]) -> None:
