@@ -1,6 +1,7 @@
 """Rounds of records read as a matrix: the same as record by record, whatever is in the file."""
 
 import random
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -305,6 +306,21 @@ def test_damage_at_every_byte_of_one_of_equal_files(tmp_path, monkeypatch, eager
             expected = FORMAT.load([second], "b")
             pd.testing.assert_frame_equal(found.table, expected.table, check_exact=True)
             assert found.notes == expected.notes
+
+
+@pytest.mark.parametrize("place", [HEADER.size + 3, -4, -1])  # of a time, of a checksum
+def test_equal_damages_in_one_of_equal_files_are_all_found(tmp_path, eager, place):
+    first, second = tmp_path / "a" / NAME, tmp_path / "b" / NAME
+    small_file(first)
+    offsets = small_file(second)
+    sound, ends = second.read_bytes(), offsets[1:]
+    for pair in combinations(range(9, len(ends)), 2):
+        data = bytearray(sound)
+        for record in pair:
+            data[(offsets if place > 0 else ends)[record] + place] ^= 4
+        second.write_bytes(data)
+        found = FORMAT.load_runs({"a": [first], "b": [second]})
+        assert len(found["a"].table) - len(found["b"].table) == 2
 
 
 def test_a_file_that_changed_since_it_was_listed_is_read_as_it_is(tmp_path, read_alone):

@@ -16,6 +16,12 @@ def masked(crc: Any) -> Any:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
+def unmasked(stored: np.ndarray) -> np.ndarray:
+    """The checksums of which these are the stored form, uint32."""
+    turned = stored - np.uint32(0xA282EAD8)
+    return turned >> 17 | turned << 15
+
+
 @cache
 def _byte_tables(count: int) -> np.ndarray:
     """(count, 256): what each byte adds to a checksum when so many bytes follow it.

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from core.events.checksum import crc32c
 from core.events.framing import HEADER
 from core.events.pieces import CHUNK, Piece, Problem, pieces
-from core.events.rounds import Rows, Stretch, damaged, decoded, differing
+from core.events.rounds import Rows, Stretch, decoded, differing, sound_sum, unmask
 from core.events.templates import Template
 
 LARGEST = CHUNK  # bytes of a file, which is then read as one piece
@@ -25,13 +26,14 @@ NONE = np.empty(0, np.int64)
 
 
 class _Cut(NamedTuple):
-    """Where a piece is in each file. template, rounds: of a stretch; None and 0 of other records,
-    of which `headers` are at the bytes `places` of the file."""
+    """Where a piece is in each file. template, rounds, sum: of a stretch, see `sound_sum`; None and
+    0 of other records, of which `headers` are at the bytes `places` of the file."""
 
     start: int
     stop: int
     template: Template | None
     rounds: int
+    sum: int
     starts: np.ndarray
     places: np.ndarray
     headers: np.ndarray
@@ -122,12 +124,12 @@ def _read(path: Path, into: memoryview) -> bool:
 def _cut(piece: Piece) -> _Cut:
     start, stop = piece.offset, piece.offset + piece.stop
     if piece.stretch:
-        return _Cut(
-            start, stop, piece.stretch.template, len(piece.stretch.step), piece.starts, NONE, NONE
-        )
+        template, rounds = piece.stretch.template, len(piece.stretch.step)
+        whole = sound_sum(template, rounds)
+        return _Cut(start, stop, template, rounds, whole, piece.starts, NONE, NONE)
     places = (piece.starts[:, None] + np.arange(HEADER.size)).ravel()
     headers = np.frombuffer(piece.buffer, np.uint8)[places]
-    return _Cut(start, stop, None, 0, piece.starts, start + places, headers)
+    return _Cut(start, stop, None, 0, 0, piece.starts, start + places, headers)
 
 
 Made = tuple[np.ndarray, list[Piece]]  # of each file: whether it is as expected, and its piece
@@ -151,14 +153,14 @@ def _records(cut: _Cut, buffer: memoryview, paths: list[Path], size: int) -> Mad
 def _rounds(cut: _Cut, buffer: memoryview, paths: list[Path], size: int) -> Made:
     template, row = cut.template, len(cut.template.row)
     rows = Rows(buffer, cut.start, (len(paths), cut.rounds), (size, row))
-    bits = differing(
-        np.ndarray((*rows.shape, row), np.uint8, buffer, cut.start, (size, row, 1)), template.row
-    )
-    sound = ~(bits & template.fixed).any(axis=1)
+    every = np.ndarray((*rows.shape, row), np.uint8, buffer, cut.start, (size, row, 1))
+    sound = ~(differing(every, template.row) & template.fixed).any(axis=1)
+    unmask(rows, template)
+    for number in np.flatnonzero(sound):
+        own = buffer[number * size + cut.start : number * size + cut.stop]
+        sound[number] = crc32c(own.tobytes()) == cut.sum
     if not sound.any():
         return sound, []
-    differ = np.bitwise_or.reduce(bits[sound], axis=0)
-    sound &= ~damaged(rows, template, template.row, differ).any(axis=1)
     columns = decoded(rows, template)
     return sound, [
         Piece(

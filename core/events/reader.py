@@ -122,6 +122,8 @@ def _note_losses(found: Records, name: str, piece: Piece, problems: list[Problem
 
 
 def _keep_numbers(found: Records, piece: Piece, events: Events) -> None:
+    if all(values.kind in SILENT for values in found.values):
+        return
     plugin_of_tag = _learnt_plugins(found, events)
     scalars = events.names.plugins.get(SCALARS, -2)
     kept = []

@@ -42,7 +42,7 @@ class Points:
         there = np.zeros(len(self.tags), bool)
         for codes in self.codes:
             there[codes[0] if codes.ndim == 2 else codes] = True
-        return np.flatnonzero(there)
+        return there.nonzero()[0]
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -59,7 +59,7 @@ class _Coded(NamedTuple):
 
 def joined(parts: list[Points | pd.DataFrame]) -> pd.DataFrame:
     """One table of them all, run and tag over common categories in name order."""
-    runs = _unified([_of_runs(part) for part in parts])
+    runs = _runs(parts)
     tags = _unified([_of_tags(part) for part in parts])
     numbers = {name: _stacked([_pieces(part, name) for part in parts], dtype)
                for name, dtype in NUMBERS.items()}
@@ -75,11 +75,27 @@ def _stacked(pieces: list[list[np.ndarray]], dtype: type) -> np.ndarray:
     return flat[0] if len(flat) == 1 else np.concatenate(flat or [np.empty(0, dtype)])
 
 
+def _runs(parts: list[Points | pd.DataFrame]) -> pd.Categorical:
+    if any(isinstance(part, pd.DataFrame) for part in parts):
+        return _unified([_of_runs(part) for part in parts])
+    names = sorted({part.run for part in parts if len(part)})
+    place = {run: code for code, run in enumerate(names)}
+    codes = np.array([place.get(part.run, 0) for part in parts], _width(len(names)))
+    return pd.Categorical.from_codes(
+        codes.repeat([len(part) for part in parts]), names, validate=False
+    )
+
+
 def _of_runs(part: Points | pd.DataFrame) -> _Coded:
     if isinstance(part, pd.DataFrame):
         return _of_column(part["run"].array)
     points = len(part)
     return _Coded((part.run,), [repeated(ONE, points)], ONE[:points])
+
+
+def _width(names: int) -> type:
+    """Of the codes of so many names."""
+    return np.int8 if names <= 127 else np.int32
 
 
 def _of_tags(part: Points | pd.DataFrame) -> _Coded:
@@ -105,7 +121,7 @@ def _unified(columns: list[_Coded]) -> pd.Categorical:
     alike = {(column.names, column.occurring.tobytes()) for column in columns}
     used = {names[code] for names, there in alike for code in np.frombuffer(there, np.intp)}
     place = {name: code for code, name in enumerate(sorted(used))}
-    width = np.int8 if len(place) <= 127 else np.int32
+    width = _width(len(place))
     code_of = {
         names: np.array([place.get(name, -1) for name in names], width) for names, _ in alike
     }
