@@ -33,6 +33,7 @@ NO_CLASSES = (
     "right or wrong. See its layers on the pages Architecture and Embeddings; for predictions, "
     "open a file that was saved with the last layer, which gives the classes."
 )
+SOME = 8  # names in a message
 SMALLEST = 1e-12  # probabilities below it are taken for it, so that losses stay finite
 # A pooling maps a layer's output (N, C, ...) or, for tokens, (N, T, C) to (N, C).
 POOLINGS: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
@@ -115,7 +116,8 @@ def _arrays(
     if facts.weights_only:
         raise MissingNetworkError(path_of(model_id).name, _one_input(model_id, dataset_id))
     if layer and layer["layer"] not in facts.layers:
-        raise UserError(f"This network has no layer {layer['layer']!r}. Choose one from the list.")
+        some = ", ".join(facts.layers[-SOME:])
+        raise UserError(f"This network has no layer {layer['layer']!r}. Its last ones are {some}.")
     key = pass_key(model_id, dataset_id, **layer)
     model = facts.card.title or path_of(model_id).name
     title = f"Running {model} on {open_dataset(dataset_id).title}"

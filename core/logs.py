@@ -39,7 +39,8 @@ def read_logs(path: Path) -> Logs:
     others = [logs.others for logs in parts.values() if len(logs.others)]
     common = (*found.notes, *refused, *folded, *oddities(table))  # which many runs would hide
     return Logs(table, (*common, *notes) if len(found.runs) > 1 else (*notes, *common),
-                _settings(parts), pd.concat(others, ignore_index=True) if others else no_others())
+                _settings(parts), pd.concat(others, ignore_index=True) if others else no_others(),
+                frozenset().union(*(logs.by_epoch for logs in parts.values())))
 
 
 def _loaded(runs: list[Run]) -> dict[str, Logs | UserError]:

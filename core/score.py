@@ -127,11 +127,13 @@ def _class(words: str | None, names: tuple[str, ...]) -> int | None:
 @contextmanager
 def _progress() -> Iterator[None]:
     """Says on standard error how far the running job is, on one line."""
-    over = threading.Event()
+    over, said = threading.Event(), []
 
     def say() -> None:
         while not over.wait(0.5):
             for job in jobs.active():
+                if not job.total:  # it does not know yet how much there is
+                    continue
                 left = job.seconds_left()
                 print(
                     f"\r{job.done:,} of {job.total:,} {job.unit}, {job.rate():,.0f} a second, "
@@ -140,6 +142,7 @@ def _progress() -> Iterator[None]:
                     file=sys.stderr,
                     flush=True,
                 )
+                said.append(job)
 
     thread = threading.Thread(target=say, daemon=True)
     thread.start()
@@ -148,3 +151,5 @@ def _progress() -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+        if said:  # what follows begins a line of its own
+            print(file=sys.stderr)

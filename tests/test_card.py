@@ -70,6 +70,7 @@ def test_what_is_wrong_is_named_with_its_file(said, names):
     with pytest.raises(UserError, match=r"my\.card\.json") as error:
         parse_card(said, "my.card.json")
     assert names in str(error.value)
+    assert not isinstance(said, dict) or "remove the key" in str(error.value), "what to do"
 
 
 def test_a_key_is_named_with_the_label_that_the_editor_gives_it():

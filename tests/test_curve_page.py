@@ -64,6 +64,13 @@ def test_a_link_opens_the_same_view(shapes):
     assert "Zoomed on index 1 to 5" in words(app)
 
 
+@pytest.mark.parametrize(("tags", "halved"), [("^loss/train$", False), ("^loss/", True)])
+def test_a_group_of_one_chart_has_all_the_width(shapes, tags, halved):
+    app = opened(PAGE, **shapes, find_tags=tags)
+    group = next(part for part in app.expander if part.label.startswith("loss ("))
+    assert bool(group.columns) == halved and group.get("vega_lite_chart") and not faults(app)
+
+
 def test_a_drag_zooms_all_charts_and_a_double_click_shows_the_whole(shapes):
     app = opened(PAGE, **shapes, find_tags="loss/train")
     before = [chart["layer"][0]["layer"][0]["encoding"]["x"]["scale"] for chart in specs(app)]

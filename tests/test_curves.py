@@ -151,6 +151,24 @@ def test_axes(opened):
     assert along("wall time")[0] == [1.7e12, 1.7e12 + 500, 1.7e12 + 1000]
 
 
+def test_what_each_tag_lacks_is_told_of_that_tag(opened):
+    opened(log(a=[-1, 2, math.nan], b=[1, math.nan, 3]))
+    said = picture("id", ("a", "b"), ("r",), Settings(smoothing=0, log=True)).notes
+    assert [note.partition(" point")[0] for note in said if "logarithmic" in note] == ["a: 1"]
+    odd = [note.partition(" NaN")[0] for note in said if "NaN" in note]
+    assert odd == ["a: 1 value", "b: 1 value"]
+    assert not any(":" in note for note in picture("id", ("a",), ("r",), Settings(log=True)).notes)
+
+
+def test_steps_that_are_epochs_are_places_along_epochs(opened):
+    logs = opened(log(keras__loss=[3, 2, 1], torch__loss=[3, 2, 1]))
+    object.__setattr__(logs, "by_epoch", frozenset({"keras"}))
+    found = points("id", "loss", ("keras", "torch"), Settings(axis="epoch"))
+    assert found.full[["run", "x"]].to_numpy().tolist() == [["keras", 0], ["keras", 10],
+                                                            ["keras", 20]]
+    assert [note for note in found.notes if note.startswith("3 points of 1 run without an epoch")]
+
+
 def test_epochs_of_a_counter_are_fractions_between_its_changes():
     table = log(epoch=[0, 0, 1, 1, 2, 2])
     steps, epochs = epochs_of(table)["r"]

@@ -19,6 +19,7 @@ from core.errors import UserError
 from core.files import found_files
 from core.log_files import bytes as log_bytes
 from core.log_files import csv as log_csv
+from core.log_files.lost import Lost
 from core.log_files.search import formats
 from core.logs import find_logs, read_logs
 from tests.event_files import NAME, scalar, write
@@ -194,6 +195,28 @@ def test_damaged_lines_are_named(tmp_path):
     notes = " ".join(logs.notes)
     assert "3 lines have another number of columns" in notes and "line 3, 4, 11" in notes
     assert "header is repeated 1 time" in notes and "Columns of text are not drawn: 'note'" in notes
+
+
+@pytest.mark.parametrize(("name", "text", "by_epoch"), [
+    ("log.csv", "epoch,loss\n0,1\n1,2\n", {"run"}),
+    ("log.csv", "step,epoch,loss\n0,0,1\n1,0,2\n", set()),
+    ("log.jsonl", '{"Epoch": 1, "loss": 2}\n{"Epoch": 2, "loss": 1}\n', {"run"}),
+    ("log.json", '[{"epoch": 1, "loss": 2}, {"epoch": 2, "loss": 1}]', {"run"}),
+    ("history.json", '{"epoch": [1, 2, 3], "loss": [3, 2, 1]}', {"run"})])
+def test_runs_whose_steps_are_epochs_are_known(tmp_path, name, text, by_epoch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text(text)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "log.csv").write_text("step,loss\n0,1\n1,2\n")
+    assert read_logs(tmp_path).by_epoch == by_epoch
+
+
+def test_lines_of_comment_are_no_damage(tmp_path):
+    (tmp_path / "log.csv").write_text("step,loss\n0,1\n# new rate, 0.1, from here\n1,2\n# done\n")
+    logs = read_logs(tmp_path)
+    assert points(logs) == [[0, 1], [1, 2]]
+    assert "2 lines of comment, after a #, left out." in logs.notes
+    assert not any(isinstance(note, Lost) for note in logs.notes)
 
 
 def test_a_quote_that_never_closes_costs_its_cell(tmp_path):

@@ -357,6 +357,20 @@ def test_ridges_have_no_colour_but_grey_and_their_own(samples, quick_collection)
     assert scales and all(scale["interpolate"] == "rgb" for scale in scales)
 
 
+@pytest.mark.parametrize("first", [10, 1000])
+def test_no_ridge_is_cut(tmp_path, first):
+    """The first step's values are more alike, so that its ridge is the highest."""
+    from core.ui.histogram_charts import OVERLAP, ridges
+    limits = (np.arange(200) / 100 - 1).tolist()
+    write(tmp_path / NAME, [
+        old("w", step, limits, [1.0] * 100 + [first if step == 0 else 2.0] + [1.0] * 99)
+        for step in range(12)])
+    steps = log_histograms.along_steps(library.logs_id(tmp_path), tmp_path.name, "w")
+    chart = ridges(steps, (-1.0, 1.0), "#000000")
+    bottom, top = chart.layer[0].encoding.y.to_dict()["scale"]["domain"]
+    assert top <= chart.data["top"].min() < -OVERLAP and bottom == 11.5
+
+
 @pytest.mark.parametrize("view, x, y", [
     ("Percentile bands", "step", "value"), ("Heat map", "step", "value"),
     ("Ridges", "value", "step"), ("Gradient flow", "step", "root mean square")])

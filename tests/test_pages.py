@@ -5,9 +5,11 @@ import shutil
 
 import pandas as pd
 import pytest
+import streamlit as st
 
 from core import library
 from core.files import found_files
+from core.ui import corrections
 from core.ui.images import in_order
 from tests.app import PAGES, click_chart, faults, finished, opened, words
 from tests.conftest import ROOT
@@ -202,6 +204,16 @@ def test_the_card_is_edited_in_the_sidebar_and_undone():
         next(b for b in app.sidebar.button if b.label == "Undo corrections").click().run()
     )
     assert not app.sidebar.text_input(key="card").value
+
+
+def test_what_was_undone_does_not_come_back_from_the_address(monkeypatch):
+    """A browser's address still names the corrections while the run that undoes them goes on."""
+    monkeypatch.setattr(st, "query_params", {"card": '{"title":"T"}'})
+    monkeypatch.setattr(st, "session_state", {"_next_card": ""})
+    corrections.follow()
+    assert corrections.said() == {}
+    monkeypatch.setattr(st, "session_state", {"card": ""})  # a link, or the way back
+    assert corrections.said() == {"title": "T"}
 
 
 def test_what_was_inferred_is_shown_as_such(tmp_path, monkeypatch):

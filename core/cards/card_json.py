@@ -30,7 +30,10 @@ def parse_card(said: Any, source: str) -> Card:
     unknown = said.keys() - {f.name for f in fields(Card)} | {"inferred"} & said.keys()
     if unknown:
         known = ", ".join(f.name for f in fields(Card) if f.name != "inferred")
-        raise UserError(f"{source}: the key {min(unknown)!r} is not one of {known}.")
+        raise UserError(
+            f"{source}: the key {min(unknown)!r} is not one of {known}. "
+            "Correct the card, or remove the key."
+        )
     try:
         return Card(
             **{

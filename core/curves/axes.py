@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.log_files.columns import known_name
+from core.log_files.columns import EPOCHS, known_name
 from core.log_files.oddities import in_series
 
 UNITS = (("seconds", 1.0, 180.0), ("minutes", 60.0, 180.0), ("hours", 3600.0, np.inf))
@@ -26,8 +26,9 @@ class Axis:
 NO_TIME = "without a wall time in the log, so without a place along this axis"
 AXES = {
     "step": Axis("step"),
-    "epoch": Axis("epoch", lacking="without an epoch: it comes from a tag named epoch in the same "
-                                   "run, and only between its first and last step"),
+    "epoch": Axis("epoch", lacking="without an epoch: it comes from a step counted in epochs, or a "
+                                   "tag named epoch in the same run, between its first and last "
+                                   "step"),
     "relative time": Axis("since the first point", lacking=NO_TIME),
     "wall time": Axis("time, UTC", "date", NO_TIME),
     "index": Axis("number of the point in its run"),
@@ -36,7 +37,7 @@ AXES = {
 
 def is_epoch(tag: str) -> bool:
     """Whether a tag says which epoch a step belongs to: epoch, trainer/epoch."""
-    return known_name(tag.rpartition("/")[2]) in ("epoch", "epochs")
+    return known_name(tag.rpartition("/")[2]) in EPOCHS
 
 
 def epochs_of(table: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -32,10 +32,11 @@ def notes(found: list[Points], series: int, marks: int, grouping: Grouping | Non
                     "tick runs to see theirs.")
     if marks > MOST_MARKS:
         said.append(f"The {marks} places where something happened are not marked: tick fewer runs.")
-    own = [note for part in found for note in part.notes]
+    own = [f"{part.tag}: {note}" if len(found) > 1 else note  # each counts its own points
+           for part in found for note in part.notes]
     if grouping:  # nothing marks a single run's value
         own = [note.replace(MARKED, LEFT_OUT) for note in own]
-    return (*said, *dict.fromkeys(own))
+    return (*said, *own)
 
 
 def outside(lines: pd.DataFrame, ends: Mapping[str, list[float] | None],

@@ -132,6 +132,8 @@ def _along(logs_id: str, table: pd.DataFrame, parts: list[np.ndarray], axis: str
     for part in parts:
         if (run := table["run"].iat[part[0]]) in known:
             result[part] = epoch_at(steps[part], known[run])
+        elif run in open_logs(logs_id).by_epoch:
+            result[part] = steps[part]
     return result
 
 

@@ -17,6 +17,7 @@ from core.log_formats import COLUMNS
 STEPS = ("step", "global_step", "trainer/global_step", "steps", "iteration", "iterations", "iter",
          "update", "updates", "timestep", "timesteps", "total_timesteps", "batch", "epoch",
          "epochs", "round", "generation")
+EPOCHS = ("epoch", "epochs")
 TIMES = ("wall_time", "walltime", "timestamp", "time", "datetime", "date", "created_at")
 RUNS = ("run", "run_name", "run_id", "experiment")
 SPLITS = ("mode", "split", "phase", "stage", "subset")
@@ -49,8 +50,10 @@ def is_step(name: str) -> bool:
     return known_name(name) in STEPS
 
 
-def table_of(columns: Columns, run: str, file: str) -> tuple[pd.DataFrame, list[str]]:
-    """The points, column by column, and what was decided. Raises UserError without any."""
+def table_of(columns: Columns, run: str,
+             file: str) -> tuple[pd.DataFrame, list[str], frozenset[str]]:
+    """The points, column by column, what was decided, and the runs whose steps are epochs. Raises
+    UserError without any point."""
     step_name, steps, notes = _steps(columns)
     time_name, times = _times(columns)
     metrics = {name: found for name, found in columns.numbers.items()
@@ -81,7 +84,8 @@ def table_of(columns: Columns, run: str, file: str) -> tuple[pd.DataFrame, list[
         _tags(list(metrics), places, label),
         steps[at], times[at], np.concatenate(values)), strict=True)), copy=False)
     table["tag"] = table["tag"].cat.remove_unused_categories()
-    return table, notes
+    by_epoch = step_name is not None and known_name(step_name) in EPOCHS
+    return table, notes, frozenset(table["run"].cat.categories if by_epoch else ())
 
 
 def _steps(columns: Columns) -> tuple[str | None, np.ndarray, list[str]]:

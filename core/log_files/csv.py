@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.files.text_of_files import shown
 from core.log_files.columns import TEXTS, Columns, known_name, left_out, report_of, table_of
 from core.log_files.lost import Lost
+from core.log_files.oddities import counted
 from core.log_files.text import plain_name, read_text, start_of
 from core.log_formats import Logs
 
@@ -50,6 +51,7 @@ class _Odd:
 
     ragged: list[int] = field(default_factory=list)
     headers: int = 0
+    comments: int = 0
     cells: dict[str, int] = field(default_factory=dict)
     first: dict[str, tuple[int, str]] = field(default_factory=dict)
 
@@ -93,8 +95,9 @@ def read_table(path: Path, run: str) -> Logs:
     """The points of a CSV file. Raises UserError where it holds none."""
     text, notes = read_text(path)
     columns, said = _columns(text, path.name)
-    table, decided = table_of(columns, run, path.name)
-    return Logs(table, (report_of(table, path.name, columns.rows), *notes, *said, *decided))
+    table, decided, by_epoch = table_of(columns, run, path.name)
+    return Logs(table, (report_of(table, path.name, columns.rows), *notes, *said, *decided),
+                by_epoch=by_epoch)
 
 
 def _columns(text: str, file: str) -> tuple[Columns, list[str]]:
@@ -137,7 +140,9 @@ def _rows(reader: Iterator[list[str]], header: list[str], odd: _Odd) -> Iterator
         if len(row) > width and not any(row[width:]):
             row = row[:width]
         if len(row) != width:
-            if row:
+            if row and row[0].lstrip().startswith("#"):
+                odd.comments += 1
+            elif row:
                 odd.ragged.append(reader.line_num)
         elif row == header:
             odd.headers += 1
@@ -223,6 +228,8 @@ def _skipped(odd: _Odd) -> list[str]:
         notes.append(Lost(
             f"{len(odd.ragged):,} {'line has' if one else 'lines have'} another number of columns "
             f"than the header and {'was' if one else 'were'} skipped: line {named}{more}."))
+    if odd.comments:
+        notes.append(f"{counted(odd.comments, 'line')} of comment, after a #, left out.")
     if odd.headers:
         notes.append(f"The header is repeated {odd.headers:,} times, as where a log was continued.")
     return notes

@@ -35,6 +35,7 @@ class Logs:
     points: the table, or what it is made of.
     notes: the loading report, one sentence each: read, skipped, truncated, repeated, odd.
     hyperparameters: by run, of the runs that state any; a run may have them and no point.
+    by_epoch: runs whose steps are epochs.
     others: OTHERS, a row for each histogram, image, text, curve … (kind, or the plug-in's name), in
     the order of the files; core.events.payloads reads what is there.
     """
@@ -43,6 +44,7 @@ class Logs:
     notes: tuple[str, ...] = field(default=())
     hyperparameters: dict[str, Settings] = field(default_factory=dict)
     others: pd.DataFrame = field(default_factory=no_others)
+    by_epoch: frozenset[str] = frozenset()
 
     @property
     def table(self) -> pd.DataFrame:

@@ -48,12 +48,13 @@ def load(files: list[Path], run: str) -> Logs:
     columns, said = columns_of(_rows(text, bad))
     if not columns.rows:
         raise UserError(f"{files[0].name} has no line that is a JSON object. Log one a step.")
-    table, decided = table_of(columns, run, files[0].name)
+    table, decided, by_epoch = table_of(columns, run, files[0].name)
     if bad:
         named = ", ".join(f"{line:,}" for line in bad[:5]) + (" …" if len(bad) > 5 else "")
         notes.append(Lost(f"{counted(len(bad), 'line')} cut off or no JSON object, skipped: line "
                           f"{named}."))
-    return Logs(table, (report_of(table, files[0].name, columns.rows), *notes, *said, *decided))
+    return Logs(table, (report_of(table, files[0].name, columns.rows), *notes, *said, *decided),
+                by_epoch=by_epoch)
 
 
 def _rows(text: str, bad: list[int]) -> Iterator[dict[str, Any]]:

@@ -36,10 +36,11 @@ def read_rows(rows: list, file: str, run: str, notes: list[str]) -> Logs:
     if not objects:
         raise UserError(f"{file} lists no objects with numbers. Log one object a step.")
     columns, said = columns_of(objects)
-    table, decided = table_of(columns, run, file)
+    table, decided, by_epoch = table_of(columns, run, file)
     if lost := len(rows) - len(objects):
         notes = [*notes, f"{counted(lost, 'row')} of {file} that are no object were skipped."]
-    return Logs(table, (report_of(table, file, columns.rows), *notes, *said, *decided))
+    return Logs(table, (report_of(table, file, columns.rows), *notes, *said, *decided),
+                by_epoch=by_epoch)
 
 
 FORMAT = Format("JSON list of rows", matches, load, alone=True)

@@ -39,12 +39,13 @@ def load(files: list[Path], run: str) -> Logs:
     longest = max(map(len, series.values()))
     columns, said = _columns({name: values for name, values in [*series.items()][:MOST_COLUMNS]
                               if len(values) == longest or not is_step(name)})
-    table, decided = table_of(columns, run, file)
+    table, decided, by_epoch = table_of(columns, run, file)
     if others:
         more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
         notes.append(f"Entries that are no series are not drawn: {shown(others[0])}{more}.")
     return Logs(table, (report_of(table, file, columns.rows), *notes, *said,
-                        *(note for note in decided if any(map(is_step, series)))))
+                        *(note for note in decided if any(map(is_step, series)))),
+                by_epoch=by_epoch)
 
 
 def _series(found: Any, prefix: str = "") -> tuple[dict[str, list], list[str]]:

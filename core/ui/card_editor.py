@@ -42,7 +42,7 @@ def card_editor(model_id: str) -> None:
             st.error(md_escape(fault))
         if corrections.said() and st.button("Undo corrections", width="stretch"):
             corrections.state({})
-        st.text_input("Corrections as JSON", key=corrections.KEY, bind="query-params")
+        corrections.field()
         st.download_button(
             "Download card",
             json.dumps(card.to_json(), indent=2),

@@ -10,14 +10,17 @@ from core.cards.card_json import parse_card
 from core.errors import UserError
 
 KEY = "card"  # of the text field, and in the address
+EMPTIED = "_card_emptied"  # undone, while the address still says it: until the field is drawn
 LONGEST = 20_000  # characters
 
 
 def said() -> dict[str, Any]:
     """The corrections as a card's JSON; none where the text is not JSON."""
-    words = st.session_state.get(KEY) or st.query_params.get(KEY) or "{}"
+    words = st.session_state.get(KEY)
+    if not words and not st.session_state.get(EMPTIED):
+        words = st.query_params.get(KEY)
     try:
-        found = json.loads(words) if len(words) < LONGEST else {}
+        found = json.loads(words) if words and len(words) < LONGEST else {}
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -45,13 +48,19 @@ def from_file(name: str, content: bytes) -> dict[str, Any]:
 
 def clear() -> None:
     """Before the field is drawn."""
-    st.session_state[KEY] = ""
+    st.session_state[KEY], st.session_state[EMPTIED] = "", True
 
 
 def follow() -> None:
     """Takes over what was stated in the run before; before the field is drawn."""
     if (following := st.session_state.pop("_next_card", None)) is not None:
-        st.session_state[KEY] = following
+        st.session_state[KEY], st.session_state[EMPTIED] = following, not following
+
+
+def field() -> None:
+    """The text field, which brings the address up to date."""
+    st.text_input("Corrections as JSON", key=KEY, bind="query-params")
+    st.session_state.pop(EMPTIED, None)
 
 
 def state(stated: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ def groups(logs_id: str, words: str, draw: Callable[[Chart, str], None]) -> list
 
 def _group(logs_id: str, title: str, charts: list[Chart], draw: Callable[[Chart], None]
            ) -> list[Chart]:
-    """The charts of one group, two a row; and which were drawn."""
+    """The charts of one group; and which were drawn."""
     pages = math.ceil(len(charts) / MOST_CHARTS)
     first = 0
     if pages > 1:
@@ -63,6 +63,9 @@ def _group(logs_id: str, title: str, charts: list[Chart], draw: Callable[[Chart]
 
 
 def _columns(number: int) -> list:
+    """Two a row; a single chart has all the width."""
+    if number == 1:
+        return [st.container()]
     rows = [st.columns(2) for _ in range(-(-number // 2))]
     return [column for row in rows for column in row][:number]
 

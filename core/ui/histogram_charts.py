@@ -13,7 +13,8 @@ from core.ui.chart_titles import UNCUT, title_of
 
 HEIGHT, TALLER = 300, 350  # TALLER with a legend
 TITLE, AXIS = 13, 64  # pixels: of a letter, as charts stand two a row; of the axis and its title
-OVERLAP = 3.0  # how many steps further up the highest ridge reaches
+OVERLAP = 3.0  # how many steps further up the ridge of a usual step reaches
+HIGHEST = 3.0  # times as far the highest may reach; where it is higher, all are lower
 CANVAS = {"embedOptions": {"renderer": "canvas", "padding": {
     "left": 0, "top": 4, "right": 8, "bottom": 0}}}
 SHARES = alt.Legend(title="share of the step's values", orient="bottom", direction="horizontal",
@@ -127,7 +128,8 @@ def ridges(steps: Steps, span: Span, colour: str) -> alt.LayerChart:
     """A small mountain a step, one behind the other, the last step in front."""
     shares = _shares(steps, span)
     peaks = shares.max(axis=1)
-    high = shares / max(float(np.quantile(peaks, 0.9)), 1e-300) * OVERLAP
+    usual = max(float(np.quantile(peaks, 0.9)), float(peaks.max(initial=0)) / HIGHEST, 1e-300)
+    high = shares / usual * OVERLAP
     edges = np.linspace(*span, BINS + 1)
     middles = (edges[1:] + edges[:-1]) / 2
     count = len(steps.step)
@@ -137,8 +139,9 @@ def ridges(steps: Steps, span: Span, colour: str) -> alt.LayerChart:
         "top": np.repeat(np.arange(count), BINS) - high.ravel()})
     ticks = np.unique(np.linspace(0, count - 1, min(count, 7)).round().astype(int)).tolist()
     said = json.dumps({str(row): f"{steps.step[row]:,}" for row in ticks})
-    y = alt.Y("row:Q", title="step", scale=alt.Scale(domain=[count - 0.5, -OVERLAP], nice=False),
-              axis=alt.Axis(values=ticks, labelExpr=f"({said})[datum.value]"))
+    y = alt.Y("row:Q", title="step", axis=alt.Axis(
+        values=ticks, labelExpr=f"({said})[datum.value]"), scale=alt.Scale(
+        domain=[count - 0.5, min(-OVERLAP, float(table["top"].min(skipna=True)))], nice=False))
     return alt.layer(alt.Chart(table).mark_area(
         line={"strokeWidth": 1, "color": "#88888880"}, opacity=0.85, clip=True).encode(
         x=alt.X("value:Q", title="value", axis=alt.Axis(tickCount=6, format="~g"),
