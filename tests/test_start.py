@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -213,10 +214,12 @@ def answered(app, path, method="GET", **headers):
     async def send(message):
         said.append(message)
 
-    asyncio.run(app({
+    scope = {
         "type": "http", "method": method, "path": path, "root_path": "", "query_string": b"",
         "headers": [(name.replace("_", "-").encode(), value.encode())
-                    for name, value in headers.items()]}, receive, send))
+                    for name, value in headers.items()]}
+    with ThreadPoolExecutor(1) as beside:  # tests in a browser leave a loop running in this thread
+        beside.submit(lambda: asyncio.run(app(scope, receive, send))).result()
     body = b"".join(part.get("body", b"") for part in said[1:])
     return said[0]["status"], dict(said[0]["headers"]), body
 
