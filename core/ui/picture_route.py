@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from streamlit.url_util import make_url_path
 
 from core.errors import UserError
 
@@ -20,9 +21,9 @@ _served: list[Route] = []
 
 def route() -> Route:
     """The route that the server is to have."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    path = "/picture/{dataset_id}/{example:int}"
-    _served.append(Route(f"/{base}{path}" if base else path, _asked))
+    base = str(st.get_option("server.baseUrlPath") or "")
+    path = make_url_path(base, "picture/{dataset_id}/{example:int}")
+    _served.append(Route(path, _asked))
     return _served[-1]
 
 

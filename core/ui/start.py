@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 from streamlit import env_util
 from streamlit.components.v2 import manifest_scanner
+from streamlit.url_util import make_url_path
 
 from core.memory import share_freed_memory
 from core.ui.idle import import_aside
@@ -46,8 +47,8 @@ async def starting(_app: Any) -> AsyncIterator[None]:
 
 def _address() -> str:
     host = st.get_option("browser.serverAddress") or "localhost"
-    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"http://{host}:{st.get_option('server.port')}/{path}"
+    path = make_url_path(str(st.get_option("server.baseUrlPath") or ""), "")
+    return f"http://{host}:{st.get_option('server.port')}{path}"
 
 
 def _import() -> None:
