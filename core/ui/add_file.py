@@ -3,20 +3,25 @@
 import hashlib
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from core import store
+from core import library, store
+from core.cards.card_json import parse_card
 from core.downloads import TITLES, downloaded
 from core.errors import UserError
 from core.files import found_files
+from core.model_facts import model_facts
 from core.ui import corrections
 from core.ui.boundary import boundary
+from core.ui.choices import PARAMETERS
 from core.ui.text import md_escape
 
+TRIAL, REJECTED, SEEN = "_trial", "_rejected", "_rejected_seen"
 PATHS_ALLOWED = "NETLENS_PATHS"  # set to 1 on the server: people may type any path it can read
 KIND_WORDS = {"models": "model", "data": "data set", "logs": "training logs"}
 
@@ -59,19 +64,14 @@ def add_file() -> None:
             key="uploaded",
             help="The file is read, never run. Upload files that belong together as one .zip.",
         )
-        taken = st.session_state.setdefault("_taken", set())
-        for file in sorted(files or [], key=_is_card):  # a card is for the model beside it
-            if file.file_id not in taken:
-                taken.add(file.file_id)
-                with boundary("The upload"):
-                    if _is_card(file):
-                        corrections.state(corrections.from_file(file.name, file.getvalue()))
-                    _open(_kept(file.name, file.getvalue()))
+        with boundary("The upload"):
+            if TRIAL not in st.session_state:
+                _take(files or [])
         if _paths_allowed():
             words = st.text_input("Or a path on this machine", key="typed_path")
             if words and words != st.session_state.get("_path_before"):
                 st.session_state["_path_before"] = words
-                with boundary("The path"):
+                with boundary("The path"), _rejecting():
                     _open(Path(words).expanduser().absolute())
         else:
             st.caption(
@@ -79,8 +79,47 @@ def add_file() -> None:
                 "`-- --models DIR --data DIR --logs DIR`."
             )
         _known_data()
-        if message := st.session_state.pop("_added_note", None):
+        if st.session_state.get(REJECTED):
+            st.caption("Not opened: the page says why.")
+        elif message := st.session_state.pop("_added_note", None):
             st.caption(message)
+
+
+def _take(files: list[Any]) -> None:
+    """The next of these that is new; a card is for the model that came with it."""
+    taken = st.session_state.setdefault("_taken", set())
+    new = [file for file in files if file.file_id not in taken]
+    cards = [file for file in new if _is_card(file)]
+    for file in new:
+        if file not in cards:
+            taken.add(file.file_id)
+            with _rejecting():
+                path = _kept(file.name, file.getvalue())
+                of_it = cards[:1] if found_files.kind_of(path) == "models" else []
+                taken.update(card.file_id for card in of_it)
+                _open(path, *map(_read_card, of_it))
+    for card in cards:
+        taken.add(card.file_id)
+        with _rejecting():
+            said = _read_card(card)
+            st.session_state["_added_note"] = f"Used for the open model: {md_escape(card.name)}"
+            corrections.state(said)
+
+
+def _read_card(file: Any) -> dict[str, Any]:
+    return corrections.from_file(file.name, file.getvalue())
+
+
+@contextmanager
+def _rejecting() -> Iterator[None]:
+    """Why something is not opened is said on the page, not here where the next click hides it."""
+    if SEEN in st.session_state:  # what is said there was of another time
+        del st.session_state[SEEN]
+        st.session_state[REJECTED] = []
+    try:
+        yield
+    except UserError as error:
+        st.session_state.setdefault(REJECTED, []).append(error)
 
 
 def _known_data() -> None:
@@ -115,14 +154,47 @@ def _kept(name: str, content: bytes) -> Path:
     return path
 
 
-def _open(path: Path) -> None:
-    """Makes a file or folder the chosen model, data set or logs, whichever it is."""
+def _open(path: Path, card: dict[str, Any] | None = None) -> None:
+    """Puts a file or folder on trial as model, data set or logs, whichever it is."""
     kind = found_files.kind_of(path)
     if kind is None:
         raise UserError(found_files.not_known(path, "model, data set or training log"))
-    inside = path.is_relative_to(store.uploads())
-    name = path.relative_to(store.uploads().parent).as_posix() if inside else str(path)
-    st.session_state.setdefault("_added", {}).setdefault(kind, {})[name] = path
-    st.session_state[f"_next_{kind}"] = name
-    st.session_state["_added_note"] = f"Added as {KIND_WORDS[kind]}: {md_escape(path.name)}"
+    st.session_state[TRIAL] = kind, path, card or {}
     st.rerun()
+
+
+def settle() -> None:
+    """Opens what is on trial, which only then takes the place of what is open. May raise Working;
+    what cannot be opened is in `rejected` from the next run on."""
+    if TRIAL not in st.session_state:
+        return
+    kind, path, card = st.session_state[TRIAL]
+    with _rejecting():
+        _try(kind, path, card)
+        inside = path.is_relative_to(store.uploads())
+        name = path.relative_to(store.uploads().parent).as_posix() if inside else str(path)
+        st.session_state.setdefault("_added", {}).setdefault(kind, {})[name] = path
+        st.session_state[f"_next_{kind}"] = name
+        st.session_state["_added_note"] = f"Added as {KIND_WORDS[kind]}: {md_escape(path.name)}"
+        if card:
+            corrections.state_later(card)
+    del st.session_state[TRIAL]
+    st.rerun()
+
+
+def _try(kind: str, path: Path, card: dict[str, Any]) -> None:
+    if kind == "models":
+        model_facts(library.model_id(path, parse_card(card, "The uploaded card")))
+    elif kind == "data":
+        library.open_dataset(library.dataset_id(path))
+    else:
+        library.open_logs(library.logs_id(path))
+
+
+def rejected() -> list[UserError]:
+    """Why what was added last is not open, until a person goes on to something else."""
+    here = (st.context.url or "").partition("?")[0]
+    view = here, *(st.session_state.get(key) for key in PARAMETERS.values())
+    if st.session_state.setdefault(SEEN, view) != view:
+        st.session_state[REJECTED] = []
+    return st.session_state.get(REJECTED, [])

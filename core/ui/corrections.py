@@ -65,6 +65,11 @@ def field() -> None:
 
 def state(stated: dict[str, Any]) -> None:
     """Makes these the corrections and draws everything anew."""
+    state_later(stated)
+    st.rerun()
+
+
+def state_later(stated: dict[str, Any]) -> None:
+    """Makes these the corrections in the next run."""
     st.session_state["_next_card"] = json.dumps(stated, separators=(",", ":")) if stated else ""
     st.session_state.pop("_card_fault", None)
-    st.rerun()

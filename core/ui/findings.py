@@ -19,6 +19,7 @@ from core.training_findings import (
 )
 from core.ui.boundary import boundary
 from core.ui.curve_colours import run_colours
+from core.ui.live import beside
 from core.ui.text import md_escape, plural
 
 MOST_LINES = 3  # before a person asks for more: the first chart is to be seen below them
@@ -37,7 +38,7 @@ def above(logs_id: str, runs: Sequence[str]) -> Iterator[None]:
             st.caption("What happened in them is looked for …")
     else:
         with place, boundary("What happened"):
-            show(logs_id, runs)
+            beside(logs_id, lambda now: show(now, runs))
     yield
     if not ready:
         with boundary("What happened"):
@@ -73,6 +74,8 @@ def show(logs_id: str, runs: Sequence[str]) -> None:
                 st.markdown("\n\n".join(
                     f"{_line(finding, colours)}  \n:small[:gray[{KINDS[finding.kind].hint}]]"
                     for finding in (*faults, *best)))
+        else:
+            st.empty()  # in its place, so that what comes next stays open when something is found
         with st.popover("How this is found", type="tertiary"):
             _rules()
     if first:  # one element, as all lists here: each more takes the browser some milliseconds

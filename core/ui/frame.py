@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.ui.add_file import settle
 from core.ui.boundary import boundary, following_jobs
 from core.ui.idle import running
 from core.ui.sidebar import Chosen, refused, sidebar
@@ -29,6 +30,8 @@ def main() -> None:
         st.session_state["_chosen"] = Chosen(None, None, None, ())
         with boundary("The sidebar"):
             st.session_state["_chosen"] = sidebar()
+        with boundary("What was added"):
+            settle()
         for error in refused():
             with boundary("What was chosen"):
                 raise error

@@ -26,7 +26,7 @@ def follow(any_logs_id: str, draw: Callable[[str], None]) -> None:
     """Draws what shows logs, and again whenever they have grown; `draw` gets their id of that
     moment. Logs to which nothing was written in the last minute are drawn once, without a fragment.
 
-    Once a page. What stands outside `draw` stays as it is until the page runs.
+    Once a page. Of what stands outside `draw` only what `beside` draws follows.
     """
     path = path_of(any_logs_id)  # an id of what grows is soon out of date
     if not _watch(path).state().is_written(time_now()):
@@ -35,7 +35,21 @@ def follow(any_logs_id: str, draw: Callable[[str], None]) -> None:
     st.session_state["_drawn_logs"] = None  # this run of the page draws them in any case
     with _own_place():
         _look(path)
-    _drawn(path, draw)
+
+    def with_status(now: str) -> None:
+        st.caption(_status(paces(now)))
+        draw(now)
+
+    _drawn(path, with_status)
+
+
+def beside(any_logs_id: str, draw: Callable[[str], None]) -> None:
+    """Draws another part of the page, and again whenever `follow` draws its own."""
+    path = path_of(any_logs_id)
+    if _watch(path).state().is_written(time_now()):
+        _drawn(path, draw)
+    else:
+        draw(any_logs_id)
 
 
 def _watch(path: Path) -> Watch:
@@ -65,9 +79,7 @@ def _look(path: Path) -> None:
 def _drawn(path: Path, draw: Callable[[str], None]) -> None:
     with boundary("The logs"):
         st.session_state["_drawn_logs"] = _watch(path).state()
-        now = logs_id(path)
-        st.caption(_status(paces(now)))
-        draw(now)
+        draw(logs_id(path))
 
 
 def _draw_anew() -> None:

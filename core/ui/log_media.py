@@ -13,6 +13,7 @@ from core.logged.media import Shown, media_series, not_shown, shown_at, steps_of
 from core.logged.pr_curves import curve_at, curve_series, curve_steps
 from core.places import path_of
 from core.runs.filter import found
+from core.ui import logged_text
 from core.ui.histogram_charts import finished
 from core.ui.log_histograms import run_colours
 from core.ui.text import count, headings, md_escape, plural
@@ -33,8 +34,9 @@ def media(logs_id: str, runs: list[str]) -> None:
         tags = _tags([*curves["tag"], *series["tag"]])
         curves, series = curves[curves["tag"].isin(tags)], series[series["tag"].isin(tags)]
         _section(logs_id, "Precision and recall", curves, step, _curves)
-        for title, what in (("Pictures", "pictures"), ("Texts", "texts"), ("Sounds", "sounds")):
-            _section(logs_id, title, series[series["what"] == what], step, _cards)
+        for title, what, draw in (("Pictures", "pictures", _cards), ("Texts", "texts", _texts),
+                                  ("Sounds", "sounds", _cards)):
+            _section(logs_id, title, series[series["what"] == what], step, draw)
     else:
         st.caption("These runs logged no pictures, texts, sounds or precision-recall curves.")
     _the_rest(logs_id, runs)
@@ -82,6 +84,11 @@ def _section(logs_id: str, title: str, table: pd.DataFrame, step: int,
         draw(logs_id, table, step, title)
 
 
+def _texts(logs_id: str, table: pd.DataFrame, step: int, title: str) -> None:
+    logged_text.choice()
+    _cards(logs_id, table, step, title)
+
+
 def _cards(logs_id: str, table: pd.DataFrame, step: int, title: str) -> None:
     """One card a tag and run, so many at once; of several runs, a row a tag to compare them."""
     pages = -(-len(table) // AT_ONCE)
@@ -110,7 +117,7 @@ def _card(row: dict, shown: Shown | None) -> None:
         _player(content, kind, row)
     for text in shown.words:
         with st.container(height=220 if len(text) > LONG_TEXT else "content", border=False):
-            st.code(text, language=None, wrap_lines=True)
+            logged_text.draw(text)
     for fault in shown.faults:
         st.caption(md_escape(fault, 300))
     st.caption(f"{name} · step {count(shown.step)}, {plural(row['logged'], 'step')} logged")

@@ -17,7 +17,7 @@ from core.inference import dataset_for
 from core.jobs import Working
 from core.one_pass.machine import device_title
 from core.ui import corrections, selection
-from core.ui.add_file import add_file, uploads
+from core.ui.add_file import add_file, rejected, uploads
 from core.ui.boundary import boundary, until_done
 from core.ui.card_editor import card_editor
 from core.ui.choices import NOTHING, PARAMETERS, choice, named_by_the_card, shown_at_first
@@ -50,7 +50,6 @@ def sidebar() -> Chosen:
     for kind, key in PARAMETERS.items():  # what was just added, or the sample
         if added := st.session_state.pop(f"_next_{kind}", None):
             st.session_state[key] = added
-    corrections.follow()
     st.session_state[REFUSED] = []
     with st.sidebar:
         model_id, name, named = _model(linked)
@@ -80,8 +79,8 @@ def _said_on_the_page() -> Iterator[None]:
 
 
 def refused() -> list[UserError]:
-    """What the sidebar could not open in this run."""
-    return st.session_state.get(REFUSED, [])
+    """What the sidebar could not open in this run, and what was added last in vain."""
+    return [*rejected(), *st.session_state.get(REFUSED, [])]
 
 
 def _device() -> None:
@@ -129,6 +128,7 @@ def _model(linked: set[str]) -> tuple[str | None, str, dict[str, str]]:
             if kind in named and key not in linked:
                 st.session_state[key] = named[kind]
     st.session_state["_model_before"] = name
+    corrections.follow()
     with boundary("The model"), _said_on_the_page():
         model_id = library.model_id(paths[name], corrections.card())
         size = file_size(paths[name].stat().st_size)

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 
 # Streamlit makes icons, colours, links and arrows of these; a word joiner stops it.
-_JOINED = re.compile(
+JOINED = re.compile(
     r":(?=[\w+-]*[:\[])|(?<=http):|(?<=https):|(?<=www)\.|(?<=\S)@(?=\S)|-(?=>)|-(?=-)|<(?=-)"
 )
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=^@/\"'])")
@@ -14,11 +14,12 @@ _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # control, direction, private, s
 
 def md_escape(text: object, longest: int = 200) -> str:
     """Text from a file as Markdown that shows it literally: no markup, picture, link or emoji."""
-    shown = shorten("".join(_visible(character) for character in str(text)), longest)
-    return _PUNCTUATION.sub(r"\\\1", _JOINED.sub(lambda found: found.group() + "⁠", shown))
+    shown = shorten("".join(visible(character) for character in str(text)), longest)
+    return _PUNCTUATION.sub(r"\\\1", JOINED.sub(lambda found: found.group() + "⁠", shown))
 
 
-def _visible(character: str) -> str:
+def visible(character: str) -> str:
+    """The character, or a name for what cannot be seen; line ends and tabs are spaces."""
     if unicodedata.category(character) not in _HIDDEN:
         return character
     return " " if character in "\n\t\r" else f"\\u{ord(character):04x}"

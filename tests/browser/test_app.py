@@ -188,13 +188,37 @@ def test_a_broken_upload_is_one_message_and_nothing_is_lost(server, page):
             "buffer": b"<!DOCTYPE html><title>404</title>",
         }
     )
-    page.get_by_text("net.pt").nth(1).wait_for()
-    ready(page)
     told = page.get_by_test_id("stAlertContentError").inner_text()
     assert "net.pt" in told
     assert "HTML" in told
+    ready(page)
     page.get_by_text(re.compile("of 504 right")).wait_for()
     assert page.get_by_test_id("stException").count() == 0
+    assert heading(page) == "digits-cnn.safetensors", "what was open is open"
+    assert "model=digits-cnn.safetensors" in page.url
+    go(page, "Architecture")
+    no_errors(page)
+
+
+def test_of_files_added_together_those_that_open_are_opened(server, page, samples):
+    page.goto(f"{server.url}/?model=digits-cnn.safetensors")
+    ready(page)
+    page.get_by_role("button", name="Add file").click()
+    broken, unknown, log = (
+        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+        for name, content in (
+            ("net.pt", b"<!DOCTYPE html><title>404</title>"),
+            ("notes.xyz", b"nothing that is known"),
+            ("run.csv", b"epoch,loss\n1,0.5\n2,0.25\n"),
+        )
+    )
+    page.locator("input[type=file]").set_input_files([broken, unknown, log])
+    page.wait_for_url(re.compile("logs=uploads"))
+    ready(page)
+    told = page.get_by_test_id("stAlertContentError").all_inner_texts()
+    assert [name for name in ("net.pt", "notes.xyz") for words in told if name in words] == [
+        "net.pt", "notes.xyz"]
+    assert heading(page) == "digits-cnn.safetensors"
 
 
 def test_an_uploaded_model_is_opened_with_its_card(server, page, samples):

@@ -20,12 +20,12 @@ class Run:
         self.file, self.last = folder / "metrics.jsonl", -1
         self.write(200)
 
-    def write(self, points: int) -> None:
+    def write(self, points: int, loss: str = "") -> None:
         with self.file.open("a", encoding="utf-8") as file:
             for _ in range(points):
                 self.last += 1
                 file.write(f'{{"step": {self.last}, "timestamp": {1.7e9 + self.last}, '
-                           f'"loss": {1 / (self.last + 1)}}}\n')
+                           f'"loss": {loss or 1 / (self.last + 1)}}}\n')
 
     def followed(self, page) -> None:
         """Waits until the page tells the last step, while the run is written on."""
@@ -37,7 +37,7 @@ class Run:
         raise AssertionError(f"step {self.told(page)} is told, {self.last} is written")
 
     def told(self, page) -> int:
-        said = page.get_by_text("Still being written").inner_text()
+        said = page.get_by_text("Still being written.", exact=False).first.inner_text()
         return int(re.search(r"step ([\d,]+)", said)[1].replace(",", ""))
 
 
@@ -64,6 +64,18 @@ def live(browser, run, tmp_path):
 
 def test_points_come_while_the_page_is_open(live, run):
     run.followed(live)
+
+
+def test_what_happens_meanwhile_is_told(live, run):
+    assert live.get_by_text("nothing conspicuous").count()
+    live.get_by_role("button", name="How this is found").click()
+    rules = live.get_by_text("Each rule is a comparison")
+    rules.wait_for()
+    run.write(1, loss="NaN")
+    run.followed(live)
+    live.get_by_text(re.compile("1 run, something happened")).wait_for()
+    assert live.get_by_text(re.compile("loss.*step 200")).count()
+    assert rules.is_visible(), "what was opened stays open"
 
 
 def test_a_box_dragged_while_points_come_is_whole(live, run):
