@@ -153,7 +153,7 @@ def _submit(new: Job, work: Callable[[Progress], None], watcher: Audience, where
 
 
 def _run(job: Job, work: Callable[[Progress], None]) -> None:
-    job.started = job.waited_for = time.monotonic()
+    job.started = time.monotonic()
     token = _inside.set(job.progress)
     try:
         job.state = "running"

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.outcomes import standing
+from core.ui.add_file import without_digest
 from core.ui.boundary import boundary
 from core.ui.first_look import (
     answer,
@@ -24,7 +25,7 @@ follow()
 if not chosen.model_name:
     nothing_chosen()
     st.stop()
-st.title(md_escape(chosen.model_name), anchor=False)
+st.title(md_escape(without_digest(chosen.model_name)), anchor=False)
 known = standing(chosen.model_id, chosen.dataset_id)
 if known.opens:
     with boundary("The model"):

@@ -1,6 +1,7 @@
 """Long work runs once, in the background, shows how far it is, and stops when nobody waits."""
 
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -97,6 +98,24 @@ def test_work_stops_when_nobody_waits_any_more(monkeypatch):
     jobs.leave("gone")
     wait_for(working.value.job)
     assert working.value.job.state == "stopped"
+
+
+def test_what_was_left_while_it_waited_its_turn_is_not_begun(monkeypatch):
+    """Else whoever comes next would wait for its grace once more."""
+    before, left = Work(), Work()
+    with watching():
+        with pytest.raises(Working) as first:
+            before.ask("turn before")
+        with pytest.raises(Working) as second:
+            left.ask("turn left")
+    assert before.running.wait(30)
+    jobs.leave("session", "turn left")
+    monkeypatch.setattr(jobs, "GRACE", 0.05)
+    time.sleep(0.1)
+    before.may_end.set()
+    wait_for(first.value.job)
+    wait_for(second.value.job)
+    assert (second.value.job.state, left.begun) == ("stopped", 0)
 
 
 def test_a_closed_browser_counts_as_gone(monkeypatch):

@@ -200,6 +200,17 @@ def test_the_card_is_edited_in_the_sidebar_and_undone():
         app.sidebar.text_input(key="card").value
         == '{"input":{"mean":[0.9],"resize":{"shorter_side":8,"crop":8}}}'
     )
+    field(app, "Mean").set_value("")
+    app = finished(next(b for b in app.sidebar.button if b.label == "Apply").click().run())
+    assert faults(app) == []
+    assert app.sidebar.text_input(key="card").value == (
+        '{"input":{"resize":{"shorter_side":8,"crop":8}}}')
+    assert field(app, "Mean").value == "0.5", "as the card beside the file says"
+    field(app, "Fitting the size").set_value(" ")
+    app = finished(next(b for b in app.sidebar.button if b.label == "Apply").click().run())
+    assert not app.sidebar.text_input(key="card").value
+    field(app, "Mean").set_value("0.9")
+    app = finished(next(b for b in app.sidebar.button if b.label == "Apply").click().run())
     app = finished(
         next(b for b in app.sidebar.button if b.label == "Undo corrections").click().run()
     )

@@ -23,6 +23,7 @@ from core.ui.text import md_escape
 
 TRIAL, REJECTED, SEEN = "_trial", "_rejected", "_rejected_seen"
 PATHS_ALLOWED = "NETLENS_PATHS"  # set to 1 on the server: people may type any path it can read
+_UPLOADED = re.compile(r"([\w.() -]{1,120})/uploaded/([0-9a-f]{32})")  # name and digest
 KIND_WORDS = {"models": "model", "data": "data set", "logs": "training logs"}
 
 
@@ -33,10 +34,8 @@ def uploads(kind: str) -> dict[str, Path]:
     added: dict[str, Path] = dict(st.session_state.get("_added", {}).get(kind, {}))
     key = {"models": "model"}.get(kind, kind)
     asked = st.session_state.get(key) or st.query_params.get(key)
-    if isinstance(asked, str) and (
-        found := re.fullmatch(r"uploads/([0-9a-f]{32})/([\w.() -]{1,120})", asked)
-    ):
-        path = store.uploads() / found[1] / found[2]
+    if isinstance(asked, str) and (found := _UPLOADED.fullmatch(asked)):
+        path = store.uploads() / found[2] / found[1]
         if path.is_file():
             added[asked] = path
     elif isinstance(asked, str) and asked not in added and _paths_allowed():
@@ -45,6 +44,11 @@ def uploads(kind: str) -> dict[str, Path]:
             if path.is_absolute() and path.exists() and found_files.kind_of(path) == kind:
                 added[asked] = path
     return added
+
+
+def without_digest(name: str) -> str:
+    """A name as people say it."""
+    return found[1] if (found := _UPLOADED.fullmatch(name)) else name
 
 
 def _is_card(file: Any) -> bool:
@@ -172,7 +176,7 @@ def settle() -> None:
     with _rejecting():
         _try(kind, path, card)
         inside = path.is_relative_to(store.uploads())
-        name = path.relative_to(store.uploads().parent).as_posix() if inside else str(path)
+        name = f"{path.name}/uploaded/{path.parent.name}" if inside else str(path)
         st.session_state.setdefault("_added", {}).setdefault(kind, {})[name] = path
         st.session_state[f"_next_{kind}"] = name
         st.session_state["_added_note"] = f"Added as {KIND_WORDS[kind]}: {md_escape(path.name)}"

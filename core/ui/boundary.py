@@ -112,14 +112,19 @@ def show_job(job: Job) -> None:
     """A job's progress, once a page however many parts wait for it."""
     shown = st.session_state.setdefault("_shown_jobs", set())
     if job.key in shown:
-        st.caption("This part appears when the work above is done.")
+        st.caption("Not shown, as the work above was stopped." if _is_stopped(job)
+                   else "This part appears when the work above is done.")
         return
     shown.add(job.key)
-    if job.state == "stopped" or job.key in st.session_state.get("_stopped_jobs", ()):
+    if _is_stopped(job):
         _stopped(job)
     else:
         with _own_place():
             _running(job)
+
+
+def _is_stopped(job: Job) -> bool:
+    return job.state == "stopped" or job.key in st.session_state.get("_stopped_jobs", ())
 
 
 @st.fragment(run_every=POLL)

@@ -88,7 +88,13 @@ def _apply(said: dict[str, str], card: Card) -> None:
         place = correction
         if key.startswith("input."):
             place = correction["input"] = dict(correction.get("input", {}))
-        place[key.removeprefix("input.")] = _parsed(key, words)
+        name = key.removeprefix("input.")
+        if not words.strip() and (name in place or key in card.inferred):
+            place.pop(name, None)  # as it was, or is inferred again
+        else:
+            place[name] = _parsed(key, words)
+    if not correction.get("input", True):
+        del correction["input"]
     try:
         whole = parse_card(correction, "The corrected card").or_else(card)
         parse_card(whole.to_json(), "The corrected card")  # what is changed must suit what is not
