@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 
 from core.ui.logged_text import AS_WRITTEN, LONGEST, as_markdown
 
-TABLE = "|param|value|\n|-|-|\n|lr|0.001|\n|env|`a[0]`|"
+TABLE = "|param|value|\n|---|:--:|\n|lr|0.001|\n|env|`a[0]`|"
 PIECES = ("`", "``", "```", "~~~", "\n", "\n\n", "    ", "![x](y)", "[a](b)", "[a]: b", "[a]", "!",
           "<b>", "<!--", "http://a.b", "word", "**b**", "\\", "# ", "- ", "|", "|-|-|\n", "]", "(", " ")
 LIVE = {"link_open", "image", "html_inline", "html_block"}
@@ -21,6 +21,8 @@ def kinds(text: str) -> set[str]:
 
 @pytest.mark.parametrize(("text", "kind"), [
     (TABLE, "table_open"),
+    ("|a|b|\n|-|-|\n|1|2|", "table_open"),
+    ("a | b\n--- | ---\n1 | 2", "table_open"),
     ("# Title\nwords", "heading_open"),
     ("- one\n- two", "bullet_list_open"),
     ("the **best** one", "strong_open"),
@@ -59,6 +61,7 @@ def test_streamlits_marks_and_formulas_stay_text():
     drawn = as_markdown("**x** :red[y] :smile: $z$ http://a.b")
     assert ":red" not in drawn and ":smile" not in drawn and "\\$z\\$" in drawn
     assert "http://" not in drawn
+    assert "www." not in as_markdown("**x** www.a.b WWW.a.b").lower()
 
 
 def test_a_person_may_see_it_as_it_was_written():

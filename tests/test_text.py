@@ -46,6 +46,8 @@ def test_streamlits_own_signs_are_broken_up():
     assert ":smile:" not in md_escape(":smile:").replace("\\", "")
     assert ":red[" not in md_escape(":red[x]").replace("\\", "")
     assert "http:" + "//" not in md_escape("http://x").replace("\\", "")
+    assert "http:" + "//" not in md_escape("HTTP://x").replace("\\", "").lower()
+    assert "www." not in md_escape("www.x.y WWW.x.y").replace("\\", "").lower()
     assert "->" not in md_escape("a -> b").replace("\\", "")
 
 

@@ -15,9 +15,10 @@ from core.cards.card_json import parse_card
 from core.downloads import TITLES, downloaded
 from core.errors import UserError
 from core.files import found_files
+from core.jobs import Working
 from core.model_facts import model_facts
 from core.ui import corrections
-from core.ui.boundary import boundary
+from core.ui.boundary import boundary, start_again, was_stopped
 from core.ui.choices import PARAMETERS
 from core.ui.text import md_escape
 
@@ -72,7 +73,7 @@ def add_file() -> None:
             if TRIAL not in st.session_state:
                 _take(files or [])
         if _paths_allowed():
-            words = st.text_input("Or a path on this machine", key="typed_path")
+            words = st.text_input("Or a path on this machine", key="typed_path").strip()
             if words and words != st.session_state.get("_path_before"):
                 st.session_state["_path_before"] = words
                 with boundary("The path"), _rejecting():
@@ -92,37 +93,31 @@ def add_file() -> None:
 def _take(files: list[Any]) -> None:
     """The next of these that is new; a card is for the model that came with it."""
     taken = st.session_state.setdefault("_taken", set())
+    cards = st.session_state.setdefault("_cards", {})  # that came and wait for their model
     new = [file for file in files if file.file_id not in taken]
-    cards = [file for file in new if _is_card(file)]
-    for file in new:
-        if file not in cards:
-            taken.add(file.file_id)
-            with _rejecting():
-                path = _kept(file.name, file.getvalue())
-                of_it = cards[:1] if found_files.kind_of(path) == "models" else []
-                taken.update(card.file_id for card in of_it)
-                _open(path, *map(_read_card, of_it))
-    for card in cards:
-        taken.add(card.file_id)
+    for file in sorted(new, key=_is_card, reverse=True):
+        taken.add(file.file_id)
         with _rejecting():
-            said = _read_card(card)
-            st.session_state["_added_note"] = f"Used for the open model: {md_escape(card.name)}"
-            corrections.state(said)
-
-
-def _read_card(file: Any) -> dict[str, Any]:
-    return corrections.from_file(file.name, file.getvalue())
+            if _is_card(file):
+                cards[file.name] = corrections.from_file(file.name, file.getvalue())
+            else:
+                path = _kept(file.name, file.getvalue())
+                is_model = found_files.kind_of(path) == "models"
+                _open(path, cards.popitem()[1] if cards and is_model else None)
+    if cards:
+        name, said = cards.popitem()
+        st.session_state["_added_note"] = f"Used for the open model: {md_escape(name)}"
+        corrections.state(said)
 
 
 @contextmanager
 def _rejecting() -> Iterator[None]:
     """Why something is not opened is said on the page, not here where the next click hides it."""
-    if SEEN in st.session_state:  # what is said there was of another time
-        del st.session_state[SEEN]
-        st.session_state[REJECTED] = []
     try:
         yield
     except UserError as error:
+        if st.session_state.pop(SEEN, None):  # what is said there was of another time
+            st.session_state[REJECTED] = []
         st.session_state.setdefault(REJECTED, []).append(error)
 
 
@@ -187,18 +182,36 @@ def settle() -> None:
 
 
 def _try(kind: str, path: Path, card: dict[str, Any]) -> None:
-    if kind == "models":
-        model_facts(library.model_id(path, parse_card(card, "The uploaded card")))
-    elif kind == "data":
+    if kind == "data":
         library.open_dataset(library.dataset_id(path))
-    else:
+    elif kind == "logs":
         library.open_logs(library.logs_id(path))
+    else:
+        try:
+            model_facts(library.model_id(path, parse_card(card, "The uploaded card")))
+        except Working as working:
+            if not was_stopped(working.job):
+                raise
+            start_again(working.job)
+            raise UserError(
+                f"{path.name} was not opened, as you stopped it. Add it again to open it."
+            ) from working
 
 
 def rejected() -> list[UserError]:
-    """Why what was added last is not open, until a person goes on to something else."""
-    here = (st.context.url or "").partition("?")[0]
-    view = here, *(st.session_state.get(key) for key in PARAMETERS.values())
-    if st.session_state.setdefault(SEEN, view) != view:
-        st.session_state[REJECTED] = []
+    """Why what was added last is not open."""
+    if TRIAL not in st.session_state:  # else more may come
+        st.session_state.setdefault(SEEN, _view())
     return st.session_state.get(REJECTED, [])
+
+
+def forget_rejected() -> None:
+    """Where a person has gone on to something else since it was said."""
+    if st.session_state.get(SEEN, view := _view()) != view:
+        st.session_state[REJECTED] = []
+        del st.session_state[SEEN]
+
+
+def _view() -> tuple:
+    page = (st.context.url or "").partition("?")[0]
+    return page, *(st.session_state.get(key) for key in PARAMETERS.values())

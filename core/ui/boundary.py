@@ -112,18 +112,19 @@ def show_job(job: Job) -> None:
     """A job's progress, once a page however many parts wait for it."""
     shown = st.session_state.setdefault("_shown_jobs", set())
     if job.key in shown:
-        st.caption("Not shown, as the work above was stopped." if _is_stopped(job)
+        st.caption("Not shown, as the work above was stopped." if was_stopped(job)
                    else "This part appears when the work above is done.")
         return
     shown.add(job.key)
-    if _is_stopped(job):
+    if was_stopped(job):
         _stopped(job)
     else:
         with _own_place():
             _running(job)
 
 
-def _is_stopped(job: Job) -> bool:
+def was_stopped(job: Job) -> bool:
+    """Whether this session does not want the job any more."""
     return job.state == "stopped" or job.key in st.session_state.get("_stopped_jobs", ())
 
 
@@ -155,5 +156,10 @@ def _progress_words(job: Job) -> str:
 def _stopped(job: Job) -> None:
     st.info(f"{md_escape(job.title)} was stopped, so what it would show is missing here.")
     if st.button("Start again", key=f"start-{job.key}"):
-        st.session_state.get("_stopped_jobs", set()).discard(job.key)
+        start_again(job)
         st.rerun()
+
+
+def start_again(job: Job) -> None:
+    """Makes it a job like any other, which who asks for it starts."""
+    st.session_state.get("_stopped_jobs", set()).discard(job.key)

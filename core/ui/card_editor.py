@@ -23,8 +23,11 @@ def card_editor(model_id: str) -> None:
     try:
         card = model_facts(model_id).card
     except Working as working:
-        until_done(working.job, lambda: st.popover("Model card", width="stretch", disabled=True))
+        until_done(working.job, _without_card)
         return
+    except UserError:
+        _without_card()  # what was corrected may be the reason
+        raise
     with st.popover("Model card", width="stretch"):
         open_keys = [LABELS[key].lower() for key in LABELS if key in card.inferred]
         st.caption(
@@ -40,9 +43,7 @@ def card_editor(model_id: str) -> None:
             _apply(said, card)
         if fault := st.session_state.get("_card_fault"):
             st.error(md_escape(fault))
-        if corrections.said() and st.button("Undo corrections", width="stretch"):
-            corrections.state({})
-        corrections.field()
+        _undo()
         st.download_button(
             "Download card",
             json.dumps(card.to_json(), indent=2),
@@ -51,6 +52,18 @@ def card_editor(model_id: str) -> None:
             width="stretch",
             help="Put it beside the model file as NAME.card.json.",
         )
+
+
+def _without_card() -> None:
+    """Corrections stay in the address as long as their field is drawn."""
+    with st.popover("Model card", width="stretch", disabled=not corrections.said()):
+        _undo()
+
+
+def _undo() -> None:
+    if corrections.said() and st.button("Undo corrections", width="stretch"):
+        corrections.state({})
+    corrections.field()
 
 
 def _field(key: str, label: str, card: Card) -> str:

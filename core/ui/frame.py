@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.ui import page_settings
 from core.ui.add_file import settle
 from core.ui.boundary import boundary, following_jobs
 from core.ui.idle import running
@@ -26,6 +27,7 @@ def main() -> None:
             for position, (file, title, question) in enumerate(_pages())
         ]
     )
+    page_settings.follow(page.title)
     with running(), following_jobs():
         st.session_state["_chosen"] = Chosen(None, None, None, ())
         with boundary("The sidebar"):

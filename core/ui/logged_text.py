@@ -4,7 +4,7 @@ import re
 
 import streamlit as st
 
-from core.ui.text import JOINED, visible
+from core.ui.text import LIVE, joined, visible
 
 AS_WRITTEN = "as_written"
 LONGEST = 20_000  # characters that are drawn as Markdown
@@ -13,6 +13,7 @@ _MARKED = re.compile(
 )
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 _CODE = re.compile(r"((?<!`)(`+)(?!`).+?(?<!`)\2(?!`))")
+_RULE = re.compile(r"[\s|:-]*")  # below a table's head, or a heading, or by itself
 _LEADS_OUT = re.compile(r"\]\(|\]\[|\]:|://|www\.|\S@\S|<[a-z/!?]", re.IGNORECASE)
 _ALIVE = re.compile(r"([\\\[\]<&$!])")
 
@@ -46,13 +47,13 @@ def as_markdown(text: str) -> str | None:
     lines, fenced = [], False
     for line in text.splitlines():
         fence = _FENCE.match(line)
-        whole = fenced or fence or line.startswith(("    ", "\t"))
+        whole = fenced or fence or line.startswith(("    ", "\t")) or _RULE.fullmatch(line)
         fenced ^= bool(fence)
         parts = [line] if whole else [part for part in _split(line) if part]
-        if any(_is_code(part, whole) and _LEADS_OUT.search(part) for part in parts):
+        if any(_as_it_is(part, whole) and _LEADS_OUT.search(part) for part in parts):
             return None
         lines.append("".join(
-            _shown(part) if _is_code(part, whole) else _still(_shown(part)) for part in parts))
+            _shown(part) if _as_it_is(part, whole) else _still(_shown(part)) for part in parts))
     return "\n".join(lines)
 
 
@@ -65,7 +66,7 @@ def _split(line: str) -> list[str]:
     return [*found, line[end:]]
 
 
-def _is_code(part: str, whole: object) -> bool:
+def _as_it_is(part: str, whole: object) -> bool:
     return bool(whole) or _CODE.fullmatch(part) is not None
 
 
@@ -74,4 +75,4 @@ def _shown(part: str) -> str:
 
 
 def _still(part: str) -> str:
-    return _ALIVE.sub(r"\\\1", JOINED.sub(lambda found: found.group() + "\u2060", part))
+    return _ALIVE.sub(r"\\\1", joined(LIVE, part))

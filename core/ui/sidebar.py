@@ -17,7 +17,7 @@ from core.inference import dataset_for
 from core.jobs import Working
 from core.one_pass.machine import device_title
 from core.ui import corrections, selection
-from core.ui.add_file import add_file, rejected, uploads
+from core.ui.add_file import add_file, forget_rejected, rejected, uploads
 from core.ui.boundary import boundary, until_done
 from core.ui.card_editor import card_editor
 from core.ui.choices import NOTHING, PARAMETERS, choice, named_by_the_card, shown_at_first
@@ -50,6 +50,7 @@ def sidebar() -> Chosen:
     for kind, key in PARAMETERS.items():  # what was just added, or the sample
         if added := st.session_state.pop(f"_next_{kind}", None):
             st.session_state[key] = added
+    forget_rejected()
     st.session_state[REFUSED] = []
     with st.sidebar:
         model_id, name, named = _model(linked)
@@ -127,6 +128,8 @@ def _model(linked: set[str]) -> tuple[str | None, str, dict[str, str]]:
         for kind, key in PARAMETERS.items():
             if kind in named and key not in linked:
                 st.session_state[key] = named[kind]
+            elif kind != "models" and st.session_state.get(key):  # no default: the address says it
+                st.session_state[key] = st.session_state[key]
     st.session_state["_model_before"] = name
     corrections.follow()
     with boundary("The model"), _said_on_the_page():

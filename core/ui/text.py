@@ -4,9 +4,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-# Streamlit makes icons, colours, links and arrows of these; a word joiner stops it.
-JOINED = re.compile(
-    r":(?=[\w+-]*[:\[])|(?<=http):|(?<=https):|(?<=www)\.|(?<=\S)@(?=\S)|-(?=>)|-(?=-)|<(?=-)"
+# Streamlit makes icons, colours and links of these, escaped or not, and arrows and dashes; a word
+# joiner behind them stops it. Behind "www." it would not: a browser drops it from a server's name.
+_LIVE = r":(?=[\w+-]*[:\[])|(?<=http):|(?<=https):|w(?=ww\.)|(?<=\S)@(?=\S)"
+LIVE, _LIVE_OR_ARROW = (
+    re.compile(signs, re.IGNORECASE) for signs in (_LIVE, rf"{_LIVE}|-(?=>)|-(?=-)|<(?=-)")
 )
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=^@/\"'])")
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # control, direction, private, surrogate, separators
@@ -15,7 +17,12 @@ _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # control, direction, private, s
 def md_escape(text: object, longest: int = 200) -> str:
     """Text from a file as Markdown that shows it literally: no markup, picture, link or emoji."""
     shown = shorten("".join(visible(character) for character in str(text)), longest)
-    return _PUNCTUATION.sub(r"\\\1", JOINED.sub(lambda found: found.group() + "⁠", shown))
+    return _PUNCTUATION.sub(r"\\\1", joined(_LIVE_OR_ARROW, shown))
+
+
+def joined(signs: re.Pattern, text: str) -> str:
+    """Text with a word joiner behind each of these signs."""
+    return signs.sub(lambda found: found.group() + "\u2060", text)
 
 
 def visible(character: str) -> str:

@@ -1,14 +1,17 @@
 """What a person does, in a real browser: open, choose, click, follow a link, break a file."""
 
 import json
+import math
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
 
 import pytest
+from tensorboard.util.tensor_util import make_tensor_proto
 
 from tests.browser.conftest import Server, own_stop, ready
+from tests.event_files import NAME, scalar, tensor, write
 
 pytestmark = pytest.mark.browser
 PAGES = ["Overview", "Architecture", "Training curves", "Embeddings", "Hard examples", "Saliency"]
@@ -276,7 +279,7 @@ def test_names_from_files_are_text_and_cause_no_outside_request(browser, page, t
     names = [
         lure,
         "<img src=x onerror=alert(1)>",
-        "**bold** :red[x] $y$",
+        "**bold** :red[x] $y$ www.evil.example HTTPS://evil.example a@evil.example",
         *(f"class {i} {lure}" for i in range(7)),
     ]
     folder = tmp_path / "models"
@@ -290,7 +293,11 @@ def test_names_from_files_are_text_and_cause_no_outside_request(browser, page, t
     (folder / "net.card.json").write_text(
         json.dumps({k: v for k, v in card.items() if v is not None})
     )
-    server = Server(tmp_path / "cache", "--models", str(folder))
+    said = f"{' '.join(names)}\n\n|a|b|\n|---|---|\n|1|{lure}|\n"
+    run = tmp_path / "logs" / "run www.evil.example"
+    write(run / NAME, [scalar("www.evil.example", 0, 1), scalar("www.evil.example", 1, math.nan),
+                       tensor(lure, 0, make_tensor_proto(said.encode()), "text")])
+    server = Server(tmp_path / "cache", "--models", str(folder), "--logs", str(run.parent))
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
     try:
         for name in PAGES:
@@ -299,11 +306,22 @@ def test_names_from_files_are_text_and_cause_no_outside_request(browser, page, t
             )
             ready(page)
             no_errors(page)
+            _leads_nowhere(page, server.url)
+        page.goto(f"{server.url}/Training_curves?view=Pictures+and+text")
+        page.get_by_test_id("stMain").locator("table").wait_for()
+        ready(page)
+        _leads_nowhere(page, server.url)
         assert Listener.asked == []
         assert page.outside == []
     finally:
         server.stop()
         listener.shutdown()
+
+
+def _leads_nowhere(page, own):
+    """Links are the app's own, and to the papers of methods."""
+    links = page.evaluate("[...document.querySelectorAll('a[href]')].map(link => link.href)")
+    assert [link for link in links if not link.startswith((own, "https://arxiv.org/"))] == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,28 @@
+"""Each page's settings outlive a visit to another page: Streamlit takes what a page's widgets have
+written to the address out of it, and forgets it, once they are drawn no more."""
+
+import json
+
+import streamlit as st
+
+from core.ui import corrections, selection
+from core.ui.choices import PARAMETERS
+
+LAST, LEFT = "_last_page", "_left_settings"
+OF_ALL = {*PARAMETERS.values(), selection.KEY, corrections.KEY, "sample"}  # in the sidebar
+
+
+def follow(page: str) -> None:
+    """Before anything is drawn: notes what the address says, and where another page is come back
+    to, what it said there last. What a followed link says counts first."""
+    state, said = st.session_state, st.query_params
+    left = state.setdefault(LEFT, {})
+    if state.get(LAST, page) == page:
+        left[page] = {key: said.get_all(key) for key in said if key not in OF_ALL}
+    else:
+        if corrections.said():  # whose field is in a closed popover
+            said[corrections.KEY] = json.dumps(corrections.said(), separators=(",", ":"))
+        for key, values in left.get(page, {}).items():
+            if key not in said:
+                said[key] = values
+    state[LAST] = page
