@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +88,11 @@ def runs_written(any_logs_id: str) -> list[str]:
     """The runs, by the names of their folders, that were written to in the last minute."""
     runs = find_logs(path_of(any_logs_id)).runs
     return [run.name for run in runs if any(map(_is_fresh, run.files))]
+
+
+def is_part(run: str, folders: Sequence[str]) -> bool:
+    """Whether one of these is the run or lies in its folder, as its children's files do."""
+    return any(name == run or name.startswith(f"{run}/") for name in folders)
 
 
 def _is_fresh(file: Path) -> bool:

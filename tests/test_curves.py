@@ -464,6 +464,20 @@ def test_a_figure_is_where_the_values_are(opened):
     assert blue > red  # the first colour is blue
 
 
+def test_a_figure_says_which_tag_has_the_axis_on_the_right(opened):
+    opened(log(a__loss=[1, 3, 2], a__lr=[0.1, 0.2, 0.1]))
+    found = picture("id", ("loss", "lr"), ("a",), Settings(), right=("lr",))
+    drawn = figure(found, "both", run_colours(found.names), dashes(found.tags))
+    said = [part.text for part in drawn.around if hasattr(part, "text")]
+    assert "lr (right axis)" in said and "loss" in said
+
+
+def test_a_tag_without_any_number_is_not_said_to_be_marked(opened):
+    opened(log(a__loss=[math.nan, math.nan]))
+    said = " ".join(points("id", "loss", ("a",), Settings()).notes)
+    assert "2 values NaN or infinite, so there is nothing to draw." in said and "▲" not in said
+
+
 def test_a_figure_marks_what_the_page_marks(opened):
     opened(log(a__loss=[3, 2, 1, 0, 1]))
     happened = Finding("a", "loss", 20, "said", "divergence")

@@ -344,3 +344,17 @@ def test_how_far_a_run_without_times_is(tmp_path):
     app.session_state["path"] = str(file)
     app.run()
     assert not app.exception and "Still being written. Step 8." in app.caption[0].value
+
+
+def test_how_far_runs_are_of_which_some_have_times(tmp_path):
+    for name, time in (("with", f', "timestamp": {1.7e9}'), ("without", ""), ("before", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.jsonl").write_text(
+            "".join(f'{{"step": {step}, "loss": 1{time}}}\n' for step in range(9)))
+    os.utime(tmp_path / "before" / "metrics.jsonl", (1.7e9, 1.7e9))
+    app = AppTest.from_function(page_that_follows)
+    app.session_state["path"] = str(tmp_path)
+    app.run()
+    said = app.caption[0].value
+    assert not app.exception and "with: " in said and "without: step 8." in said
+    assert "before: " not in said

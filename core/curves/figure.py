@@ -194,8 +194,9 @@ def _legend(picture: Picture, names: list[str], drawn: Figure, colours: dict[str
     if len(names) > MOST_NAMES:
         entries[-1] = (f"and {len(names) - MOST_NAMES + 1} more", "#FFFFFF", ())
     if len(picture.tags) > 1:
-        entries += [(tag, INK, tuple(dashes[tag]) if dashes[tag][1] else ())
-                    for tag in picture.tags]
+        on_the_right = set(picture.lines.loc[picture.lines["side"] == "right", "tag"])
+        entries += [(f"{tag} (right axis)" if tag in on_the_right else tag, INK,
+                     tuple(dashes[tag]) if dashes[tag][1] else ()) for tag in picture.tags]
     top = drawn.plot[3] + BELOW
     for row, (name, colour, dash) in enumerate(entries):
         at = top + row * LINE + LINE / 2

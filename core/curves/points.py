@@ -159,7 +159,8 @@ def _drawable(table: pd.DataFrame, settings: Settings) -> tuple[np.ndarray, list
 
 def _odd(values: np.ndarray) -> list[str]:
     count = int((~np.isfinite(values)).sum())
-    return [f"{counted(count, 'value')} NaN or infinite, {MARKED}"] if count else []
+    told = MARKED if count < len(values) else "so there is nothing to draw."
+    return [f"{counted(count, 'value')} NaN or infinite, {told}"] if count else []
 
 
 def held(points: Points) -> pd.DataFrame:

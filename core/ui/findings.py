@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from core.live_logs import runs_written
+from core.live_logs import is_part, runs_written
 from core.places import path_of
 from core.training_curves import tags_and_runs
 from core.training_findings import (
@@ -100,12 +100,7 @@ def shown_findings(logs_id: str, runs: Sequence[str]) -> list[Finding]:
 def _of(found: Sequence[Finding], runs: set[str], logs_id: str) -> list[Finding]:
     written = runs_written(logs_id)
     return [finding for finding in found if finding.run in runs and not (
-        finding.kind in NOT_YET and _is_part(finding.run, written))]
-
-
-def _is_part(run: str, written: Sequence[str]) -> bool:
-    """Whether one of those is the run or lies in its folder, as its children's files do."""
-    return any(name == run or name.startswith(f"{run}/") for name in written)
+        finding.kind in NOT_YET and is_part(finding.run, written))]
 
 
 def _clean(clean: int, runs: int) -> str:

@@ -15,6 +15,7 @@ from core.ui.sidebar import Chosen, refused, sidebar
 
 PAGES = Path(__file__).parent.parent.parent / "pages"
 ICON = Path(__file__).parent / "icon.svg"  # a named icon would be fetched from the network
+STYLE = Path(__file__).with_name("frame.css")
 _in_frame: ContextVar[bool] = ContextVar("in_frame", default=False)
 
 
@@ -27,6 +28,7 @@ def main() -> None:
             for position, (file, title, question) in enumerate(_pages())
         ]
     )
+    st.html(STYLE)
     page_settings.follow(page.title)
     with running(), following_jobs():
         st.session_state["_chosen"] = Chosen(None, None, None, ())

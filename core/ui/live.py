@@ -11,7 +11,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
 from core.library import logs_id
-from core.live_logs import Pace, State, Watch, paces, time_now
+from core.live_logs import Pace, State, Watch, is_part, paces, runs_written, time_now
 from core.log_files.bytes import FRESH
 from core.places import path_of
 from core.ui.boundary import _own_place, boundary
@@ -37,7 +37,7 @@ def follow(any_logs_id: str, draw: Callable[[str], None]) -> None:
         _look(path)
 
     def with_status(now: str) -> None:
-        st.caption(_status(paces(now)))
+        st.caption(_status(paces(now), runs_written(now)))
         draw(now)
 
     _drawn(path, with_status)
@@ -98,11 +98,12 @@ def _draw_anew() -> None:
     st.empty()  # where the runner takes up the request
 
 
-def _status(found: list[Pace]) -> str:
-    """How far the runs are to which something was written last."""
-    latest = found[0].last_time if found else None  # without any time, all may be at work
-    now = [pace for pace in found if not latest
-           or (pace.last_time and latest - pace.last_time < FRESH)]
+def _status(found: list[Pace], written: list[str]) -> str:
+    """How far the runs are to which something was written last; of logs without times, those whose
+    files were."""
+    latest = max((pace.last_time for pace in found if pace.last_time), default=0.0)
+    now = [pace for pace in found if (latest - pace.last_time < FRESH if pace.last_time
+                                      else is_part(pace.run, written) or not latest)]
     said = [":material/fiber_manual_record: Still being written."]
     said += [_one(pace, len(found) > 1) for pace in now[:MOST_RUNS]]
     if len(now) > MOST_RUNS:
