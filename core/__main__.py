@@ -16,22 +16,31 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from core.errors import UserError
+from core.files.text_of_files import shown
 
 
 def main(words: list[str] | None = None) -> int:
     """Runs one command and gives the exit status."""
-    options = _parser().parse_args(words)
     try:
+        options = _parser().parse_args(words)
         return options.command(options)
     except UserError as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the words in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}. See {self.prog} --help.")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "python -m core", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True)
@@ -50,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     part = score.add_mutually_exclusive_group()
     part.add_argument("--limit", type=_positive, help="the first N examples")
     part.add_argument("--sample", type=_positive, help="N examples, stratified, as in the app")
-    explain.add_argument("--example", required=True, type=int)
+    explain.add_argument("--example", required=True, type=_whole)
     explain.add_argument("--method", required=True)
     explain.add_argument("--target")
     explain.add_argument("--layer")
@@ -71,9 +80,16 @@ def _command(
     return command
 
 
+def _whole(words: str) -> int:
+    try:
+        return int(words)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{shown(words)} is not a whole number") from error
+
+
 def _positive(words: str) -> int:
-    if (number := int(words)) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+    if (number := _whole(words)) < 1:
+        raise argparse.ArgumentTypeError(f"{shown(words)} is less than 1")
     return number
 
 

@@ -106,6 +106,16 @@ class Card:
         return json.loads(json.dumps(said | ({"input": spec} if spec else {})))
 
 
+def in_words(key: str, value: Any) -> str:
+    """A value of `Card.values` as a sentence says it: "0 to 1" for a range."""
+    if not isinstance(value, tuple):
+        return str(value)
+    words = [str(part) if isinstance(part, str) else f"{part:g}" for part in value[:4]]
+    if key == "input.range":
+        return " to ".join(words)
+    return ", ".join(words) + (f" … ({len(value)})" if len(value) > 4 else "")
+
+
 def _with_values(card: Card, values: dict[str, Any], inferred: frozenset[str]) -> Card:
     spec = {key.removeprefix("input."): v for key, v in values.items() if key.startswith("input.")}
     rest = {key: value for key, value in values.items() if not key.startswith("input.")}

@@ -115,9 +115,8 @@ def _arrays(
     facts = model_facts(model_id)
     if facts.weights_only:
         raise MissingNetworkError(path_of(model_id).name, _one_input(model_id, dataset_id))
-    if layer and layer["layer"] not in facts.layers:
-        some = ", ".join(facts.layers[-SOME:])
-        raise UserError(f"This network has no layer {layer['layer']!r}. Its last ones are {some}.")
+    if layer:
+        check_layer(model_id, layer["layer"])
     key = pass_key(model_id, dataset_id, **layer)
     model = facts.card.title or path_of(model_id).name
     title = f"Running {model} on {open_dataset(dataset_id).title}"
@@ -128,6 +127,14 @@ def _arrays(
         partial(store.read, key),
         partial(_run, model_id, dataset_id, layers),
     )
+
+
+def check_layer(model_id: str, layer: str) -> None:
+    """Raises UserError that lists a few layers where the network has none of this name."""
+    layers = model_facts(model_id).layers
+    if layer not in layers:
+        some = ", ".join(layers[-SOME:])
+        raise UserError(f"This network has no layer {layer!r}. Its last ones are {some}.")
 
 
 def _one_input(model_id: str, dataset_id: str) -> tuple[int, ...]:

@@ -13,13 +13,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from core.cache import shared_resource
-from core.card import Card
+from core.card import Card, in_words
 from core.cards.cards_beside import card_beside
 from core.dataset_formats import DataSet
 from core.errors import UserError, cannot_be_read
 from core.files import model_ids
 from core.files.file_map import outlines
-from core.files.found_files import format_of, model_format, not_known
+from core.files.found_files import exists, format_of, model_format, not_known
 from core.files.limits import UPLOADED, limited_to
 from core.files.model_ids import content_id, file_id
 from core.jobs import Progress, demand
@@ -49,7 +49,7 @@ _whole: WeakValueDictionary[str, LoadedModel] = WeakValueDictionary()  # those i
 def model_id(path: Path, correction: Card | None = None) -> str:
     """The id of a model file read with a card's corrections. Raises UserError if it is gone or
     closed to this account."""
-    if not path.is_file():
+    if not (exists(path) and path.is_file()):
         raise UserError(f"{path.name} is not a file. Choose another model.")
     first = whole_name(path.name).split(".")[0]
     beside = [
@@ -181,7 +181,7 @@ def _changed_meanwhile(path: Path) -> UserError:
 def _inferred_note(card: Card) -> tuple[str, ...]:
     """What no file states, in one sentence."""
     said = [
-        f"{key.replace('_', ' ').replace('.', ' ')} {_in_short(value)}"
+        f"{key.replace('_', ' ').replace('.', ' ')} {in_words(key, value)}"
         for key, value in card.values().items()
         if key in card.inferred
     ]
@@ -190,13 +190,6 @@ def _inferred_note(card: Card) -> tuple[str, ...]:
         if said
         else ()
     )
-
-
-def _in_short(value: Any) -> str:
-    if not isinstance(value, tuple):
-        return str(value)
-    words = [str(part) if isinstance(part, str) else f"{part:g}" for part in value[:4]]
-    return ", ".join(words) + (f" … ({len(value)})" if len(value) > 4 else "")
 
 
 @shared_resource(entries=4)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.cache import cached_result
+from core.card import in_words
 from core.errors import UserError
 from core.inference import SMALLEST, input_spec, log_probabilities
 from core.library import open_dataset
@@ -194,7 +195,10 @@ def input_notes(model_id: str, dataset_id: str) -> list[str]:
     if model_facts(model_id).weights_only:
         return []
     spec, open_keys = input_spec(model_id, dataset_id)
-    taken = [f"{key.replace('_', ' ')} {getattr(spec, key)}" for key in open_keys]
+    taken = [
+        f"{key.replace('_', ' ')} {in_words(f'input.{key}', getattr(spec, key))}"
+        for key in open_keys
+    ]
     return (
         [f"Not stated anywhere, so taken from the data or from what is usual: {', '.join(taken)}."]
         if taken

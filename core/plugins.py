@@ -4,6 +4,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from core.errors import UserError
+
 
 def knows(form: Any, path: Path) -> bool:
     """Whether a format knows a file or folder for its own; none knows what is closed to this
@@ -12,6 +14,10 @@ def knows(form: Any, path: Path) -> bool:
         return form.matches(path)
     except OSError:
         return False
+    except UserError as error:
+        if isinstance(error.__cause__, OSError):
+            return False
+        raise
 
 
 def discover(package: str, name: str) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """What a file is, as a record: for the command line; the pages show the same parts."""
 
 import math
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from core.card import Card
@@ -16,8 +18,8 @@ from core.logs import find_logs, formats, read_logs
 
 def report(path: Path, kind: str | None, card: Path | None) -> dict:
     """One path's report, by its kind or by what it holds. Raises UserError."""
-    if not path.exists():
-        raise UserError(f"{path.name} does not exist. Check the path.")
+    if not found_files.exists(path):
+        raise UserError(f"{found_files.named(path)} does not exist. Check the path.")
     if kind is None:
         kind = {"models": "model"}.get(found := found_files.kind_of(path), found)
         if kind is None:
@@ -89,15 +91,39 @@ def logs_report(path: Path) -> tuple[dict, pd.DataFrame]:
 
 def write_table(table: pd.DataFrame, out: Path) -> None:
     """The table as Parquet, whole or not at all. Raises UserError where it cannot be written."""
-    unfinished = out.with_name(f".{out.name}.unfinished")
+    unfinished = out.parent / f".{out.name}.unfinished"
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        _file_in_folder(out)
         table.to_parquet(unfinished, index=False)
         unfinished.replace(out)
     except OSError as error:
-        raise UserError(
-            f"{out} could not be written ({error.strerror}). Choose another place."
-        ) from error
+        with suppress(OSError):
+            unfinished.unlink()
+        raise _cannot_be_written(out, error) from error
+
+
+def write_array(array: np.ndarray, out: Path) -> None:
+    """The array as .npy in the file of exactly this name. Raises UserError where it cannot be
+    written."""
+    try:
+        with _file_in_folder(out).open("wb") as file:  # to a name NumPy would add an ending
+            np.save(file, array)
+    except OSError as error:
+        raise _cannot_be_written(out, error) from error
+
+
+def _file_in_folder(out: Path) -> Path:
+    """The path itself, its folder made. Raises UserError where it is a folder."""
+    if out.is_dir():
+        raise UserError(f"{out} is a folder. Name a file in it.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _cannot_be_written(out: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{out} could not be written ({error.strerror or error}). Choose another place."
+    )
 
 
 def finite(number: float) -> float | None:

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from core import jobs, library
 from core.errors import UserError
 from core.explain import explanation, methods
-from core.inference import NO_CLASSES, activations, dataset_for, predictions
+from core.inference import NO_CLASSES, activations, check_layer, dataset_for, predictions
 from core.model_facts import model_facts
 from core.outcomes import examples, truth
 from core.overview import by_class, opening_notes, pass_notes, summary
-from core.reports import finite, given_card, write_table
+from core.reports import finite, given_card, write_array, write_table
 
 
 def score(
@@ -62,10 +60,9 @@ def score(
         metadata = metadata.drop(columns=[c for c in metadata if c in table]).reset_index(drop=True)
         write_table(table.assign(**metadata), out / "predictions.parquet")
         if classes:
-            np.save(out / "probabilities.npy", predictions(model_id, dataset_id))
+            write_array(predictions(model_id, dataset_id), out / "probabilities.npy")
         for layer, values in features.items():
-            (out / "activations").mkdir(exist_ok=True)
-            np.save(out / "activations" / f"{layer}.npy", values)
+            write_array(values, out / "activations" / f"{layer}.npy")
     return record
 
 
@@ -84,12 +81,14 @@ def explain(
     with _progress():
         dataset_id = dataset_for(model_id, data)
         names = truth(model_id, dataset_id).class_names
-    found = explanation(
-        model_id, dataset_id, example, _method(method), _class(target, names), layer
-    )
+    method = _method(method)
+    if layer is not None:
+        check_layer(model_id, layer)
+        if method in methods() and not methods()[method].needs_layer:
+            layer = None  # what it gives is of no layer
+    found = explanation(model_id, dataset_id, example, method, _class(target, names), layer)
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        np.save(out, found.map)
+        write_array(found.map, out)
     return {
         "example": example,
         "method": found.method,

@@ -117,3 +117,14 @@ def test_closed_logs_are_named_where_nothing_else_is_there(tmp_path, close):
     close(tmp_path / "b.csv")
     with pytest.raises(UserError, match=r"could not be read \(2\): a.csv, b.csv"):
         read_logs(tmp_path)
+
+
+def test_a_closed_file_of_no_ending_keeps_no_folder_from_being_listed(tmp_path, close, monkeypatch):
+    pictures(tmp_path / "set", "cat/1.png", "dog/2.png")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_bytes(b"anything")
+    close(tmp_path / "other" / "file")
+    monkeypatch.setattr(found_files, "folders", lambda kind: (tmp_path,))
+    monkeypatch.setattr(found_files, "REMEMBERED", 0)
+    assert list(found_files.listing("data").paths) == ["set"]
+    assert found_files.kind_of(tmp_path / "other") is None

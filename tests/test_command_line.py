@@ -266,3 +266,137 @@ def test_a_run_killed_on_the_way_leaves_nothing_broken(run, samples, tmp_path, m
     assert all(len(np.load(file, mmap_mode="r")) != 8000 for file in kept)
     status, (record,), _ = run(*words)
     assert (status, record["examples"]) == (0, 8000)
+
+
+def test_the_map_is_written_to_exactly_the_named_file(run, samples, tmp_path):
+    words = (
+        "explain",
+        "--model",
+        samples / "shapes-cnn.safetensors",
+        "--example",
+        3,
+        "--method",
+        "gradient",
+        "--data",
+        samples / "shapes-test.json",
+        "--out",
+    )
+    assert run(*words, tmp_path / "new" / "map")[0] == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["map"]
+    with (tmp_path / "new" / "map").open("rb") as file:
+        assert np.load(file).shape == (64, 64)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("kept")
+    for place, why in (("folder", "is a folder"), ("file/map.npy", "could not be written")):
+        status, lines, said = run(*words, tmp_path / place)
+        assert (status, lines) == (2, [])
+        assert said.splitlines()[-1].startswith(f"error: {tmp_path / place} {why}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "new"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_table_is_not_written_over_a_folder(run, samples, tmp_path):
+    status, _, said = run("logs", samples / "logs", "--out", tmp_path)
+    assert status == 2 and f"{tmp_path} is a folder" in said
+    assert not list(tmp_path.iterdir()) and not list(tmp_path.parent.glob(".*.unfinished"))
+
+
+def test_arrays_that_cannot_be_written_are_one_line(run, samples, tmp_path):
+    (tmp_path / "probabilities.npy").mkdir()
+    status, lines, said = run(
+        "score",
+        "--model",
+        samples / "digits-cnn.safetensors",
+        "--data",
+        samples / "digits-test.json",
+        "--out",
+        tmp_path,
+    )
+    assert (status, lines) == (2, [])
+    assert said.splitlines()[-1].startswith(f"error: {tmp_path / 'probabilities.npy'} is a folder")
+
+
+def test_a_layer_is_checked_and_named_only_where_it_was_used(run, samples):
+    words = (
+        "explain",
+        "--model",
+        samples / "shapes-cnn.safetensors",
+        "--example",
+        3,
+        "--data",
+        samples / "shapes-test.json",
+        "--method",
+    )
+    for method in ("gradient", "grad_cam"):
+        status, lines, said = run(*words, method, "--layer", "nosuch")
+        assert (status, lines) == (2, [])
+        last = said.splitlines()[-1]
+        assert "no layer 'nosuch'" in last and "stage4, stage4.conv" in last
+    assert run(*words, "gradient", "--layer", "stage4")[1][0]["layer"] is None
+    assert run(*words, "grad_cam", "--layer", "stage4")[1][0]["layer"] == "stage4"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "required: {inspect,score,explain,logs}"),
+        (("score", "--model", "a", "--data", "b", "--limit", "0"), "--limit: '0' is less than 1"),
+        (
+            ("score", "--model", "a", "--data", "b", "--limit", "abc"),
+            "--limit: 'abc' is not a whole number",
+        ),
+        (
+            ("explain", "--model", "a", "--data", "b", "--method", "c", "--example", "abc"),
+            "--example: 'abc' is not a whole number",
+        ),
+        (("inspect", "--as", "foo", "a"), "--as: invalid choice: 'foo'"),
+        (("logs",), "required: path"),
+    ],
+)
+def test_words_that_make_no_command_are_one_line(run, words, why):
+    status, lines, said = run(*words)
+    assert (status, lines, said.count("\n")) == (2, [], 1)
+    assert said.startswith("error: ") and why in said and "--help" in said
+    assert "invalid _" not in said and "usage" not in said
+
+
+@pytest.mark.parametrize(
+    ("card", "why"),
+    [
+        ("gone.json", "could not be read (No such file or directory). Check"),
+        ("folder", "could not be read (Is a directory). Check"),
+        ("words", "is not readable JSON (line 1, column 2: Expecting property name"),
+        ("deep", "is not readable JSON (it is nested too deeply). Correct it"),
+        ("bytes", "is not readable JSON (it is no text in UTF-8). Correct it"),
+    ],
+)
+def test_a_card_that_cannot_be_read_says_why(run, samples, tmp_path, card, why):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "words").write_text("{words")
+    (tmp_path / "deep").write_text("[" * 200_000)
+    (tmp_path / "bytes").write_bytes(b'{"title": "\xff"}')
+    status, lines, said = run(
+        "score",
+        "--model",
+        samples / "digits-cnn.safetensors",
+        "--data",
+        samples / "digits-test.json",
+        "--card",
+        tmp_path / card,
+    )
+    assert (status, lines, said.count("\n")) == (2, [], 1)
+    assert said.startswith(f"error: {card} {why}") and "Error" not in said
+
+
+def test_a_name_that_no_file_can_have_is_one_line(run, samples, tmp_path):
+    long, data = tmp_path / ("a" * 5000), samples / "digits-test.json"
+    for words in (
+        ("score", "--model", long, "--data", data),
+        ("logs", long),
+        ("score", "--model", samples / "digits-cnn.safetensors", "--data", long),
+    ):
+        status, lines, said = run(*words)
+        assert (status, lines) == (2, [])
+        assert "too long" in said and len(said.splitlines()[-1]) < 300
+    status, (record,), _ = run("inspect", long)
+    assert status == 2 and "too long" in record["error"] and len(record["error"]) < 300

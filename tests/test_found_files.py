@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.errors import UserError
 from core.files import found_files, walked_folders
 from core.files.found_data import data_set_at
 
@@ -153,3 +154,36 @@ def test_captions_beside_pictures_hide_no_table(tmp_path):
     assert names == {tmp_path.name, "one.csv", "two.csv", "arrays.npz"}
     (tmp_path / "two.csv").unlink()
     assert {path.name for path in data_set_at(tmp_path)} == {tmp_path.name, "arrays.npz"}
+
+
+def test_a_file_that_the_system_does_not_show_is_passed_over(root, monkeypatch):
+    metrics(root / "runs" / "first")
+    (root / "runs" / "first" / "cwd").symlink_to("nowhere")
+    stat = os.stat
+
+    def closed(path, *rest, **named):
+        if isinstance(path, str | os.PathLike) and os.fspath(path).endswith("cwd"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return stat(path, *rest, **named)
+
+    monkeypatch.setattr(os, "stat", closed)
+    assert found_files.kind_of(root / "runs") == "logs"
+    assert names("logs") == ["runs"]
+
+
+def test_a_folder_whose_state_is_not_told_is_said(root, monkeypatch):
+    long = root / ("a" * 5000)
+    monkeypatch.setattr(found_files, "folders", lambda kind: (long, root))
+    metrics(root / "runs" / "first")
+    found = found_files.listing("logs")
+    assert sorted(found.paths) == ["runs"]
+    assert "File name too long" in found.skipped and len(found.skipped) < 300
+
+
+def test_odd_names_are_refused_by_name(tmp_path):
+    for ask in (found_files.kind_of, lambda path: found_files.not_known(path, "model")):
+        with pytest.raises(UserError, match=r"^'aaa.{50,60}…' could not be read \(File name too"):
+            ask(tmp_path / ("a" * 5000))
+    assert found_files.kind_of(tmp_path / "   ") is None
+    assert found_files.not_known(tmp_path / "   ", "model").startswith("'   ' does not exist.")
+    assert found_files.not_known(tmp_path / "net.pt", "model").startswith("net.pt does not exist.")

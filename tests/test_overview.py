@@ -15,6 +15,7 @@ from core.outcomes import standing
 from core.overview import (
     LISTED,
     class_counts,
+    input_notes,
     least_sure,
     left_out,
     predicted_classes,
@@ -185,3 +186,12 @@ def test_weights_alone_show_the_data_and_nothing_that_only_a_network_says(own_da
     assert "as the network sees it" not in said and "Not stated anywhere" not in said
     assert "Try other set-ups" not in [button.label for button in app.button]
     assert app.dataframe[0].value["Share"].tolist() == pytest.approx([400 / 6, 200 / 6])
+
+
+def test_what_nobody_stated_is_said_as_people_write_it(tmp_path, samples):
+    file = tmp_path / "net.safetensors"
+    file.write_bytes((samples / "digits-cnn.safetensors").read_bytes())
+    dataset_id = library.dataset_id(pictures(tmp_path / "flat", 3))
+    said, = input_notes(library.model_id(file), dataset_id)
+    assert said.endswith("range 0 to 1, mean 0, std 1, resize stretch.")
+    assert "(" not in said

@@ -5,6 +5,7 @@ import random
 import pytest
 import torch
 import torchvision
+from safetensors.torch import load_file
 from torch import nn
 
 from core.architectures.search import alternatives
@@ -282,6 +283,38 @@ def test_a_card_that_names_another_network_hears_which_one_fits():
     assert isinstance(ours.module, WeightsOnly)
     assert any("'resnet34' was asked for" in note for note in ours.notes)
     assert any("Near miss: resnet18" in note and "nothing differs" in note for note in ours.notes)
+
+
+@pytest.mark.parametrize(
+    ("stated", "name"),
+    [
+        ("nonsense", "resnet18"),
+        ("SampleViT", "resnet18"),
+        ("nonsense", "SampleCNN"),
+        ("resnet18", "SampleCNN"),
+    ],
+)
+def test_a_stated_name_that_played_no_part_is_not_taken_for_the_network(samples, stated, name):
+    tensors = (
+        network(name).state_dict()
+        if name == "resnet18"
+        else load_file(samples / "shapes-cnn.safetensors")
+    )
+    ours, unnamed = loaded(tensors, Card(architecture=stated)), loaded(tensors)
+    assert ours.card == unnamed.card and str(ours.module) == str(unnamed.module)
+    (note,) = set(ours.notes) - set(unnamed.notes)
+    assert f"names the architecture '{stated}'" in note and f"are those of {name}." in note
+
+
+@pytest.mark.parametrize(
+    "stated", ["resnet18", "ResNet-18", "timm/resnet18.a1_in1k", "resnet18 (max-pooling kept)"]
+)
+def test_a_stated_name_of_the_network_stays(stated):
+    theirs = network("resnet18")
+    theirs.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    ours = loaded(theirs.state_dict(), Card(architecture=stated))
+    assert ours.card.architecture == stated and "architecture" not in ours.card.inferred
+    assert not any("names the architecture" in note for note in ours.notes)
 
 
 def test_what_is_far_from_all_networks_has_no_near_miss_and_needs_no_registry(monkeypatch):

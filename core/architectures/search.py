@@ -1,5 +1,6 @@
 """Which networks tensors belong to: exact ones first, then what nearly fits."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -13,10 +14,13 @@ from core.architectures.spellings import Spelling, loose_spellings, spellings
 from core.card import Card
 from core.files.text_of_files import shown
 from core.plugins import discover
+from core.trusted_code import names_code
 
 ASIDE = range(3)  # how far families step aside
 TOLD_BY_NAMES = range(2)  # without those that tell by shapes alone
 MOST_PARTS = 4  # networks side by side in one file
+UNUSED = ("The model card names the architecture {}, which is none that Netlens knows for these "
+          "weights; they are those of {}.")
 ONE_LAYER = 2  # tensors, which are no network yet
 
 
@@ -49,11 +53,42 @@ def found_among(tensors: dict[str, torch.Tensor], notes: tuple[str, ...], card: 
     for aside in steps_aside:
         if found := [Found(family.title, built, _for(built, tensors), notes,
                            aside in TOLD_BY_NAMES)
-                     for family, built in _claims(tensors, card, aside)]:
+                     for family, built in _told(_claims(tensors, card, aside), tensors, card)]:
             return sorted(found, key=lambda one: (
                 card.architecture not in (one.family, one.built.card.architecture),
                 not one.built.exact))
     return []
+
+
+def _told(claims: list[tuple[Family, Built]], tensors: Tensors, card: Card
+          ) -> list[tuple[Family, Built]]:
+    """These claims, under the network's own name and with a note where the card states one that
+    played no part in building it."""
+    unnamed, told = replace(card, architecture=None), []
+    for family, built in claims:
+        if card.architecture and not names_code(card.architecture):
+            own = family.build(tensors, unnamed)
+            if own and _same(own, built) and not _called(card.architecture, family, own):
+                name = own.card.architecture or family.title
+                note = UNUSED.format(shown(card.architecture), name)
+                built = replace(own, notes=(note, *own.notes))
+        told.append((family, built))
+    return told
+
+
+def _same(own: Built, named: Built) -> bool:
+    return (str(own.module), own.notes, own.exact) == (str(named.module), named.notes, named.exact)
+
+
+def _called(stated: str, family: Family, own: Built) -> bool:
+    """Whether what a card states is a name of the family or of its network, whatever the case, the
+    hyphens, and the settings in parentheses."""
+    known = {_bare(family.title), _bare(own.card.architecture or "")}
+    return _bare(stated) in known or _bare(stated.rpartition("/")[2].partition(".")[0]) in known
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.partition(" (")[0].casefold())
 
 
 def _for(built: Built, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

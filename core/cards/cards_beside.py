@@ -9,7 +9,7 @@ from typing import Any
 from core.card import Card
 from core.cards.card_json import parse_card
 from core.cards.transformers_config import UNNAMED, architecture_of, input_of
-from core.errors import UserError
+from core.errors import UserError, cannot_be_read
 from core.model_formats.shard_index import ENDING, whole_name
 
 LARGEST_CARD = 16 << 20  # bytes
@@ -17,13 +17,26 @@ STRETCHED = 384  # pixels from which on transformers' ConvNextImageProcessor cut
 
 
 def read_json(path: Path) -> Any:
-    """The JSON in a small file. Raises UserError that names the file."""
+    """The JSON in a small file. Raises UserError that names the file and says why not."""
     try:
         if path.stat().st_size > LARGEST_CARD:
             raise UserError(f"{path.name}: larger than 16 MB, which no card is.")
         return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path.name} is not readable JSON ({type(error).__name__}).") from error
+    except OSError as error:
+        raise cannot_be_read(path.name, error) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path.name} is not readable JSON ({_why_no_json(error)}). Correct it, or choose "
+            "another card."
+        ) from error
+
+
+def _why_no_json(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def card_beside(model: Path) -> tuple[Card, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from core.errors import UserError, cannot_be_read
 from core.files.found_data import data_set_at, data_sets
+from core.files.text_of_files import shown
 from core.files.unknown_files import OF_ARROW, describe_unknown
 from core.files.walked_folders import Walked, stamp, walked
 from core.plugins import discover, knows
@@ -81,8 +82,12 @@ def _look(kind: str) -> Listing:
     paths: dict[str, Path] = {}
     skipped = []
     for root in folders(kind):
-        if not root.exists():
-            skipped.append(f"The folder {root.name} does not exist.")
+        try:
+            if not exists(root):
+                skipped.append(f"The folder {root.name} does not exist.")
+                continue
+        except UserError as error:
+            skipped.append(str(error))
             continue
         for path in _below(kind, root):
             name = path.relative_to(root).as_posix() if path != root else root.name
@@ -125,8 +130,12 @@ def _is_model(path: Path, size: int, changed: int) -> bool:
 
 
 def _is_log(path: Path) -> bool:
-    return path.is_file() and any(  # a named pipe would be waited for
-        knows(form, path) for form in discover("core.log_formats", "FORMAT").values())
+    try:
+        if not path.is_file():  # a named pipe would be waited for
+            return False
+    except OSError:  # closed to this account
+        return False
+    return any(knows(form, path) for form in discover("core.log_formats", "FORMAT").values())
 
 
 def _log_folders(root: Path, seen: Walked) -> list[Path]:
@@ -155,8 +164,9 @@ def model_format(path: Path) -> str:
 
 
 def kind_of(path: Path) -> str | None:
-    """One of KINDS by what a file or folder holds; None where nothing here reads it."""
-    if not path.exists():
+    """One of KINDS by what a file or folder holds; None where nothing here reads it. Raises
+    UserError where the system does not say whether it is there."""
+    if not exists(path):
         return None
     data = format_of(path, "core.dataset_formats")
     if data and data.by_name:
@@ -170,12 +180,26 @@ def kind_of(path: Path) -> str | None:
     return "data" if data else None
 
 
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder. Raises UserError where the system does not say."""
+    try:
+        return path.exists()
+    except OSError as error:  # a name that is too long, a folder that is closed
+        raise cannot_be_read(named(path), error) from error
+
+
+def named(path: Path) -> str:
+    """A path's name as it may stand in a message, in quotes where it is odd or long."""
+    name = path.name or str(path)  # the topmost folder has none
+    return name if shown(name) == f"'{name}'" and name.strip() == name else shown(name)
+
+
 def not_known(path: Path, kind: str) -> str:
     """Why a path is not of a kind, in one sentence, and what to do."""
-    if not path.exists():
-        return f"{path.name} does not exist. Choose another {kind}."
+    if not exists(path):
+        return f"{named(path)} does not exist. Choose another {kind}."
     if path.is_dir():
-        return f"{path.name} is a folder that is no {kind}. {_what_lies_in(path)}"
+        return f"{named(path)} is a folder that is no {kind}. {_what_lies_in(path)}"
     try:
         with path.open("rb") as file:
             return describe_unknown(file.read(4096), path.name, kind)

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from core.errors import UserError
+from core.files.found_files import exists
 from core.log_formats import Format
 from core.plugins import discover, knows
 
@@ -120,7 +121,7 @@ def log_content_id(path: Path) -> str:
 
 def _files(root: Path) -> tuple[list[Path], tuple[str, ...]]:
     """The regular, readable files at or below `root` in name order, and what was left out."""
-    if not root.exists():
+    if not exists(root):
         raise UserError(f"{root.name or root} does not exist. Choose a log file, or the folder "
                         "that your training writes its logs to.")
     if root.is_file():
