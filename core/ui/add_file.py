@@ -113,11 +113,11 @@ def _take(files: list[Any]) -> None:
 @contextmanager
 def _rejecting() -> Iterator[None]:
     """Why something is not opened is said on the page, not here where the next click hides it."""
+    if st.session_state.pop(SEEN, None):  # what is said there was of another time
+        st.session_state[REJECTED] = []
     try:
         yield
     except UserError as error:
-        if st.session_state.pop(SEEN, None):  # what is said there was of another time
-            st.session_state[REJECTED] = []
         st.session_state.setdefault(REJECTED, []).append(error)
 
 
@@ -158,7 +158,7 @@ def _open(path: Path, card: dict[str, Any] | None = None) -> None:
     kind = found_files.kind_of(path)
     if kind is None:
         raise UserError(found_files.not_known(path, "model, data set or training log"))
-    st.session_state[TRIAL] = kind, path, card or {}
+    st.session_state[TRIAL] = kind, path, card or {}, None
     st.rerun()
 
 
@@ -167,9 +167,18 @@ def settle() -> None:
     what cannot be opened is in `rejected` from the next run on."""
     if TRIAL not in st.session_state:
         return
-    kind, path, card = st.session_state[TRIAL]
+    kind, path, card, job = st.session_state[TRIAL]
     with _rejecting():
-        _try(kind, path, card)
+        if job and was_stopped(job):
+            start_again(job)
+            raise UserError(
+                f"{path.name} was not opened, as you stopped it. Add it again to open it."
+            )
+        try:
+            _try(kind, path, card)
+        except Working as working:
+            st.session_state[TRIAL] = kind, path, card, working.job
+            raise
         inside = path.is_relative_to(store.uploads())
         name = f"{path.name}/uploaded/{path.parent.name}" if inside else str(path)
         st.session_state.setdefault("_added", {}).setdefault(kind, {})[name] = path
@@ -182,20 +191,12 @@ def settle() -> None:
 
 
 def _try(kind: str, path: Path, card: dict[str, Any]) -> None:
-    if kind == "data":
+    if kind == "models":
+        model_facts(library.model_id(path, parse_card(card, "The uploaded card")))
+    elif kind == "data":
         library.open_dataset(library.dataset_id(path))
-    elif kind == "logs":
-        library.open_logs(library.logs_id(path))
     else:
-        try:
-            model_facts(library.model_id(path, parse_card(card, "The uploaded card")))
-        except Working as working:
-            if not was_stopped(working.job):
-                raise
-            start_again(working.job)
-            raise UserError(
-                f"{path.name} was not opened, as you stopped it. Add it again to open it."
-            ) from working
+        library.open_logs(library.logs_id(path))
 
 
 def rejected() -> list[UserError]:

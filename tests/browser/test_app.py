@@ -222,6 +222,25 @@ def test_of_files_added_together_those_that_open_are_opened(server, page, sample
     assert [name for name in ("net.pt", "notes.xyz") for words in told if name in words] == [
         "net.pt", "notes.xyz"]
     assert heading(page) == "digits-cnn.safetensors"
+    page.reload()  # the address says all that is open, also what was a default before
+    ready(page)
+    assert page.get_by_test_id("stAlertContentError").count() == 0
+    assert "logs=run.csv" in page.url
+
+
+def test_settings_and_corrections_outlive_a_page_change(server, page):
+    page.goto(f"{server.url}/Hard_examples?card=%7B%22title%22%3A%22Own%22%7D")
+    ready(page)
+    page.get_by_test_id("stMain").get_by_text("Margin", exact=True).click()
+    page.wait_for_url(re.compile("hardness=Margin"))
+    ready(page)
+    for name in ("Saliency", "Hard examples", "Overview"):
+        go(page, name)
+        page.wait_for_url(re.compile("card="))
+        assert ("hardness=Margin" in page.url) == (name == "Hard examples")
+    page.get_by_text("Own · ").wait_for()
+    page.go_back()
+    page.wait_for_url(re.compile("hardness=Margin"))
 
 
 def test_an_uploaded_model_is_opened_with_its_card(server, page, samples):
