@@ -64,12 +64,13 @@ def match_labels(
     else:
         output_of = np.arange(max(len(data_names), int(labels.max(initial=-1)) + 1))
         output_of = np.where(output_of < outputs, output_of, UNKNOWN)
-        differ = _counted_as(mine, data_names, output_of, labels) if mine and data_names else (
-            "the model has no class names")
+        differ = (
+            _counted_as(mine, data_names, output_of, labels) if mine and data_names
+            else "the data has no class names" if mine
+            else "the model has no class names" if not model_names
+            else f"its {len(model_names):,} class names do not fit its {outputs:,} outputs")
         how = f"Labels meet the model's classes by index: {differ}"
-    if model_names and not mine:
-        how += f"; its {len(model_names):,} class names do not fit its {outputs:,} outputs"
-    elif by_name and sorted(found) == list(range(outputs)) and (np.diff(found) < 0).any():
+    if by_name and sorted(found) == list(range(outputs)) and (np.diff(found) < 0).any():
         how += "; their order differs"
     matched = np.append(output_of, UNKNOWN)[labels]  # the last serves -1
     lost = int((matched == UNKNOWN).sum())
