@@ -7,7 +7,7 @@ from core.curves.axes import AXES, MILLISECONDS
 from core.curves.points import Settings
 
 MOST_PLACES = 200
-MOST_UNDER_POINTER = 12  # series
+MOST_UNDER_POINTER = 24  # series: a window has room for few lines more
 DOTS = ["at", "name", "side", "x", "y"]
 Series = dict[tuple[str, str, str], pd.DataFrame]  # by name, tag and side
 
