@@ -19,9 +19,10 @@ from core.dataset_formats import DataSet
 from core.errors import UserError, cannot_be_read
 from core.files import model_ids
 from core.files.file_map import outlines
-from core.files.found_files import exists, format_of, model_format, not_known
+from core.files.found_files import format_of, model_format, not_known
 from core.files.limits import UPLOADED, limited_to
 from core.files.model_ids import content_id, file_id
+from core.files.paths import exists
 from core.jobs import Progress, demand
 from core.log_files.parts import keeping
 from core.log_formats import Logs

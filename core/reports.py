@@ -13,13 +13,14 @@ from core.cards.cards_beside import read_json
 from core.errors import UserError
 from core.files import found_files
 from core.files.found_files import format_of
+from core.files.paths import exists, named
 from core.logs import find_logs, formats, read_logs
 
 
 def report(path: Path, kind: str | None, card: Path | None) -> dict:
     """One path's report, by its kind or by what it holds. Raises UserError."""
-    if not found_files.exists(path):
-        raise UserError(f"{found_files.named(path)} does not exist. Check the path.")
+    if not exists(path):
+        raise UserError(f"{named(path)} does not exist. Check the path.")
     if kind is None:
         kind = {"models": "model"}.get(found := found_files.kind_of(path), found)
         if kind is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import UserError, cannot_be_read
 from core.files.found_data import data_set_at, data_sets
-from core.files.text_of_files import shown
+from core.files.paths import exists, named
 from core.files.unknown_files import OF_ARROW, describe_unknown
 from core.files.walked_folders import Walked, stamp, walked
 from core.plugins import discover, knows
@@ -178,20 +178,6 @@ def kind_of(path: Path) -> str | None:
     if _is_log(path) if path.is_file() else _log_folders(path, walked(path)):
         return "logs"  # beside which some arrays make no data set
     return "data" if data else None
-
-
-def exists(path: Path) -> bool:
-    """Whether there is such a file or folder. Raises UserError where the system does not say."""
-    try:
-        return path.exists()
-    except OSError as error:  # a name that is too long, a folder that is closed
-        raise cannot_be_read(named(path), error) from error
-
-
-def named(path: Path) -> str:
-    """A path's name as it may stand in a message, in quotes where it is odd or long."""
-    name = path.name or str(path)  # the topmost folder has none
-    return name if shown(name) == f"'{name}'" and name.strip() == name else shown(name)
 
 
 def not_known(path: Path, kind: str) -> str:

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from core.errors import UserError
-from core.files.found_files import exists
+from core.files.paths import exists
 from core.log_formats import Format
 from core.plugins import discover, knows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.ui import page_settings
-from core.ui.add_file import settle
+from core.ui.added import settle
 from core.ui.boundary import boundary, following_jobs
 from core.ui.idle import running
 from core.ui.sidebar import Chosen, refused, sidebar

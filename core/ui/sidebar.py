@@ -17,7 +17,8 @@ from core.inference import dataset_for
 from core.jobs import Working
 from core.one_pass.machine import device_title
 from core.ui import corrections, selection
-from core.ui.add_file import add_file, forget_rejected, rejected, uploads
+from core.ui.add_file import add_file, uploads
+from core.ui.added import forget_rejected, rejected
 from core.ui.boundary import boundary, until_done
 from core.ui.card_editor import card_editor
 from core.ui.choices import NOTHING, PARAMETERS, choice, named_by_the_card, shown_at_first
