@@ -15,6 +15,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core import jobs
 from core.errors import UserError
 from core.jobs import Audience, Job, Working
+from core.ui import page_settings
 from core.ui.text import count, duration, md_escape
 
 log = logging.getLogger("netlens")
@@ -46,6 +47,8 @@ def _audience(session: str, run: str = "") -> Iterator[None]:
         yield
     finally:
         jobs.audience.reset(token)
+        if not run:  # of a fragment by itself
+            page_settings.note()
 
 
 def _connected(session: str) -> bool:

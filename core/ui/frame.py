@@ -45,6 +45,7 @@ def main() -> None:
                 page.run()
         finally:
             _in_frame.reset(token)
+            page_settings.note()
 
 
 @cache

@@ -13,16 +13,21 @@ OF_ALL = {*PARAMETERS.values(), selection.KEY, corrections.KEY, "sample"}  # in 
 
 
 def follow(page: str) -> None:
-    """Before anything is drawn: notes what the address says, and where another page is come back
-    to, what it said there last. What a followed link says counts first."""
+    """Before anything is drawn: where another page is come back to, the address says again what it
+    said there last. What a followed link says counts first."""
     state, said = st.session_state, st.query_params
-    left = state.setdefault(LEFT, {})
-    if state.get(LAST, page) == page:
-        left[page] = {key: said.get_all(key) for key in said if key not in OF_ALL}
-    else:
+    if state.get(LAST, page) != page:
         if corrections.said():  # whose field is in a closed popover
             said[corrections.KEY] = json.dumps(corrections.said(), separators=(",", ":"))
-        for key, values in left.get(page, {}).items():
+        for key, values in state.get(LEFT, {}).get(page, {}).items():
             if key not in said:
                 said[key] = values
     state[LAST] = page
+
+
+def note() -> None:
+    """After a run of the page, or of a part of it: what the address says there."""
+    state, said = st.session_state, st.query_params
+    if LAST in state:
+        now = {key: said.get_all(key) for key in said if key not in OF_ALL}
+        state.setdefault(LEFT, {})[state[LAST]] = now
