@@ -343,9 +343,13 @@ def test_what_is_kept_of_an_explanation_is_what_was_computed(method, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(explained_module, "explained", None)  # it is not asked again
         again = explanation(model, data, 3, method)
-    for found in (first, again):
-        assert found.map.dtype == np.float32 and np.array_equal(found.map, expected.map)
-        assert {**vars(found), "map": 0} == {**vars(expected), "map": 0}
+    assert again.map.dtype == np.float32 and np.array_equal(again.map, first.map)
+    assert {**vars(again), "map": 0} == {**vars(first), "map": 0}
+    # Two computations may differ in the last bit, by how threads share the work.
+    np.testing.assert_allclose(first.map, expected.map, rtol=1e-4, atol=1e-6)
+    for name, value in {**vars(expected), "map": 0}.items():
+        known = {**vars(first), "map": 0}[name]
+        assert known == (pytest.approx(value, rel=1e-4) if isinstance(value, float) else value)
     assert not np.array_equal(explanation(model, data, 4, method).map, first.map)
 
 
