@@ -301,17 +301,14 @@ def test_a_table_is_not_written_over_a_folder(run, samples, tmp_path):
     assert not list(tmp_path.iterdir()) and not list(tmp_path.parent.glob(".*.unfinished"))
 
 
+def score_digits(samples):
+    model, data = samples / "digits-cnn.safetensors", samples / "digits-test.json"
+    return "score", "--model", model, "--data", data
+
+
 def test_arrays_that_cannot_be_written_are_one_line(run, samples, tmp_path):
     (tmp_path / "probabilities.npy").mkdir()
-    status, lines, said = run(
-        "score",
-        "--model",
-        samples / "digits-cnn.safetensors",
-        "--data",
-        samples / "digits-test.json",
-        "--out",
-        tmp_path,
-    )
+    status, lines, said = run(*score_digits(samples), "--out", tmp_path)
     assert (status, lines) == (2, [])
     assert said.splitlines()[-1].startswith(f"error: {tmp_path / 'probabilities.npy'} is a folder")
 
@@ -375,15 +372,7 @@ def test_a_card_that_cannot_be_read_says_why(run, samples, tmp_path, card, why):
     (tmp_path / "words").write_text("{words")
     (tmp_path / "deep").write_text("[" * 200_000)
     (tmp_path / "bytes").write_bytes(b'{"title": "\xff"}')
-    status, lines, said = run(
-        "score",
-        "--model",
-        samples / "digits-cnn.safetensors",
-        "--data",
-        samples / "digits-test.json",
-        "--card",
-        tmp_path / card,
-    )
+    status, lines, said = run(*score_digits(samples), "--card", tmp_path / card)
     assert (status, lines, said.count("\n")) == (2, [], 1)
     assert said.startswith(f"error: {card} {why}") and "Error" not in said
 
