@@ -344,6 +344,21 @@ def test_the_plan_takes_the_cheapest_size(monkeypatch):
     assert few.size == 8  # of which less data lets fewer be tried
 
 
+def test_sizes_too_quick_to_be_timed_are_passed_over_and_a_hopeless_one_is_timed_once(monkeypatch):
+    # An example costs 20 µs, so rounds of 8 to 128 last less than 4 ms; 512 is far worse.
+    seconds = {8: 1e-6, 512: 100e-6}
+    clock = [0.0]
+    monkeypatch.setattr(batches.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(batches, "device", lambda: torch.device("cpu"))
+    plan, used = BatchPlan(torch.nn.Linear(1, 1), 100_000), []
+    for _ in range(40):
+        with plan.timed(plan.size):
+            used.append(plan.size)
+            clock[0] += seconds.get(plan.size, 20e-6) * plan.size
+    assert used[-1] == 256  # not 8, however cheap it looked
+    assert used.count(512) == 1 and used.count(128) == 2
+
+
 def test_workers_together_use_as_many_threads_as_one_operator_would():
     """A thread of torch's takes what is set when it first asks, and what was set last is not its
     own: each would use all processors."""

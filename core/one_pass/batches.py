@@ -15,6 +15,8 @@ from core.device import device, locked
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 ROUNDS = 2  # timings of each choice, the faster counts: the first may pay for memory
 HELPS = 0.97  # time an example, relative to the best so far, below which a larger size helps
+HOPELESS = 1.5  # the same, above which a CPU's first timing is enough (a GPU's makes kernels ready)
+SHORTEST = 0.004  # seconds of a round; shorter ones tell of the interpreter and other programs
 MEETING = 0.1  # seconds after which batches that run side by side wait for each other,
 MOST_BETWEEN = 16  # or this many batches of each: a wait costs as much as a small batch
 SHARE = 8  # sizes above this fraction of the data are not tried
@@ -55,10 +57,17 @@ class BatchPlan:
                 model.to(memory_format=self.choice[1])
 
     def _trials(self, sizes: list[int]) -> Iterator[tuple]:
-        """Both layouts at the smallest size, then larger ones in the better while they help."""
-        for layout in (LAST, USUAL) if self.has_maps else (USUAL,):
-            yield sizes[0], layout
-        for size in sizes[1:]:
+        """Both layouts at the smallest size that takes long enough to be timed, then larger ones
+        in the better while they help."""
+        first, *layouts = (LAST, USUAL) if self.has_maps else (USUAL,)
+        for number, size in enumerate(sizes, 1):
+            yield size, first
+            if self.cost[self.choice] * size * self.at_once >= SHORTEST or number == len(sizes):
+                break
+            del self.cost[self.choice]
+        for layout in layouts:
+            yield sizes[number - 1], layout
+        for size in sizes[number:]:
             before = self.cost[self.best]
             yield size, self.best[1]
             if self.cost[self.choice] > HELPS * before:
@@ -99,8 +108,11 @@ class BatchPlan:
         self.rounds += 1
         if not self.rounds:
             return
+        hopeless = device().type == "cpu" and seconds > HOPELESS * min(
+            self.cost.values(), default=seconds
+        )
         self.cost[self.choice] = min(seconds, self.cost.get(self.choice, seconds))
-        if self.rounds == ROUNDS:
+        if self.rounds == ROUNDS or hopeless:
             self._next()
 
     def _next(self) -> None:

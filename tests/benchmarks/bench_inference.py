@@ -25,7 +25,7 @@ from core.one_pass.forward_pass import batches, model_on_device
 from core.one_pass.machine import device_title
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_models"
-ROUNDS = 3
+ROUNDS = 6
 
 
 def bare(
