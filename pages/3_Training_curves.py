@@ -19,7 +19,7 @@ from core.ui.states import sample_button, title
 from core.ui.text import md_escape, plural
 
 chosen = page()
-keep_settings("view")
+keep_settings("curves")
 st.html(NARROW)
 title("Training curves")
 if chosen.logs_id is None:
@@ -71,7 +71,7 @@ with findings.above(chosen.logs_id, every):
         without = runs_without_points(chosen.logs_id)
     with right:
         colours_told(every, runs, grouping)
-        tabs = st.tabs(list(parts), key="view", on_change="rerun", bind="query-params")
+        tabs = st.tabs(list(parts), key="curves", on_change="rerun", bind="query-params")
         for tab, (name, draw) in zip(tabs, parts.items(), strict=True):
             if tab.open:  # what is closed costs nothing
                 with tab, boundary(name):

@@ -197,13 +197,13 @@ def test_pinned_runs_are_drawn_whatever_is_found(shapes):
 
 
 def test_settings_of_closed_tabs_are_known_to_a_link(monkeypatch):
-    address, state = QueryParams(log="true", model="m", view="Curves"), {}
+    address, state = QueryParams(log="true", model="m", curves="Curves"), {}
     monkeypatch.setattr(log_address, "st", SimpleNamespace(query_params=address,
                                                            session_state=state))
 
     def run(tab):
-        state["view"] = address["view"] = tab
-        log_address.keep_settings("view")
+        state["curves"] = address["curves"] = tab
+        log_address.keep_settings("curves")
         return log_address.closed_settings()
 
     assert run("Curves") == {}
@@ -227,7 +227,7 @@ def test_closed_groups_and_closed_tabs_build_no_chart(shapes):
     app = opened(PAGE, **shapes)
     groups = len([part for part in app.expander if "(" in part.label])
     assert len(specs(app)) > 0 and groups > 2 and "…" in words(app)
-    assert not specs(opened(PAGE, **shapes, view="How the logs were read"))
+    assert not specs(opened(PAGE, **shapes, curves="How the logs were read"))
 
 
 def test_few_charts_are_drawn_at_first_and_of_any_logs_some(own_logs):
@@ -246,7 +246,7 @@ def test_few_charts_are_drawn_at_first_and_of_any_logs_some(own_logs):
 
 
 def test_the_table_of_runs(shapes):
-    app = opened(PAGE, **shapes, view="Runs", metrics=["loss/validation"])
+    app = opened(PAGE, **shapes, curves="Runs", metrics=["loss/validation"])
     table = app.dataframe[1].value  # after the list of runs on the left
     assert {"run", "loss/validation last", "loss/validation best", "duration"} <= set(table.columns)
     assert len(table) == 5 and not faults(app)

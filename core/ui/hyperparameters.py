@@ -88,11 +88,11 @@ def _choice(
 
 
 def _several(title: str, options: list[str], first: list[str], key: str, anew: bool) -> list[str]:
-    if key not in st.session_state:
+    before = st.session_state.get(key, first)
+    there = [name for name in before if name in options]
+    if key not in st.session_state or (there == list(before) and not anew):
         return st.multiselect(title, options, first, key=key, bind="query-params")
-    there = [name for name in st.session_state[key] if name in options]
-    if anew or there != list(st.session_state[key]):
-        st.session_state[key] = first if anew else there
+    st.session_state[key] = first if anew else there
     return st.multiselect(title, options, key=key, bind="query-params")
 
 

@@ -4,6 +4,7 @@ written to the address out of it, and forgets it, once they are drawn no more.""
 import json
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.ui import corrections, selection
 from core.ui.choices import PARAMETERS
@@ -19,9 +20,14 @@ def follow(page: str) -> None:
     if state.get(LAST, page) != page:
         if corrections.said():  # whose field is in a closed popover
             said[corrections.KEY] = json.dumps(corrections.said(), separators=(",", ":"))
-        for key, values in state.get(LEFT, {}).get(page, {}).items():
-            if key not in said:
-                said[key] = values
+        lost = {key: values for key, values in state.get(LEFT, {}).get(page, {}).items()
+                if key not in said}
+        for key, values in lost.items():
+            said[key] = values
+        state[LAST] = page
+        # After the browser's back button widgets take what the address said when the run began.
+        if lost and get_script_run_ctx().is_history_navigation:
+            st.rerun()
     state[LAST] = page
 
 

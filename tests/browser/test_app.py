@@ -244,6 +244,23 @@ def test_settings_and_corrections_outlive_a_page_change(server, page):
     page.wait_for_url(re.compile("hardness=Margin"))
 
 
+def test_the_open_tab_of_each_page_is_open_again(server, page):
+    page.goto(f"{server.url}/Architecture")
+    ready(page)
+    page.get_by_role("tab", name="Graph").click()
+    page.wait_for_url(re.compile("view=Graph"))
+    go(page, "Training curves")
+    page.get_by_role("tab", name="Runs").click()
+    page.wait_for_url(re.compile("curves=Runs"))
+    ready(page)
+    go(page, "Architecture")
+    page.get_by_role("tab", name="Graph", selected=True).wait_for()
+    page.go_back()
+    page.get_by_role("tab", name="Runs", selected=True).wait_for()
+    page.wait_for_url(re.compile(r"Training_curves\?curves=Runs$"))  # defaults are not in it
+    no_errors(page)
+
+
 def test_an_uploaded_model_is_opened_with_its_card(server, page, samples):
     page.goto(server.url)
     ready(page)
@@ -327,7 +344,7 @@ def test_names_from_files_are_text_and_cause_no_outside_request(browser, page, t
             ready(page)
             no_errors(page)
             _leads_nowhere(page, server.url)
-        page.goto(f"{server.url}/Training_curves?view=Pictures+and+text")
+        page.goto(f"{server.url}/Training_curves?curves=Pictures+and+text")
         page.get_by_test_id("stMain").locator("table").wait_for()
         ready(page)
         _leads_nowhere(page, server.url)

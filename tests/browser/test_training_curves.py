@@ -110,7 +110,7 @@ def test_a_click_on_a_run_draws_it_alone(charts):
 
 def test_the_slider_of_steps_is_dragged_and_obeys_the_keyboard(charts, server):
     charts.goto(f"{server.url}/Training_curves?model=shapes-cnn.safetensors&data=none"
-                "&logs=logs%2Fshapes&view=Pictures+and+text")
+                "&logs=logs%2Fshapes&curves=Pictures+and+text")
     ready(charts)
     thumb = charts.get_by_test_id("stSliderThumbValue")
     last = int(thumb.inner_text())
