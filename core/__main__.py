@@ -13,6 +13,7 @@ JSON on standard output, progress on standard error; what a person can put right
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import NoReturn
 
 from core.errors import UserError
 from core.files.text_of_files import shown
+
+STOPPED = 130  # exit status, as of other programs after Ctrl-C
 
 
 def main(words: list[str] | None = None) -> int:
@@ -30,6 +33,12 @@ def main(words: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("error: stopped", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:  # whoever read the answer has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return STOPPED
 
 
 class _Parser(argparse.ArgumentParser):
@@ -98,7 +107,12 @@ def _one_line(error: Exception) -> str:
 
 
 def _print(record: dict) -> None:
-    print(json.dumps(record, ensure_ascii=False, allow_nan=True, default=str), flush=True)
+    said = json.dumps(record, ensure_ascii=False, allow_nan=True, default=str)
+    try:
+        said.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a name that is no text in it: JSON's escapes can say it
+        said = json.dumps(record, allow_nan=True, default=str)
+    print(said, flush=True)
 
 
 def _inspect(options: argparse.Namespace) -> int:

@@ -9,11 +9,14 @@ from pathlib import Path
 from core import jobs, library
 from core.errors import UserError
 from core.explain import explanation, methods
+from core.files.text_of_files import shown
 from core.inference import NO_CLASSES, activations, check_layer, dataset_for, predictions
 from core.model_facts import model_facts
 from core.outcomes import examples, truth
 from core.overview import by_class, opening_notes, pass_notes, summary
 from core.reports import finite, given_card, write_array, write_table
+
+FEW = 100  # examples
 
 
 def score(
@@ -33,6 +36,8 @@ def score(
     model_id = library.model_id(model, given_card(card))
     with _progress():
         dataset_id = dataset_for(model_id, data, limit or sample, first=limit is not None)
+        for layer in layers:
+            check_layer(model_id, layer)
         table = examples(model_id, dataset_id)
         features = {layer: activations(model_id, dataset_id, layer, "mean") for layer in layers}
     record: dict = {"examples": len(table), "accuracy": None, "mean_loss": None, "per_class": {}}
@@ -57,7 +62,12 @@ def score(
         metadata = (
             library.open_dataset(dataset_id).metadata.drop(columns="path").iloc[table["example"]]
         )
-        metadata = metadata.drop(columns=[c for c in metadata if c in table]).reset_index(drop=True)
+        taken = [column for column in metadata if column in table]
+        record["notes"] += [
+            f"The data's own column {name} is not in predictions.parquet, where a result is called "
+            "so." for name in map(shown, taken)
+        ]
+        metadata = metadata.drop(columns=taken).reset_index(drop=True)
         write_table(table.assign(**metadata), out / "predictions.parquet")
         if classes:
             write_array(predictions(model_id, dataset_id), out / "probabilities.npy")
@@ -78,14 +88,15 @@ def explain(
 ) -> dict:
     """One map's settings, prediction, sum and extremes, trust figures; the map itself in `out`."""
     model_id = library.model_id(model, given_card(card))
+    method = _method(method)
     with _progress():
         dataset_id = dataset_for(model_id, data)
-        names = truth(model_id, dataset_id).class_names
-    method = _method(method)
-    if layer is not None:
-        check_layer(model_id, layer)
-        if method in methods() and not methods()[method].needs_layer:
-            layer = None  # what it gives is of no layer
+        if layer is not None:
+            check_layer(model_id, layer)
+            if method in methods() and not methods()[method].needs_layer:
+                layer = None  # what it gives is of no layer
+        some = dataset_for(model_id, data, FEW, first=True)  # enough to know the outputs
+        names = truth(model_id, some).class_names
     found = explanation(model_id, dataset_id, example, method, _class(target, names), layer)
     if out:
         write_array(found.map, out)
@@ -115,7 +126,7 @@ def _class(words: str | None, names: tuple[str, ...]) -> int | None:
         return None
     if words in names:
         return names.index(words)
-    if words.isdigit() and int(words) < len(names):
+    if words.isdecimal() and int(words) < len(names):
         return int(words)
     raise UserError(
         f"There is no class {words!r}. The classes are {', '.join(names[:10])}"

@@ -20,6 +20,7 @@ import numpy as np
 
 from core.errors import UserError
 from core.files.cache_space import locked, make_room
+from core.files.text_of_files import shown
 
 VERSION = 1  # raise when what a key stands for is computed differently
 LARGEST_COPY = 4096  # bytes; smaller arrays are read, since an empty one cannot be mapped
@@ -31,8 +32,8 @@ INDEX = "index.json"  # written last: array name -> file and its size
 
 def folder() -> Path:
     """Where results are kept."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "netlens"
-    return Path(os.environ.get("NETLENS_CACHE", default))
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netlens"
+    return Path(os.environ.get("NETLENS_CACHE") or default)
 
 
 def uploads() -> Path:
@@ -50,8 +51,13 @@ def scratch() -> Path | None:
 
 
 def limit() -> float:
-    """Bytes that all results together may take."""
-    return float(os.environ.get("NETLENS_CACHE_GB", "5")) * 1e9
+    """Bytes that all results together may take. Raises UserError where NETLENS_CACHE_GB is no
+    number."""
+    said = os.environ.get("NETLENS_CACHE_GB") or "5"
+    try:
+        return float(said) * 1e9
+    except ValueError as error:
+        raise UserError(f"NETLENS_CACHE_GB is {shown(said)}; give a number such as 5.") from error
 
 
 def key(**parts: Any) -> str:
@@ -123,6 +129,8 @@ def read(key: str) -> Mapping[str, np.ndarray] | None:
     try:
         index = json.loads((place / INDEX).read_text())
         arrays = {name: _mapped(place / file, size) for name, (file, size) in index.items()}
+        if not arrays:
+            raise ValueError("no arrays")
     except (OSError, ValueError, TypeError, AttributeError):
         shutil.rmtree(place, ignore_errors=True)
         return None
@@ -169,6 +177,7 @@ def _reserve(file: Path) -> None:
 def writing(key: str) -> Iterator[Writer]:
     """A result that appears under `key` when the block ends well, and not at all otherwise."""
     place = folder() / f".{key}.{uuid.uuid4().hex}"
+    limit()  # what is wrong with it is said before the work
     try:
         place.mkdir(parents=True)
         writer = Writer(place)
@@ -181,8 +190,7 @@ def writing(key: str) -> Iterator[Writer]:
             index[name] = (f"{number}.npy", (place / f"{number}.npy").stat().st_size)
         (place / INDEX).write_text(json.dumps(index))
         size = sum(size for _, size in index.values())
-        if not (folder() / key).exists():  # else another process was first, with the same result
-            os.replace(place, folder() / key)
+        _appear(place, folder() / key)
     except OSError as error:
         raise UserError(
             f"Results could not be written to {folder()} ({error.strerror}). Make room there, or "
@@ -191,6 +199,16 @@ def writing(key: str) -> Iterator[Writer]:
     finally:
         shutil.rmtree(place, ignore_errors=True)
     _trim_if_due(size)
+
+
+def _appear(place: Path, wanted: Path) -> None:
+    """Gives a whole result its name, unless another process was first with the same."""
+    try:
+        place.rename(wanted)
+    except OSError:
+        if not (wanted / INDEX).is_file():  # what a deletion that was cut short has left
+            shutil.rmtree(wanted, ignore_errors=True)
+            place.rename(wanted)
 
 
 def _trim_if_due(size: int) -> None:

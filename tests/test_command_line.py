@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from core import library
-from core.__main__ import main
-from core.inference import predictions
+from core.__main__ import STOPPED, main
+from core.inference import pass_key, predictions
 from core.outcomes import outcomes
 from tests.conftest import ROOT
 
@@ -389,3 +389,61 @@ def test_a_name_that_no_file_can_have_is_one_line(run, samples, tmp_path):
         assert "too long" in said and len(said.splitlines()[-1]) < 300
     status, (record,), _ = run("inspect", long)
     assert status == 2 and "too long" in record["error"] and len(record["error"]) < 300
+
+
+def test_layers_are_checked_before_the_work(run, samples, monkeypatch):
+    monkeypatch.setattr("core.score.examples", None)  # the pass is not asked for
+    status, lines, said = run("score", "--model", samples / "shapes-cnn.safetensors",
+                              "--data", samples / "shapes-test.json", "--layer", "stage4", "nosuch")
+    assert (status, lines) == (2, []) and "no layer 'nosuch'" in said
+
+
+def test_an_explanation_does_not_wait_for_the_whole_data(run, samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("NETLENS_CACHE", str(tmp_path))
+    model, data = samples / "digits-cnn.safetensors", samples / "digits-test.json"
+    words = ("explain", "--model", model, "--data", data, "--example", 300, "--method", "gradient")
+    status, lines, _ = run(*words, "--target", "²")
+    assert (status, lines) == (2, [])
+    status, (found,), _ = run(*words, "--target", "7")
+    assert (status, found["target"]) == (0, "7")
+    whole = pass_key(library.model_id(model), library.dataset_id(data))
+    assert not (tmp_path / whole).exists()
+
+
+def test_names_that_are_no_text_are_spelled_out(run, tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.pt")).write_bytes(b"nothing")
+    status, (found,), _ = run("inspect", *tmp_path.iterdir())
+    assert status == 2 and found["path"].endswith("caf\udce9.pt") and found["error"]
+
+
+def test_who_reads_the_answer_may_stop_and_so_may_the_person(samples):
+    words = [sys.executable, "-m", "core", "inspect"]
+    pipe = subprocess.Popen([*words, *[samples / "digits-cnn.safetensors"] * 3], cwd=ROOT,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe.stdout.read(1)
+    pipe.stdout.close()
+    assert pipe.wait() == STOPPED and pipe.stderr.read() == b""
+    code = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "from core import __main__; __main__._inspect = lambda options: print('on', flush=True)"
+            " or signal.pause(); sys.exit(__main__.main(['inspect', 'x']))")
+    waiting = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert waiting.stdout.readline() == "on\n"
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.communicate() == ("", "error: stopped\n") and waiting.returncode == STOPPED
+
+
+def test_a_column_of_the_data_that_is_called_as_a_result_is_told(run, samples, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    rows = []
+    for number in range(4):
+        Image.fromarray(np.full((8, 8), 60 * number, np.uint8)).save(pictures / f"{number}.png")
+        rows.append({"path": f"{number}.png", "label": number % 2, "loss": 1.5, "site": "A"})
+    pd.DataFrame(rows).to_csv(pictures / "labels.csv", index=False)
+    status, (found,), _ = run("score", "--model", samples / "digits-cnn.safetensors",
+                              "--data", pictures, "--out", tmp_path / "out")
+    assert status == 0
+    assert any("column 'loss' is not in predictions.parquet" in note for note in found["notes"])
+    table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    assert (table["site"] == "A").all() and not (table["loss"] == 1.5).any()

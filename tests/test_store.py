@@ -15,6 +15,7 @@ import pytest
 
 from core import library, store
 from core.dataset_files.tar_files import Tarred
+from core.errors import UserError
 from core.files import cache_space
 from core.files.file_map import FileMap
 from tests.conftest import ROOT
@@ -283,3 +284,35 @@ def test_damaged_json_is_computed_again(tmp_path, monkeypatch):
     file.write_bytes(file.read_bytes()[:-2] + b"xx")
     assert store.kept("a" * 32, lambda: "made again") == "made again"
     assert store.read_json("a" * 32) == "made again"
+
+
+def test_processes_that_finish_the_same_result_together_all_succeed(own_folder):
+    with store.writing("same") as one, store.writing("same") as other:
+        for files in (one, other):
+            files.array("values", (3,), "int64")[...] = [1, 2, 3]
+    assert store.read("same")["values"].tolist() == [1, 2, 3]
+    (own_folder / "same" / store.INDEX).unlink()  # a deletion that was cut short
+    with store.writing("same") as files:
+        files.array("values", (3,), "int64")[...] = [4, 5, 6]
+    assert store.read("same")["values"].tolist() == [4, 5, 6]
+    assert [place.name for place in own_folder.iterdir()] == ["same"]
+
+
+def test_an_index_without_arrays_is_computed_again(own_folder):
+    with store.writing("empty") as files:
+        files.array("values", (3,), "int64")
+    (own_folder / "empty" / store.INDEX).write_text("{}")
+    assert store.read("empty") is None
+
+
+def test_a_limit_that_is_no_number_is_said_before_the_work(monkeypatch):
+    monkeypatch.setenv("NETLENS_CACHE_GB", "much")
+    with pytest.raises(UserError, match="NETLENS_CACHE_GB is 'much'"), store.writing("any"):
+        pytest.fail("the work has begun")
+    monkeypatch.setenv("NETLENS_CACHE_GB", "")
+    assert store.limit() == 5e9
+
+
+def test_an_empty_name_of_the_cache_is_none(monkeypatch):
+    monkeypatch.setenv("NETLENS_CACHE", "")
+    assert store.folder().name == "netlens"
