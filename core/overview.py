@@ -85,11 +85,16 @@ def findings(model_id: str, dataset_id: str) -> list[Finding]:
     wrong = table[~table["correct"]]
     sure = wrong[wrong["confidence"] >= SURE].sort_values("loss", ascending=False)
     if len(sure):
+        why = ": the label may be wrong."
+        if 2 * len(sure) > (table["confidence"] >= SURE).sum():
+            why = (
+                ", as with most of its sure answers. So many labels are hardly wrong: the classes, "
+                "or how pictures enter the network, may not be those it was trained with."
+            )
         found.append(
             Finding(
                 f"Wrong and sure of it: {len(sure):,}",
-                f"At least {100 * SURE:.0f} % sure, and the label says otherwise: "
-                "the label may be wrong.",
+                f"At least {100 * SURE:.0f} % sure, and the label says otherwise{why}",
                 tuple(sure["example"]),
             )
         )

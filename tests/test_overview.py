@@ -15,6 +15,7 @@ from core.outcomes import standing
 from core.overview import (
     LISTED,
     class_counts,
+    findings,
     input_notes,
     least_sure,
     left_out,
@@ -195,3 +196,17 @@ def test_what_nobody_stated_is_said_as_people_write_it(tmp_path, samples):
     said, = input_notes(library.model_id(file), dataset_id)
     assert said.endswith("range 0 to 1, mean 0, std 1, resize stretch.")
     assert "(" not in said
+
+
+@pytest.mark.parametrize(("mislabelled", "said"),
+                         [(5, "the label may be wrong."), (100, "may not be those it was trained")])
+def test_labels_are_doubted_only_where_few_sure_answers_are_wrong(model_id, samples, tmp_path,
+                                                                  mislabelled, said):
+    data = library.open_dataset(library.dataset_id(samples / "digits-test.json"))
+    for row in range(100):
+        label = (int(data.labels[row]) + (row < mislabelled)) % 10
+        place = tmp_path / "set" / str(label)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(data.image(row)[..., 0]).save(place / f"{row}.png")
+    first = findings(model_id, library.dataset_id(tmp_path / "set"))[0]
+    assert first.title.startswith("Wrong and sure of it") and said in first.reason
