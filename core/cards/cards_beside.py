@@ -2,18 +2,19 @@
 have, Hugging Face's `config.json` and `preprocessor_config.json`, and timm's."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from core.card import Card
 from core.cards.card_json import parse_card
+from core.cards.fitting import Reading
+from core.cards.image_processors import read_processor
+from core.cards.timm_config import timm_input
 from core.cards.transformers_config import UNNAMED, architecture_of, input_of
 from core.errors import UserError, cannot_be_read
 from core.model_formats.shard_index import ENDING, whole_name
 
 LARGEST_CARD = 16 << 20  # bytes
-STRETCHED = 384  # pixels from which on transformers' ConvNextImageProcessor cuts nothing off
 
 
 def read_json(path: Path) -> Any:
@@ -51,20 +52,23 @@ def card_beside(model: Path) -> tuple[Card, tuple[str, ...]]:
         if (path := model.with_name(name)).is_file():
             card = card.or_else(parse_card(read_json(path), name))
             notes.append(f"Model card read from {name}.")
-    readers = {"preprocessor_config.json": _preprocessor_config, "config.json": _config}
+    readers = {"preprocessor_config.json": read_processor, "config.json": _config}
     for name, reader in readers.items():
         if (path := model.with_name(name)).is_file():
             try:
-                found = parse_card(
-                    reader(said) if isinstance(said := read_json(path), dict) else {}, name
-                )
+                said = read_json(path)
+                spoken, more = reader(said) if isinstance(said, dict) else Reading({}, [])
+                found = parse_card(spoken, name)
             except (
                 UserError
             ) as error:  # it may be another program's, so it does not keep the model closed
                 notes.append(f"{name} beside the model was not used: {error}")
                 continue
-            if found.values().keys() - card.values().keys():
+            new = found.values().keys() - card.values().keys()
+            if new:
                 notes.append(f"{name} (Hugging Face) read for what the model card leaves open.")
+            if new or not found.values():
+                notes += [f"{name}: {note}" for note in more]
             card = card.or_else(found)
     return card, tuple(notes)
 
@@ -77,57 +81,7 @@ def _card_names(model: Path) -> list[str]:
     return [f"{name}.card.json" for name in dict.fromkeys([*own, *shared])]
 
 
-def _preprocessor_config(said: dict) -> dict:
-    """Hugging Face's image processor as a card; keys that are absent are left out."""
-    spec: dict[str, Any] = {}
-    crop, size = _sides(said.get("crop_size")), _sides(said.get("size"))
-    shorter = size[0] if size and size[0] == size[1] else None
-    if isinstance(said.get("size"), dict):
-        shorter = said["size"].get("shortest_edge")
-    if type(shorter) is int and "ConvNext" in _processor(said):
-        crop, size, shorter = _as_for_convnext(shorter, said.get("crop_pct"))
-        said = said | {"do_center_crop": crop is not None}
-    if said.get("do_center_crop") and crop and shorter and crop[0] <= shorter:
-        spec |= {
-            "height": crop[0],
-            "width": crop[1],
-            "resize": {"shorter_side": shorter, "crop": crop[0], "longer_side": "down"},
-        }
-    elif size:
-        spec |= {"height": size[0], "width": size[1], "resize": "stretch"}
-    factor = said.get("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 1
-    spec["range"] = [0, round(255 * factor, 6) if isinstance(factor, (int, float)) else 1]
-    if not said.get("do_normalize", True):
-        spec |= {"mean": 0, "std": 1}
-    spec |= {
-        key: said[f"image_{key}"]
-        for key in ("mean", "std")
-        if key not in spec and said.get(f"image_{key}")
-    }
-    return {"input": spec}
-
-
-def _processor(said: dict) -> str:
-    return str(said.get("image_processor_type") or said.get("feature_extractor_type"))
-
-
-def _as_for_convnext(side: int, share: Any) -> tuple[
-        tuple[int, int] | None, tuple[int, int], int]:
-    """The crop, the size and the shorter side: small pictures are cut from the middle, for ResNet
-    too, large ones stretched."""
-    share = share if isinstance(share, float) and 0 < share <= 1 else 224 / 256
-    if side >= STRETCHED:
-        return None, (side, side), side
-    return (side, side), (side, side), int(side / share)
-
-
-def _sides(size: Any) -> tuple[int, int] | None:
-    if isinstance(size, dict) and {"height", "width"} <= size.keys():
-        return size["height"], size["width"]
-    return (size, size) if isinstance(size, int) else None
-
-
-def _config(said: dict) -> dict:
+def _config(said: dict) -> Reading:
     """Hugging Face's or timm's `config.json` as a card."""
     card: dict[str, Any] = {}
     names = said.get("id2label")
@@ -141,13 +95,5 @@ def _config(said: dict) -> dict:
         card["architecture"] = said["architecture"]
     elif named := architecture_of(said):
         card |= {"architecture": named, "input": input_of(said)}
-    trained = said.get("pretrained_cfg") if isinstance(said.get("pretrained_cfg"), dict) else {}
-    if isinstance(shape := trained.get("input_size"), list) and len(shape) == 3:
-        channels, height, width = shape
-        spec = {"channels": channels, "height": height, "width": width, "range": [0, 1]}
-        spec |= {key: trained[key] for key in ("mean", "std") if trained.get(key)}
-        if isinstance(share := trained.get("crop_pct"), (int, float)) and 0 < share <= 1:
-            side = math.floor(height / share)
-            spec["resize"] = {"shorter_side": side, "crop": height, "longer_side": "down"}
-        card["input"] = spec
-    return card
+    spec, notes = timm_input(said)
+    return Reading(card | ({"input": spec} if spec else {}), notes)
