@@ -57,9 +57,8 @@ def operation_output(model_id: str, dataset_id: str, example: int, position: int
     with run_of(model, image):
         found = caught(model, image, operation)
     if found is None:
-        raise UserError(f"For example {example} the network runs other operations than those "
-                        "drawn, so this one cannot be shown. Choose another example, or click a "
-                        "layer.")
+        raise UserError("For this example the network runs other operations than those drawn, so "
+                        "this one cannot be shown. Choose another example, or click a layer.")
     return shown(found, tuple(image.shape[2:]))
 
 

@@ -22,7 +22,7 @@ from core.errors import UserError
 from core.files.cache_space import locked, make_room
 from core.files.text_of_files import shown
 
-VERSION = 1  # raise when what a key stands for is computed differently
+VERSION = 2  # raise when what a key stands for is computed differently
 LARGEST_COPY = 4096  # bytes; smaller arrays are read, since an empty one cannot be mapped
 READERS = ("torch", "torchvision", "timm", "keras")
 SHARE = 0.01  # of the limit, that may be written before it is looked at again

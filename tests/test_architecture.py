@@ -19,13 +19,17 @@ from core.architecture import architecture, peak_memory, receptive_fields
 from core.card import Card
 from core.errors import UserError
 from core.files import found_files
+from core.graph.accepted_batches import measured
 from core.input_shape import input_shape
 from core.layers import capture, layer_names
 from core.measures.architecture_of import architecture_of
 from core.measures.dry_run import dry_run, peak
 from core.measures.kept_tables import as_json, table_of
+from core.measures.multiply_adds import RECURRENT as RECURRENT_OPERATORS
+from core.measures.multiply_adds import MultiplyAdds
 from core.measures.parameter_counts import partners, places
 from core.measures.receptive_field import fields_of, fields_table
+from core.model_formats import pt2
 from core.weight_files.weights_only import WeightsOnly
 from tests.conftest import ROOT
 
@@ -298,8 +302,78 @@ def test_a_run_on_zeros_and_one_without_numbers_agree(name, monkeypatch):
     assert meta.peak_bytes == pytest.approx(zeros.peak_bytes, rel=0.01)
 
 
-def test_recurrent_layers_are_counted():
-    assert dry_run(nn.Sequential(nn.LSTM(4, 8)), (5, 4)).multiply_adds == 5 * 4 * 8 * (4 + 8)
+RECURRENT = {  # steps of a picture of 28 rows, times the numbers of the matrices
+    "lstm": (lambda: nn.LSTM(28, 16, batch_first=True), 28 * 4 * 16 * (28 + 16)),
+    "gru": (lambda: nn.GRU(28, 16, batch_first=True), 28 * 3 * 16 * (28 + 16)),
+    "rnn": (lambda: nn.RNN(28, 16, batch_first=True), 28 * 16 * (28 + 16)),
+    "without biases": (lambda: nn.LSTM(28, 16, bias=False, batch_first=True),
+                       28 * 4 * 16 * (28 + 16)),
+    "projected": (lambda: nn.LSTM(28, 16, proj_size=5, batch_first=True),
+                  28 * (4 * 16 * (28 + 5) + 5 * 16)),
+    "two both ways": (lambda: nn.LSTM(28, 16, 2, bidirectional=True, batch_first=True),
+                      28 * 2 * 4 * 16 * (28 + 16 + 32 + 16)),
+}
+
+
+class Rows(nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x[:, 0])[0][:, -1]
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers_are_counted(name, tmp_path, monkeypatch):
+    make, wanted = RECURRENT[name]
+    net = Rows(make()).eval()
+    torch.export.save(torch.export.export(net, (torch.zeros(2, 1, 28, 28),)), tmp_path / "net.pt2")
+    frozen = pt2.FORMAT.load(tmp_path / "net.pt2", Card()).module
+    for small in (64 << 20, -1):  # with numbers, and without
+        monkeypatch.setattr("core.measures.dry_run.SMALL_WEIGHTS", small)
+        for module in (net, frozen):
+            run = dry_run(module, (1, 1, 28, 28))
+            assert (run.multiply_adds, run.layers["layer"].multiply_adds) == (wanted, wanted)
+            assert dry_run(module, (3, 1, 28, 28)).multiply_adds == 3 * wanted
+    assert measured(frozen).multiply_adds == 2 * wanted  # of the batch that was exported
+
+
+def test_recurrent_layers_are_counted_on_other_devices():
+    given = [torch.zeros(28, 3, 28, device="meta"), *torch.zeros(2, 1, 3, 16, device="meta")]
+    layer = nn.LSTM(28, 16, device="meta")
+    weights = list(layer.parameters())
+    with MultiplyAdds() as counted:
+        torch.ops.aten._cudnn_rnn(given[0], weights, 4, None, *given[1:], 2, 16, 0, 1, False, 0.0,
+                                  False, False, [], None)
+    assert counted.total == 3 * 28 * 4 * 16 * (28 + 16)
+    for operator, place in RECURRENT_OPERATORS.items():
+        names = [part.name for part in operator.default._schema.arguments[place]]
+        assert names in (["weight"], ["params"], ["weight0", "weight1"])
+
+
+def test_products_with_vectors_are_counted():
+    matrix, vector = torch.zeros(5, 7), torch.zeros(7)
+    with MultiplyAdds() as counted:
+        (matrix @ vector, vector @ vector, torch.addmv(torch.zeros(5), matrix, vector))
+    assert counted.total == 35 + 7 + 35
+    assert not counted.uncounted
+
+
+def test_what_cannot_be_counted_is_said():
+    class Deformed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(2, 3, 3, 3))
+
+        def forward(self, x):
+            offset = x.new_zeros(len(x), 18, x.shape[2] - 2, x.shape[3] - 2)
+            return torchvision.ops.deform_conv2d(x, offset, self.weight)
+
+    found = architecture_of(Deformed(), (1, 3, 8, 8))
+    assert any("Not among the multiply-adds" in note and "torchvision.deform_conv2d" in note
+               for note in found.notes)
+    assert architecture_of(nn.Conv2d(3, 2, 3), (1, 3, 8, 8)).notes == ()
 
 
 def test_a_network_that_needs_numbers_is_run_on_zeros(monkeypatch):

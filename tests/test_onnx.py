@@ -377,6 +377,18 @@ def test_an_input_of_bytes_says_its_range(tmp_path):
     assert np.abs(loaded.module(x).numpy() - oracle(path, x.numpy().astype(np.uint8))).max() < 1e-6
 
 
+def test_an_input_of_bytes_is_given_bytes(tmp_path):
+    nodes = [helper.make_node("Add", ["x", "more"], ["a"]),  # which does not fit in bytes
+             helper.make_node("Cast", ["a"], ["b"], to=FLOAT),
+             helper.make_node("Flatten", ["b"], ["y"])]
+    path = made(tmp_path / "net.onnx", nodes, {"x": [2, 3, 4, 4]}, {"more": np.uint8(200)}, 14)
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    onnx.save(model, path)
+    loaded, x = FORMAT.load(path, Card()), pictures(2, 3, 4, 4).mul(255).floor()
+    assert (loaded.module(x).numpy() == oracle(path, x.numpy().astype(np.uint8))).all()
+
+
 def test_nodes_in_any_order_are_read(tmp_path):
     nodes = [helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Flatten", ["b"], ["y"]),
              helper.make_node("Neg", ["x"], ["a"])]

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from core.card import Card
+from core.card import Card, InputSpec
+from core.data_flow import flow_of
 from core.errors import UserError
 from core.layers import first_tensor, layer_names, watched
 from core.model_formats.pt2 import FORMAT
@@ -287,6 +288,54 @@ def test_an_export_in_training_mode_runs_in_evaluation_mode(tmp_path):
     torch.export.save(decomposed, tmp_path / "decomposed.pt2")
     net.eval()
     torch.testing.assert_close(FORMAT.load(tmp_path / "decomposed.pt2", Card()).module(x), net(x))
+
+
+class Bytes(nn.Module):
+    """What it adds does not fit in bytes, so it gives something else for floating numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return self.layer((x + 200).float() / 255).mean((2, 3))
+
+
+@pytest.mark.parametrize(("dtype", "ends"), [(torch.uint8, (0, 255)), (torch.int8, (-128, 127)),
+                                             (torch.int64, (0, 255))])
+def test_an_input_of_whole_numbers_is_given_them(tmp_path, dtype, ends):
+    net, low = Bytes().eval(), ends[0]
+    x = torch.arange(2 * 3 * 8 * 8).remainder(256).add(low).reshape(2, 3, 8, 8).to(dtype)
+    torch.export.save(torch.export.export(net, (x,)), tmp_path / "net.pt2")
+    loaded = FORMAT.load(tmp_path / "net.pt2", Card())
+    assert loaded.card.input.range == ends
+    assert "input.range" in loaded.card.inferred
+    stated = FORMAT.load(tmp_path / "net.pt2", Card(input=InputSpec(range=(0.0, 1.0))))
+    assert stated.card.input.range == (0, 1)
+    with torch.no_grad():
+        wanted = net(x)
+        assert torch.equal(loaded.module(x), wanted)
+        assert torch.equal(loaded.module(x.float() + 0.2), wanted)  # the nearest whole numbers
+    assert [step.operator for step in flow_of(loaded.module, (1, 3, 8, 8)).operations][1] == "add"
+
+
+def test_a_gradient_passes_through_an_input_of_bytes(tmp_path):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            return self.net(x.float() / 255)
+
+    x = torch.zeros(2, 3, 2, 2, dtype=torch.uint8)
+    torch.export.save(torch.export.export(Scaled(), (x,)), tmp_path / "net.pt2")
+    given = x.float().requires_grad_()
+    score = FORMAT.load(tmp_path / "net.pt2", Card()).module(given)[:, 1].sum()
+    found, = torch.autograd.grad(score, given)
+    assert torch.allclose(found.flatten(1), net[1].weight[1].expand(2, 12) / 255)
 
 
 def test_half_precision_and_channels_last_are_exact(tmp_path):

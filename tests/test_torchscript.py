@@ -35,6 +35,20 @@ def save(net, path, form, shape=None):
     return path
 
 
+def test_a_trace_on_bytes_is_given_bytes(tmp_path):
+    class Bytes(torch.nn.Module):
+        def forward(self, x):
+            return (x + 200).float().mean((2, 3))  # which does not fit in bytes
+
+    x = torch.arange(2 * 3 * 8 * 8).remainder(256).reshape(2, 3, 8, 8).to(torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(Bytes(), x), tmp_path / "net.pt")
+    loaded = FORMAT.load(tmp_path / "net.pt", Card())
+    assert loaded.card.input.range == (0, 255)
+    assert torch.equal(loaded.module(x.float()), Bytes()(x))
+
+
 def card_of(shape):
     return Card(input=InputSpec(*shape[-3:]))
 

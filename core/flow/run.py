@@ -9,6 +9,7 @@ from core.device import float_type, locked
 from core.errors import UserError
 from core.flow.operations import INPUT, OUTPUT, Edge, Operation, Shape
 from core.flow.recorder import Recorder, tensors_in
+from core.graph.module import GraphModule
 from core.layers import layer_names, watched
 from core.measures.dry_run import is_small, named_tensors, on_meta, run_with
 from core.measures.multiply_adds import MultiplyAdds
@@ -61,6 +62,8 @@ def _names(tensors: dict[str, torch.Tensor]) -> dict[int, str]:
 
 def _watch(recorder: Recorder, model: nn.Module, tensors: dict[str, torch.Tensor],
            image: torch.Tensor) -> None:
+    if isinstance(model, GraphModule):
+        image = model.inputs[0].in_own_type(image)  # here, so that it is no operation
     recorder.keep(Operation(INPUT), (), (image,))
     with watched(model, layer_names(model), recorder.leave, recorder.enter), recorder:
         output = run_with(model, tensors, image)

@@ -47,7 +47,8 @@ def network_of(archive: Archive, name: str | None, card: Card) -> LoadedModel:
                           f"({len(module.pieces)}): {_some(module.pieces)}.",
         batch_note,
     ]
-    filled = card.infer(**_input_card(module.inputs[0]), output=output_meaning(graph))
+    filled = card.infer(**_input_card(module.inputs[0]), output=output_meaning(graph),
+                        input_range=module.inputs[0].pixel_range)
     return LoadedModel(module, filled, tuple(note for note in notes if note))
 
 

@@ -106,6 +106,8 @@ class GraphModule(Layer):
 
     def forward(self, *inputs: torch.Tensor, program: int = 0, state: State | None = None) -> Any:
         self._check(inputs)
+        inputs = tuple(expected.in_own_type(tensor)
+                       for tensor, expected in zip(inputs, self.inputs, strict=True))
         smallest, largest = self.batch
         count = inputs[0].shape[0] if inputs[0].dim() else smallest
         if smallest <= count <= largest:

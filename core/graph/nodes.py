@@ -62,6 +62,11 @@ class Node:
             object.__setattr__(self, "keywords", self.keywords | {"device": DEVICE})
 
 
+# Whole numbers that an input may be of, and what pixel values 0 to 255 are then mapped to.
+PIXELS = {torch.uint8: (0.0, 255.0), torch.int8: (-128.0, 127.0), torch.int16: (0.0, 255.0),
+          torch.int32: (0.0, 255.0), torch.int64: (0.0, 255.0)}
+
+
 @dataclass(frozen=True)
 class Input:
     """sizes: (smallest, largest) of each dimension, equal where it is fixed. example: the sizes
@@ -73,6 +78,19 @@ class Input:
     example: tuple[int, ...]
     dtype: torch.dtype = torch.float32
     is_said: bool = True
+
+    @property
+    def pixel_range(self) -> tuple[float, float] | None:
+        """What a picture (N, C, H, W) of whole numbers is scaled to; None for other inputs."""
+        return PIXELS.get(self.dtype) if len(self.sizes) == 4 else None
+
+    def in_own_type(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Pictures, which come as floating numbers, as the nearest whole ones where the network
+        was made for these; not where a gradient is to pass, since whole numbers have none."""
+        if self.dtype not in PIXELS or tensor.dtype == self.dtype or tensor.requires_grad:
+            return tensor
+        ends = torch.iinfo(self.dtype)
+        return tensor.round().clamp(ends.min, ends.max).to(self.dtype)
 
 
 @dataclass(frozen=True)

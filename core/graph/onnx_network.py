@@ -57,7 +57,8 @@ def network_of(model: OnnxModel, card: Card) -> LoadedModel:
         _unnamed(nodes),
         batch_note,
     ]
-    filled = card.infer(**_input_card(trials[0]), output=output_meaning(graph),
+    filled = card.infer(**_input_card(trials[0]), input_range=module.inputs[0].pixel_range,
+                        output=output_meaning(graph),
                         class_names=_class_names(model.metadata))
     return LoadedModel(module, filled, tuple(note for note in notes if note))
 
@@ -116,13 +117,12 @@ def _unnamed(nodes: Sequence[OnnxNode]) -> str | None:
 
 
 def _input_card(trial: Trial) -> dict[str, Any]:
-    """What the sizes of a picture (N, C, H, W) say, as far as the file fixes them, and bytes."""
+    """What the sizes of a picture (N, C, H, W) say, as far as the file fixes them."""
     if len(trial.shapes[0]) != 4:
         return {}
     names = ("input_channels", "input_height", "input_width")
     pairs = zip(names, trial.shapes[0][1:], trial.shapes[-1][1:], strict=True)
-    said: dict[str, Any] = {name: low for name, low, high in pairs if low == high}
-    return said | ({"input_range": (0.0, 255.0)} if trial.dtype == torch.uint8 else {})
+    return {name: low for name, low, high in pairs if low == high}
 
 
 def _class_names(metadata: dict[str, str]) -> tuple[str, ...] | None:

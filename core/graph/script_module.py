@@ -51,7 +51,8 @@ def network_of(archive: Archive, card: Card) -> LoadedModel:
                           f"piece: {_some(module.pieces)}.",
         batch_note,
     ]
-    filled = card.infer(**_input_card(chosen), output=output_meaning(graph))
+    filled = card.infer(**_input_card(chosen), output=output_meaning(graph),
+                        input_range=module.inputs[0].pixel_range)
     return LoadedModel(module, filled, tuple(note for note in notes if note))
 
 

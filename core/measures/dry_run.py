@@ -41,7 +41,8 @@ class Run:
 class DryRun:
     """layers: in the order in which they finished; those that never ran are missing.
 
-    multiply_adds: convolutions and matrix products, attention included; nothing elementwise.
+    multiply_adds: convolutions and matrix products, attention and recurrent layers included;
+    nothing elementwise.
     peak_bytes: the most that input and activations hold at once, without gradients and without
     what an operator needs for itself. output_shape: of the network's first output.
     """
@@ -67,7 +68,8 @@ def dry_run(model: nn.Module, input_shape: Shape) -> DryRun:
         raise
     except Exception:  # whatever a forward raises: with numbers it may run, else its reason is told
         measured = _on_zeros(model, input_shape, place)
-    return replace(measured, notes=("Shapes and costs are of a run on zeros, as this network does "
+    return replace(measured, notes=(*measured.notes,
+                                    "Shapes and costs are of a run on zeros, as this network does "
                                     "not run without numbers.",))
 
 
@@ -99,12 +101,11 @@ def _numbers_taken(smallest: int, largest: int) -> str:
 
 def is_small(model: nn.Module, input_shape: Shape) -> bool:
     """Whether a run on zeros takes milliseconds: the meta device would first import torch's
-    compiler, 1.5 s and 160 MB. Recurrent layers, with numbers, are one operator without formula."""
+    compiler, 1.5 s and 160 MB."""
     tensors = list(model.parameters())
     return (sum(tensor.nbytes for tensor in tensors) <= SMALL_WEIGHTS
             and math.prod(input_shape) <= SMALL_INPUT
-            and not any(tensor.is_meta for tensor in tensors)
-            and not any(isinstance(module, nn.RNNBase) for module in model.modules()))
+            and not any(tensor.is_meta for tensor in tensors))
 
 
 def _on_zeros(model: nn.Module, input_shape: Shape, place: torch.device) -> DryRun:
@@ -139,7 +140,9 @@ def _run(model: nn.Module, input_shape: Shape, place: torch.device | str) -> Dry
         with watched(model, layer_names(model), after,
                      before=lambda name: begun[name].append(meter.total)), meter:
             output = run_with(model, tensors, image)
-        return DryRun(layers, meter.total, meter.peak, _shape(first_tensor(output)))
+        notes = (f"Not among the multiply-adds, as no formula for them is known here: "
+                 f"{', '.join(sorted(meter.uncounted))}.",) if meter.uncounted else ()
+        return DryRun(layers, meter.total, meter.peak, _shape(first_tensor(output)), notes)
 
 
 def run_with(model: nn.Module, tensors: dict[str, torch.Tensor], image: torch.Tensor) -> Any:
