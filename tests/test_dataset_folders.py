@@ -242,6 +242,39 @@ def test_class_folders_that_are_links_are_told(tmp_path):
     assert said(data, "1 link or special file was skipped: links are not followed")
 
 
+@pytest.mark.parametrize("deep", [(), ("train",)])
+def test_class_folders_of_links_or_of_nothing_are_told(tmp_path, deep):
+    class_folder(tmp_path / "real")
+    linked, empty = tmp_path.joinpath("linked", *deep), tmp_path.joinpath("empty", *deep)
+    for name in NAMES:
+        (linked / name).mkdir(parents=True)
+        (empty / name).mkdir(parents=True)
+        (empty / name / ".DS_Store").write_bytes(b"\0")
+        for picture in (tmp_path / "real" / name).iterdir():
+            (linked / name / picture.name).symlink_to(picture)
+    first = "/".join((*deep, "ant", sorted(os.listdir(linked / "ant"))[0]))
+    with pytest.raises(UserError, match=rf"only symbolic links .{first}, .* are not followed"):
+        library.dataset_id(tmp_path / "linked")
+    with pytest.raises(UserError, match=r"(folders are|folder is) empty"):
+        library.dataset_id(tmp_path / "empty")
+    (empty / "ant" / "notes.txt").write_text("Taken in May.")
+    with pytest.raises(UserError) as refusal:
+        library.dataset_id(tmp_path / "empty")
+    assert "empty:" not in str(refusal.value)
+
+
+def test_pictures_of_odd_names_and_kinds_are_read_or_told(tmp_path):
+    class_folder(tmp_path)
+    (tmp_path / "cat" / "new\nline.png").write_bytes(png(COLOUR[0]))
+    count = sum(path.suffix == ".png" for path in tmp_path.rglob("*"))
+    data = opened(tmp_path)
+    assert len(data) == count
+    assert "cat/new\nline.png" in list(data.metadata["path"])
+    (tmp_path / "cat" / "old.tga").write_bytes(b"\0")
+    (tmp_path / "cat" / "icon.ICO").write_bytes(b"\0")
+    assert said(opened(tmp_path), "2 pictures are left out, first cat/icon.ICO: ICO, TGA is not")
+
+
 # ---- Ids without the ending
 
 @pytest.mark.parametrize("folder", ["train", "images", "images/train", "."])
@@ -383,3 +416,24 @@ def test_one_of_two_class_folders_may_be_empty_but_not_beside_a_table(tmp_path):
     assert image_folder.matches(tmp_path)
     (tmp_path / "other.csv").write_text("path,label\na.png,1\n")
     assert not image_folder.matches(tmp_path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_names_that_are_no_utf8_are_spelled_out_and_read(tmp_path, packed):
+    folder, shades = tmp_path / "set", {}
+    for number, name in enumerate((b"a/1.png", b"caf\xe9/2.png", b"caf\xe9/\xff.png")):
+        place = folder / os.fsdecode(name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shades[name.decode(errors="backslashreplace")] = 40 * number
+        Image.fromarray(np.full((5, 5), 40 * number, np.uint8)).save(place)
+    (folder / os.fsdecode(b"empty\xe9")).mkdir()
+    path = folder
+    if packed:
+        with tarfile.open(path := tmp_path / "set.tar", "w") as tar:
+            tar.add(folder, "set")
+    data = library.open_dataset(library.dataset_id(path))
+    assert data.class_names == ("a", "caf\\xe9")
+    found = {name.removeprefix("set/"): int(data.image(row).max())
+             for row, name in enumerate(data.metadata["path"])}
+    assert found == shades
+    assert packed or any("first empty\\xe9" in note for note in data.notes)

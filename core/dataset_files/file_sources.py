@@ -9,6 +9,7 @@ from typing import Protocol
 from core.errors import UserError, cannot_be_read
 from core.files.file_map import FileMap
 from core.files.limits import MB
+from core.files.text_of_files import as_text
 
 DEEPEST = 10  # folders inside a folder
 SCANS_KEPT = 8
@@ -19,7 +20,9 @@ UNREAD = {  # kinds of pictures that are not read, by their endings
     "heic": "HEIC", "heif": "HEIC", "avif": "AVIF", "jxl": "JPEG XL", "jp2": "JPEG 2000",
     "j2k": "JPEG 2000", "svg": "SVG", "psd": "PSD", "exr": "EXR", "hdr": "HDR", "dcm": "DICOM",
     "dicom": "DICOM", "nii": "NIfTI", "cr2": "camera raw", "cr3": "camera raw",
-    "nef": "camera raw", "arw": "camera raw", "dng": "camera raw", "raw": "camera raw"}
+    "nef": "camera raw", "arw": "camera raw", "dng": "camera raw", "raw": "camera raw",
+    "tga": "TGA", "ico": "ICO", "icns": "ICNS", "pcx": "PCX", "dds": "DDS", "qoi": "QOI",
+    "pbm": "PBM", "pnm": "PNM", "jfif": "JFIF"}
 
 
 class Source(Protocol):
@@ -51,11 +54,16 @@ class Folder:
     """The files of a folder and of those below it; symbolic links are not followed."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.title = path, path.name
+        self.path, self.title = path, as_text(path.name)
+        self._odd: dict[str, str] = {}
 
     def names(self) -> list[str]:
-        names = _scan(os.fspath(self.path)).names
-        return names.split("\n") if names else []
+        found = _scan(os.fspath(self.path))
+        self._odd = found.odd
+        return found.names.split("\0") if found.names else []
+
+    def _place(self, name: str) -> str:
+        return os.path.join(self.path, self._odd.get(name, name))
 
     @property
     def skipped(self) -> int:
@@ -68,7 +76,7 @@ class Folder:
     def stamp(self, name: str) -> tuple[int, int]:
         """(bytes, time of change in ns), zeros where the file is gone."""
         try:
-            stat = os.stat(os.path.join(self.path, name), follow_symlinks=False)
+            stat = os.stat(self._place(name), follow_symlinks=False)
         except OSError:
             return 0, 0
         return stat.st_size, stat.st_mtime_ns
@@ -77,7 +85,7 @@ class Folder:
         return self.stamp(name)[0]
 
     def __contains__(self, name: str) -> bool:
-        place = self.path / name
+        place = Path(self._place(name))
         inside = place.resolve().is_relative_to(self.path.resolve())
         return inside and place.is_file() and not place.is_symlink()
 
@@ -89,7 +97,7 @@ class Folder:
 
     def start(self, name: str, count: int) -> bytes:
         try:
-            with open(os.path.join(self.path, name), "rb", buffering=0) as file:
+            with open(self._place(name), "rb", buffering=0) as file:
                 return file.read(min(count, os.fstat(file.fileno()).st_size))
         except OSError as error:
             raise cannot_be_read(name, error) from error
@@ -97,17 +105,19 @@ class Folder:
     def view(self, name: str) -> memoryview:
         if self.size(name) <= SMALL:
             return memoryview(self.read(name, SMALL))
-        found = FileMap(self.path / name)
+        found = FileMap(Path(self._place(name)))
         return found.view(0, len(found))
 
 
 @dataclass
 class _Scan:
     """What lies below a folder. times: when each folder changed; names: one text, which takes a
-    tenth of a list's memory."""
+    tenth of a list's memory, divided by what no name may hold; odd: the real names of those that
+    are no UTF-8."""
 
     times: dict[str, int] = field(default_factory=dict)
     names: str = ""
+    odd: dict[str, str] = field(default_factory=dict)
     skipped: int = 0
     closed: list[str] = field(default_factory=list)
 
@@ -120,11 +130,18 @@ def _scan(folder: str) -> _Scan:
     found = _scanned.get(folder)
     if not found or any(_changed(place) != time for place, time in found.times.items()):
         found = _Scan()
-        found.names = "\n".join(sorted(_walk(folder, "", DEEPEST, found)))
+        found.names = "\0".join(sorted(_named(name, found)
+                                       for name in _walk(folder, "", DEEPEST, found)))
         while len(_scanned) >= SCANS_KEPT:
             _scanned.pop(next(iter(_scanned)), None)
         _scanned[folder] = found
     return found
+
+
+def _named(name: str, scan: _Scan) -> str:
+    if (text := as_text(name)) != name:
+        scan.odd[text] = name
+    return text
 
 
 def _changed(folder: str) -> int:
@@ -141,12 +158,12 @@ def _walk(folder: str, prefix: str, depth: int, scan: _Scan) -> Iterator[str]:
     try:
         entries = os.scandir(folder)
     except OSError:
-        scan.closed.append(prefix.rstrip("/") or os.path.basename(folder))
+        scan.closed.append(as_text(prefix.rstrip("/") or os.path.basename(folder)))
         return
     with entries:
         for entry in entries:
             name = entry.name
-            if is_litter(name) or "\n" in name:
+            if is_litter(name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if depth:

@@ -18,7 +18,7 @@ from core.dataset_files.zip_checks import LINK
 from core.errors import UserError
 from core.files.cache_space import counts
 from core.files.limits import MB, current_limits
-from core.files.text_of_files import shown
+from core.files.text_of_files import as_text, shown
 
 PACKED = GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 EXTRA = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
@@ -110,7 +110,7 @@ class Tarred:
 
 
 def _plain_name(name: str) -> str:
-    return name.replace("\\", "/").removeprefix("./")
+    return as_text(name.replace("\\", "/").removeprefix("./"))
 
 
 def _plain_tar(path: Path) -> BinaryIO:

@@ -18,6 +18,7 @@ from core.dataset_files.masks import PICTURES, are_pictures_and_masks, without_m
 from core.dataset_formats import DataSet, Format, file_list, json_lines, text_table
 from core.errors import UserError
 from core.files import content_ids
+from core.files.text_of_files import as_text
 from core.plugins import knows
 
 ENTRIES, CLASSES = 512, 16  # looked at to tell whether a folder is of this kind
@@ -101,7 +102,7 @@ def load(path: Path) -> DataSet:
 
 
 def _folders(path: Path) -> list[str]:
-    return [entry.name for entry in entries(path) if is_folder(entry)]
+    return [as_text(entry.name) for entry in entries(path) if is_folder(entry)]
 
 
 def _empty_note(source: Folder, files: Sequence[str]) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ from typing import Any
 from core.errors import UserError, cannot_be_read
 from core.files.found_data import data_set_at, data_sets
 from core.files.paths import exists, named
+from core.files.text_of_files import as_text
 from core.files.unknown_files import OF_ARROW, describe_unknown
+from core.files.unknown_folders import few, without_files
 from core.files.walked_folders import Walked, stamp, walked
 from core.plugins import discover, knows
 
@@ -90,7 +92,7 @@ def _look(kind: str) -> Listing:
             skipped.append(str(error))
             continue
         for path in _below(kind, root):
-            name = path.relative_to(root).as_posix() if path != root else root.name
+            name = as_text(path.relative_to(root).as_posix() if path != root else root.name)
             paths.setdefault(name if name not in paths else f"{root.name}/{name}", path)
     return Listing(paths, " ".join(skipped))
 
@@ -202,20 +204,18 @@ def _what_lies_in(folder: Path) -> str:
     links = [entry.name for entry in entries if entry.is_symlink()]
     if links and len(links) == len(entries):
         return (
-            f"It holds only symbolic links ({_few(links)}), which are not followed. Choose the "
+            f"It holds only symbolic links ({few(links)}), which are not followed. Choose the "
             "folder that they lead to, or copy the files."
         )
     sets = [entry.name for entry in entries if format_of(entry, "core.dataset_formats")]
     if sets:
-        return f"It holds several, {_few(sets)}: choose one of them."
+        return f"It holds several, {few(sets)}: choose one of them."
     names = [entry.name for entry in entries]
     if any(name == SAVED or name.endswith(".arrow") for name in names):
         return f"It is what datasets.save_to_disk writes, which is not read. {OF_ARROW}"
+    if reason := without_files([entry for entry in entries if entry.is_dir()]):
+        return f"It holds {few(names)}. {reason}"
     return (
-        f"It holds {_few(names) if names else 'nothing'}. A data set is a folder with one "
+        f"It holds {few(names) if names else 'nothing'}. A data set is a folder with one "
         "sub-folder per class, arrays, or a table of pictures; a model is one file."
     )
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")

@@ -1,5 +1,6 @@
 """Names and texts that files brought, as they may stand in a message."""
 
+import os
 import unicodedata
 
 
@@ -10,3 +11,12 @@ def shown(text: object, longest: int = 60) -> str:
         plain = "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}"
                         for c in start)
     return f"'{plain}'" if len(start) <= longest else f"'{plain[:longest - 1]}…'"
+
+
+def as_text(name: str) -> str:
+    """A file's name, in which bytes that are no UTF-8 are spelled out: caf\\xe9.png."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode(errors="backslashreplace")
+    return name
