@@ -15,8 +15,9 @@ CHANNEL_ORDERS = ("RGB", "BGR")
 @dataclass(frozen=True)
 class ShorterSide:
     """The picture's shorter side brought to `shorter_side` pixels, then `crop` × `crop` cut from
-    the middle. The longer side follows in proportion, to the nearest pixel, or rounded down, as
-    the transforms of torchvision, timm and Hugging Face do ("down")."""
+    the middle, and stretched where the network takes another size. The longer side follows in
+    proportion, to the nearest pixel, or rounded down, as the transforms of torchvision, timm and
+    Hugging Face do ("down")."""
 
     shorter_side: int
     crop: int

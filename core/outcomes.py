@@ -79,7 +79,8 @@ def outcomes(model_id: str, dataset_id: str) -> pd.DataFrame:
     if np.isnan(best).all():
         raise UserError(
             "No example has a prediction: either no picture could be read, or the network's "
-            "outputs are not numbers. See its weights on the page Architecture."
+            "outputs are not numbers. Check the mean, the standard deviation and the range in the "
+            "model card, and the weights on the page Architecture."
         )
     table = pd.DataFrame(
         {

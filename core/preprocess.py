@@ -91,13 +91,13 @@ def steps(spec: InputSpec, picture: np.ndarray) -> tuple[str, ...]:
     if channels != spec.channels:
         said.append("to grey" if spec.channels == 1 else f"grey to {spec.channels} channels")
     if isinstance(spec.resize, ShorterSide):
-        shorter, crop = spec.resize.shorter_side, spec.resize.crop
-        if min(height, width) != shorter:
-            brought = _brought_to(spec.resize, height, width)
+        shorter, brought = spec.resize.shorter_side, _brought_to(spec.resize, height, width)
+        if (height, width) != brought:
             said.append(f"shorter side to {shorter}: {brought[1]} × {brought[0]}")
-        if (height, width) != (crop, crop) or shorter != crop:
-            said.append(f"crop {crop} × {crop} from the middle")
-    elif (height, width) != (spec.height, spec.width):
+        height = width = spec.resize.crop
+        if brought != (height, width):
+            said.append(f"crop {width} × {height} from the middle")
+    if (height, width) != (spec.height, spec.width):
         said.append(f"stretched to {spec.width} × {spec.height}")
     if spec.channel_order == "BGR" and spec.channels == 3:
         said.append("channels in the order blue, green, red")
@@ -138,13 +138,13 @@ def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _sized(picture: np.ndarray, spec: InputSpec, resize: Resize) -> np.ndarray:
-    target = (spec.height, spec.width)
-    if spec.resize == "stretch":
-        return picture if picture.shape[:2] == target else resize(picture, *target)
-    brought = _brought_to(spec.resize, *picture.shape[:2])
-    if picture.shape[:2] != brought:
-        picture = resize(picture, *brought)
-    return _centre(picture, *target)
+    if isinstance(spec.resize, ShorterSide):
+        brought = _brought_to(spec.resize, *picture.shape[:2])
+        if picture.shape[:2] != brought:
+            picture = resize(picture, *brought)
+        picture = _centre(picture, spec.resize.crop, spec.resize.crop)
+    target = (spec.height, spec.width)  # which need not be the crop's
+    return picture if picture.shape[:2] == target else resize(picture, *target)
 
 
 def _brought_to(wanted: ShorterSide, height: int, width: int) -> tuple[int, int]:

@@ -47,4 +47,6 @@ def _of_rows(data: DataSet, rows: np.ndarray, note: str) -> DataSet:
         labels=None if data.labels is None else data.labels[rows],
         metadata=data.metadata.iloc[rows].reset_index(drop=True),
         notes=(*data.notes, note),
+        rows=rows,
+        in_whole=len(data),
     )

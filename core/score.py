@@ -68,7 +68,8 @@ def score(
             "so." for name in map(shown, taken)
         ]
         metadata = metadata.drop(columns=taken).reset_index(drop=True)
-        write_table(table.assign(**metadata), out / "predictions.parquet")
+        numbers = library.open_dataset(dataset_id).numbers(table["example"])  # in the whole data
+        write_table(table.assign(**metadata, example=numbers), out / "predictions.parquet")
         if classes:
             write_array(predictions(model_id, dataset_id), out / "probabilities.npy")
         for layer, values in features.items():

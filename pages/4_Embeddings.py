@@ -64,7 +64,7 @@ def chosen_examples() -> None:
         return
     table = examples(chosen.model_id, chosen.dataset_id)
     rows = in_order(table, chosen.examples[::-1])
-    image_pool(chosen.dataset_id, rows, key="chosen", low=True)
+    image_pool(chosen.dataset_id, rows, key="chosen", form="low")
     st.page_link(
         "pages/6_Saliency.py",
         label="What does the network look at in them?",

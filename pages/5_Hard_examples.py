@@ -12,6 +12,7 @@ from core.ui.frame import page
 from core.ui.images import image_pool, in_order
 from core.ui.overview import percent_table
 from core.ui.picture_route import pictures_of
+from core.ui.selection import numbers
 from core.ui.setup import classes_note
 from core.ui.states import needs_data, title
 from core.ui.text import count, percent
@@ -44,7 +45,7 @@ def chosen_examples() -> None:
         return
     st.subheader("Chosen examples")
     table = outcomes(chosen.model_id, chosen.dataset_id)
-    image_pool(chosen.dataset_id, in_order(table, chosen.examples), key="chosen", low=True)
+    image_pool(chosen.dataset_id, in_order(table, chosen.examples), key="chosen", form="low")
     st.page_link(
         "pages/6_Saliency.py",
         label="What does the network look at in them?",
@@ -74,7 +75,7 @@ def hardest() -> None:
     st.subheader(f"The {len(table)} {kind} first")
     image_pool(chosen.dataset_id, table, key="hardest")
     with st.expander("As a table"):
-        percent_table(table, "confidence")
+        percent_table(table.assign(example=numbers(table["example"])), "confidence")
 
 
 known = standing(chosen.model_id, chosen.dataset_id)

@@ -64,6 +64,18 @@ def test_every_key_is_optional():
         ({"class_names": []}, "class_names"),
         ({"title": 3}, "'title'"),
         ({"input": {"depth": 3}}, "input.depth"),
+        ({"input": {"mean": 10**400}}, "mean"),
+        ({"input": {"std": [10**400]}}, "std"),
+        ({"input": {"range": [0, -(10**400)]}}, "range"),
+        ({"title": "\ud800"}, "'title'"),
+        ({"class_names": ["a", "\udfff"]}, "class_names"),
+        ({"class_names": [["a"]]}, "class_names"),
+        ({"class_names": ["a", None]}, "class_names"),
+        ({"class_names": [{"x": 1}]}, "class_names"),
+        ({"class_names": [True]}, "class_names"),
+        ({"\ud800": 1}, "is not one of"),
+        ({"input": {"\ud800": 1}}, "is not one of"),
+        ({"output": "\ud800"}, "'output'"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_file(said, names):
@@ -71,6 +83,11 @@ def test_what_is_wrong_is_named_with_its_file(said, names):
         parse_card(said, "my.card.json")
     assert names in str(error.value)
     assert not isinstance(said, dict) or "remove the key" in str(error.value), "what to do"
+    str(error.value).encode()  # it can be written
+
+
+def test_class_names_are_text_or_numbers():
+    assert parse_card({"class_names": ["ä", 0, 1.5]}, "x").class_names == ("ä", "0", "1.5")
 
 
 def test_a_key_is_named_with_the_label_that_the_editor_gives_it():

@@ -116,8 +116,10 @@ def test_score_of_a_part(run, samples, tmp_path, part):
     shown = library.open_dataset(
         library.dataset_id(data, 100 if part == "sample" else None)
     ).labels[:100]  # the app's sample, or the first of all
-    names = pd.read_parquet(tmp_path / "predictions.parquet")["label"]
-    assert names.tolist() == [str(label) for label in shown]
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert table["label"].tolist() == [str(label) for label in shown]
+    whole = library.open_dataset(library.dataset_id(data))
+    assert table["path"].tolist() == whole.metadata["path"].iloc[table["example"]].tolist()
 
 
 def test_a_card_from_elsewhere(run, samples, tmp_path):

@@ -28,6 +28,21 @@ def picture_folder(place, classes=("cat", "dog"), each=2):
     return place
 
 
+def test_an_example_of_a_part_has_the_number_that_it_has_in_the_whole(samples):
+    path = samples / "digits-all.json"  # its pictures are called 0000 to 1796
+    whole = library.open_dataset(library.dataset_id(path))
+    assert whole.whole == len(whole) == 1797
+    assert whole.numbers([5, 0]) == [5, 0]
+    assert [whole.example(number) for number in (0, 1796, 1797, -1)] == [0, 1796, None, None]
+    for first in (False, True):
+        part = library.open_dataset(library.dataset_id(path, 100, first))
+        said = [int(name[-8:-4]) for name in part.metadata["path"]]
+        assert part.whole == 1797 and part.numbers(range(100)) == said
+        for number in range(-3, 1800):
+            assert part.example(number) == (said.index(number) if number in said else None)
+        np.testing.assert_array_equal(part.image(60), whole.image(said[60]))
+
+
 def test_the_samples_are_found():
     assert "shapes-cnn.safetensors" in found_files.listing("models").paths
     assert "digits-keras.keras" in found_files.listing("models").paths

@@ -157,14 +157,97 @@ def test_what_is_chosen_on_one_page_is_what_the_next_opens_with():
     assert "examples chosen" not in words(app)
 
 
-def test_a_choice_that_the_data_does_not_have_is_dropped():
-    app = opened(
-        "pages/5_Hard_examples.py",
-        model="digits-cnn.safetensors",
-        data="digits-test.json",
-        examples="3,503,504,99999",
-    )
+def test_a_chart_that_is_drawn_again_keeps_what_was_chosen_in_it():
+    app = opened("pages/4_Embeddings.py", **SHAPES)
+    app = click_chart(app, "maps-", pick=[{"example": 7}])
+    for sample in ("500", "all"):
+        app.sidebar.selectbox(key="sample").select(sample).run()
+        app = finished(app)
+    assert app.sidebar.text_input(key="examples").value == "7"
+    app.switch_page("pages/6_Saliency.py").run()
+    app = finished(app.switch_page("pages/4_Embeddings.py").run())
+    assert app.sidebar.text_input(key="examples").value == "7"
+    app = click_chart(app, "maps-", pick=[{"example": 12}])
+    assert app.sidebar.text_input(key="examples").value == "12"
+    app = click_chart(app, "maps-", pick=[])  # a double click
+    assert app.sidebar.text_input(key="examples").value == ""
+
+
+@pytest.mark.parametrize(
+    "examples, chosen, said",
+    [
+        ("3,503,504,99999", 2, "504, 99999: no such example."),
+        ("3,-1,abc,**b**", 1, "-1, abc, **b**: no such example."),
+        ("x" * 50, 0, f"{'x' * 9}…{'x' * 10}: no such example."),
+        (",".join(map(str, range(600, 620))), 0, "600, 601, 602, 603, 604 and 15 more: no such"),
+        (",".join(map(str, range(300))) + ",", 200, "Only the first 200 of 300 are taken."),
+    ],
+)
+def test_what_the_data_does_not_have_is_said(examples, chosen, said):
+    app = opened("pages/2_Architecture.py", model="digits-cnn.safetensors",
+                 data="digits-test.json", examples=examples)
+    assert f"{chosen} example{'' if chosen == 1 else 's'} chosen" in words(app)
+    assert said in words(app)
+    app.sidebar.button(key="clear_examples").click().run()
+    assert "chosen" not in words(app) and said not in words(app)
+
+
+def galleries(app):
+    """The tooltips of the cards, by gallery."""
+    return [[card["title"] for card in json.loads(part.proto.json)["cards"]]
+            for part in app.get("bidi_component")]
+
+
+def test_an_example_is_called_the_same_in_every_sample():
+    """The pictures of the digits are called by their rows in the whole data."""
+    link = {"model": "digits-cnn.safetensors", "data": "digits-all.json", "examples": "7,8,1"}
+    app = opened("pages/5_Hard_examples.py", **link, sample="500")
     assert "2 examples chosen" in words(app)
+    assert "8 is not in the sample of 500." in words(app)
+    chosen, hardest = galleries(app)
+    assert [title.split(", ")[-2:] for title in chosen] == [
+        ["example 7", "digits/0007.png"], ["example 1", "digits/0001.png"]]
+    assert all(int(title[-8:-4]) == int(title.split("example ")[1].split(",")[0])
+               for title in hardest)
+    table = app.dataframe[0].value
+    assert table["Example"].tolist() == [int(path[-8:-4]) for path in table["Path"]]
+    app.sidebar.selectbox(key="sample").select("all").run()
+    app = finished(app)
+    assert "3 examples chosen" in words(app) and "not in the sample" not in words(app)
+    assert app.sidebar.text_input(key="examples").value == "7,8,1"
+    assert [title[-8:-4] for title in galleries(app)[0]] == ["0007", "0008", "0001"]
+    app = opened("pages/2_Architecture.py", **link, sample="500", view="Activations")
+    assert galleries(app) == [["example 7", "example 1"]]
+
+
+@pytest.mark.parametrize("what, then", [("toggle", "7,8,1,9"), ("put_first", "9,7,8,1"),
+                                        ("select", "9")])
+def test_what_is_not_in_the_sample_stays_chosen_beside_what_is_added(what, then, samples):
+    from streamlit.testing.v1 import AppTest
+
+    def choose(dataset_id, what):
+        import streamlit as st
+
+        from core.ui import selection
+
+        st.session_state["_examples_of"] = dataset_id
+        st.session_state.setdefault("examples", "7,8,1")
+        if "_next_examples" not in st.session_state:
+            assert selection.selected() == (1, 0)
+            getattr(selection, what)([2] if what == "select" else 2)
+
+    sample = library.dataset_id(samples / "digits-all.json", 500)
+    app = AppTest.from_function(choose, args=(sample, what)).run()
+    assert not app.exception
+    assert app.session_state["_next_examples"] == then
+
+
+def test_a_point_of_a_sample_is_chosen_by_its_number_in_the_whole():
+    app = opened("pages/4_Embeddings.py", model="digits-cnn.safetensors", data="digits-all.json",
+                 sample="500", examples="8,1")
+    app = click_chart(app, "maps-", pick=[{"example": 2}])
+    assert app.sidebar.text_input(key="examples").value == "9"
+    assert galleries(app)[-1][0].endswith("example 9, digits/0009.png")
 
 
 def test_a_correction_applies_at_once_and_is_in_the_address():

@@ -62,6 +62,23 @@ def test_the_longer_side_is_the_nearest_pixel_where_the_card_does_not_say_down(h
     assert torch.equal(prepared([image], wanted)[0], cut.float())
 
 
+@pytest.mark.parametrize("size", [(64, 64), (40, 70)])
+@pytest.mark.parametrize(("resize", "height", "width"), [
+    (ShorterSide(64, 32, "down"), 64, 64), (ShorterSide(80, 64, "down"), 32, 48),
+    (ShorterSide(256, 224, "down"), 64, 64), (ShorterSide(40, 32, "down"), 32, 48)])
+def test_a_crop_that_is_not_the_inputs_size_is_cut_as_asked_then_stretched(
+        size, resize, height, width):
+    image, wanted = picture(*size), spec(height=height, width=width, resize=resize,
+                                         range=(0.0, 255.0))
+    usual = v2.Compose([v2.Resize(resize.shorter_side), v2.CenterCrop(resize.crop),
+                        v2.Resize([height, width])])
+    assert torch.equal(prepared([image], wanted)[0], usual(tensor(image)).float())
+    assert nearly_resized(image, wanted).shape == (height, width, 3)
+    assert steps(wanted, image)[-3:] == (
+        f"crop {resize.crop} × {resize.crop} from the middle", f"stretched to {width} × {height}",
+        "values 0 to 255")
+
+
 @pytest.mark.parametrize("by_channels", [False, True])
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 @pytest.mark.parametrize("size", [(30, 50), (1, 200), (200, 1), (24, 20)])
@@ -161,3 +178,4 @@ def test_steps_in_words():
     assert steps(spec(range=(0.0, 255.0), mean=(123.675,)), picture(8, 9, 1)) == (
         "grey to 3 channels", "stretched to 8 × 8", "values 0 to 255", "minus mean 123.7")
     assert steps(spec(channels=1), picture(8, 8))[0] == "to grey"
+    assert steps(spec(resize=ShorterSide(8, 8)), picture(8, 8)) == ("values 0 to 1",)

@@ -8,6 +8,7 @@ from core.card import CHANNEL_ORDERS, OUTPUTS, Card, InputSpec, ShorterSide
 from core.errors import UserError
 
 LARGEST_SIDE = 4096
+ADVICE = "Correct the card, or remove the key."
 LABELS = {  # of the keys that the card editor shows, as it calls them
     "architecture": "Architecture",
     "output": "Outputs are",
@@ -23,17 +24,15 @@ LABELS = {  # of the keys that the card editor shows, as it calls them
 }
 
 
-def parse_card(said: Any, source: str) -> Card:
-    """A card from its JSON. Raises UserError that names `source`, the key and its label."""
+def parse_card(said: Any, source: str, advice: str = ADVICE) -> Card:
+    """A card from its JSON. Raises UserError that names `source`, the key and its label, and ends
+    with `advice`."""
     if not isinstance(said, dict):
         raise UserError(f'{source}: a model card is a JSON object such as {{"output": "logits"}}.')
     unknown = said.keys() - {f.name for f in fields(Card)} | {"inferred"} & said.keys()
     if unknown:
         known = ", ".join(f.name for f in fields(Card) if f.name != "inferred")
-        raise UserError(
-            f"{source}: the key {min(unknown)!r} is not one of {known}. "
-            "Correct the card, or remove the key."
-        )
+        raise UserError(f"{source}: the key {min(unknown)!r} is not one of {known}. {advice}")
     try:
         return Card(
             **{
@@ -46,7 +45,7 @@ def parse_card(said: Any, source: str) -> Card:
             input=_input(said.get("input", {})),
         )
     except ValueError as error:
-        raise UserError(f"{source}: {error}. Correct the card, or remove the key.") from error
+        raise UserError(f"{source}: {error}. {advice}") from error
 
 
 def _input(said: Any) -> InputSpec:
@@ -63,7 +62,7 @@ def _input(said: Any) -> InputSpec:
         "resize": _resize,
     }
     if unknown := said.keys() - readers.keys():
-        raise ValueError(f"the key 'input.{min(unknown)}' is not one of {', '.join(readers)}")
+        raise ValueError(f"the key {f'input.{min(unknown)}'!r} is not one of {', '.join(readers)}")
     spec = InputSpec(**{key: readers[key](value) for key, value in said.items()})
     for key in ("mean", "std"):
         numbers = getattr(spec, key)
@@ -81,9 +80,16 @@ def _named(key: str) -> str:
 
 
 def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str) or len(value) > 1000 or "\0" in value:
-        raise ValueError(f"{_named(key)} is a text of at most 1,000 characters, without NUL")
+    if not isinstance(value, str) or len(value) > 1000 or "\0" in value or _has_half(value):
+        raise ValueError(
+            f"{_named(key)} is a text of at most 1,000 characters, without NUL or half a character"
+        )
     return value
+
+
+def _has_half(text: str) -> bool:
+    """Whether it holds half a character (a lone surrogate), which cannot be written anywhere."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _choice(value: Any, key: str, allowed: tuple[str, ...]) -> str:
@@ -101,14 +107,26 @@ def _count(value: Any, key: str, largest: int) -> int:
 def _class_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or len(value) > 100_000:
         raise ValueError(f"{_named('class_names')} is a list of names in the order of the outputs")
+    for name in value:
+        if type(name) not in (str, int, float) or _has_half(str(name)):
+            raise ValueError(
+                f"{_named('class_names')} holds {str(name)[:40]!r}, which is no text and no number"
+            )
     return tuple(str(name)[:200] for name in value)
 
 
 def _numbers(value: Any, key: str) -> tuple[float, ...]:
     numbers = value if isinstance(value, list) else [value]
-    if not numbers or not all(type(n) in (int, float) and math.isfinite(n) for n in numbers):
+    if not numbers or not all(map(_is_finite, numbers)):
         raise ValueError(f"{_named(key)} is one finite number, or a list of one a channel")
     return tuple(float(n) for n in numbers)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # a whole number of 400 digits
+        return False
 
 
 def _std(value: Any) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
 """Data sets: one file a format; images are decoded when they are asked for, never before."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +20,8 @@ class DataSet:
     metadata: one row an example; `path` names it for people; other columns as the source has them.
     mask: row -> bool (H, W), true where the object is; None where the data has no masks.
     unreadable: (path, reason) of what was skipped. notes: the loading report. flat: of rows of
-    numbers whose shape no file says, so that it is only proposed.
+    numbers whose shape no file says, so that it is only proposed. rows: of a part, each example's
+    row in the whole, ascending; None of a whole. in_whole: of a part, the examples of the whole.
     """
 
     title: str
@@ -33,9 +34,27 @@ class DataSet:
     unreadable: tuple[tuple[str, str], ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     flat: FlatRows | None = None
+    rows: np.ndarray | None = None
+    in_whole: int | None = None
 
     def __len__(self) -> int:
         return len(self.metadata)
+
+    @property
+    def whole(self) -> int:
+        """How many examples there are to take a part of; their numbers are the ones below."""
+        return len(self) if self.in_whole is None else self.in_whole
+
+    def numbers(self, examples: Iterable[int]) -> list[int]:
+        """What people call these examples: their rows in the whole, the same in every part."""
+        return [int(row) if self.rows is None else int(self.rows[row]) for row in examples]
+
+    def example(self, number: int) -> int | None:
+        """The example with that number; None where it is not among these."""
+        if self.rows is None:
+            return number if 0 <= number < len(self) else None
+        row = int(np.searchsorted(self.rows, number))
+        return row if row < len(self) and self.rows[row] == number else None
 
     def in_shape(self, shape: tuple[int, int, int]) -> "DataSet":
         """The same pictures in a model's (channels, height, width), where their own shape is only

@@ -20,7 +20,7 @@ from core.ui.components.gallery import gallery
 from core.ui.images import thumbnails
 from core.ui.layers import times
 from core.ui.saliency import colours_of
-from core.ui.selection import select, selected
+from core.ui.selection import put_first
 from core.ui.sidebar import Chosen
 from core.ui.text import count, md_escape, plural
 from core.ui.weight_pictures import GREY, WIDTH, diverging, mosaic
@@ -54,18 +54,19 @@ def _run_name(layer: str, run: int) -> str:
 
 def _example(chosen: Chosen) -> int:
     """The first of the chosen examples; a click on another picture puts that one first."""
-    offered = list(chosen.examples) or list(
-        range(min(FIRST, len(open_dataset(chosen.dataset_id)))))
+    data = open_dataset(chosen.dataset_id)
+    offered = list(chosen.examples) or list(range(min(FIRST, len(data))))
+    numbers = data.numbers(offered)
     if not chosen.examples:
-        st.caption(f"No example is chosen, so this is example {offered[0]}. Click another here, or "
+        st.caption(f"No example is chosen, so this is example {numbers[0]}. Click another here, or "
                    "points and pictures on other pages.")
     pictures = thumbnails(chosen.dataset_id, offered, 64)
-    cards = [{"example": example, "image": picture, "lines": [["quiet", f"#{example}"]],
-              "wrong": False, "title": f"example {example}"}
-             for example, picture in zip(offered, pictures, strict=True)]
-    clicked = gallery(cards, (offered[0],), "activation-examples", 72)
+    cards = [{"example": example, "image": picture, "lines": [["quiet", f"#{number}"]],
+              "wrong": False, "title": f"example {number}"}
+             for example, number, picture in zip(offered, numbers, pictures, strict=True)]
+    clicked = gallery(cards, (offered[0],), "activation-examples", 72, "strip")
     if clicked is not None and clicked != offered[0]:
-        select([clicked, *[example for example in selected() if example != clicked]])
+        put_first(clicked)
     return offered[0]
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 from core.data_flow import data_flow, operation_output
 from core.flow.drawing import Box
 from core.flow.operations import Flow, Operation
+from core.library import open_dataset
 from core.ui.activations import layer_activations, output_picture
 from core.ui.boundary import boundary
 from core.ui.layer_tree import layer_row
@@ -33,7 +34,8 @@ def box_details(chosen: Chosen, box: Box) -> None:
         return
     with boundary("The activations"):
         example = next(iter(chosen.examples), 0)
-        st.caption(f"What it gives for example {example}")
+        number = open_dataset(chosen.dataset_id).numbers([example])[0]
+        st.caption(f"What it gives for example {number}")
         if box.is_layer:
             layer_activations(chosen, example, box.layer, "box", box.run)
         else:

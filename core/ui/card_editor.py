@@ -16,6 +16,15 @@ from core.ui.text import md_escape
 
 CHOICES = {"output": OUTPUTS, "input.channel_order": CHANNEL_ORDERS}
 COUNTS = ("input.channels", "input.height", "input.width")
+NUMBERS = ("input.range", "input.mean", "input.std")
+SPELLING = {
+    "input.range": "Two numbers, such as 0, 1.",
+    "input.mean": "One number, or one a channel: 0.5, 0.5, 0.5.",
+    "input.std": "One number, or one a channel: 0.5, 0.5, 0.5.",
+    "input.resize": "stretch, or 256, 224: the shorter side brought to 256 pixels, then 224 × 224 "
+    "cut from the middle.",
+}
+ADVICE = "Correct what stands in the field."
 
 
 def card_editor(model_id: str) -> None:
@@ -23,10 +32,10 @@ def card_editor(model_id: str) -> None:
     try:
         card = model_facts(model_id).card
     except Working as working:
-        until_done(working.job, _without_card)
+        until_done(working.job, without_card)
         return
     except UserError:
-        _without_card()  # what was corrected may be the reason
+        without_card()  # what was corrected may be the reason
         raise
     with st.popover("Model card", width="stretch"):
         open_keys = [LABELS[key].lower() for key in LABELS if key in card.inferred]
@@ -54,23 +63,23 @@ def card_editor(model_id: str) -> None:
         )
 
 
-def _without_card() -> None:
+def without_card() -> None:
     """Corrections stay in the address as long as their field is drawn."""
-    with st.popover("Model card", width="stretch", disabled=not corrections.said()):
+    with st.popover("Model card", width="stretch", disabled=not corrections.text()):
         _undo()
 
 
 def _undo() -> None:
-    if corrections.said() and st.button("Undo corrections", width="stretch"):
+    if corrections.text() and st.button("Undo corrections", width="stretch"):
         corrections.state({})
     corrections.field()
 
 
 def _field(key: str, label: str, card: Card) -> str:
     """One key's widget; gives what it shows as text."""
-    shown, help_text = _as_text(card.values().get(key)), None
-    if key in card.inferred:
-        help_text = "Inferred: no file states it."
+    shown = _as_text(card.values().get(key))
+    inferred = "Inferred: no file states it." if key in card.inferred else ""
+    help_text = f"{SPELLING.get(key, '')} {inferred}".strip() or None
     if key in CHOICES:
         options = ["", *CHOICES[key]]
         return st.selectbox(label, options, options.index(shown), help=help_text)
@@ -102,15 +111,21 @@ def _apply(said: dict[str, str], card: Card) -> None:
         if key.startswith("input."):
             place = correction["input"] = dict(correction.get("input", {}))
         name = key.removeprefix("input.")
-        if not words.strip() and (name in place or key in card.inferred):
+        if words.strip():
+            place[name] = _parsed(key, words)
+        elif name in place or key in card.inferred:
             place.pop(name, None)  # as it was, or is inferred again
         else:
-            place[name] = _parsed(key, words)
+            st.session_state["_card_fault"] = (
+                f'"{LABELS[key]}" is stated by the model file or the card beside it, so it cannot '
+                "be left open here. Enter what holds instead."
+            )
+            return
     if not correction.get("input", True):
         del correction["input"]
     try:
-        whole = parse_card(correction, "The corrected card").or_else(card)
-        parse_card(whole.to_json(), "The corrected card")  # what is changed must suit what is not
+        whole = parse_card(correction, "The corrected card", ADVICE).or_else(card)
+        parse_card(whole.to_json(), "The corrected card", ADVICE)  # it must suit the rest
     except UserError as error:
         st.session_state["_card_fault"] = str(error)
         return
@@ -122,12 +137,24 @@ def _parsed(key: str, words: str) -> Any:
     words = words.strip()
     if key == "class_names":
         return [line.strip() for line in words.splitlines() if line.strip()]
-    if key == "input.resize" and "," in words:
-        sides = [_number(part.strip()) for part in words.split(",")]
-        return dict(zip(("shorter_side", "crop", "longer_side"), sides, strict=False))
-    if key in ("input.range", "input.mean", "input.std"):
-        return [_number(part) for part in words.replace(";", ",").split(",")]
+    if key in NUMBERS:
+        return _listed(words)
+    if key == "input.resize":
+        sides = _listed(words)
+        if isinstance(sides, list) and len(sides) in (2, 3):
+            return dict(zip(("shorter_side", "crop", "longer_side"), sides, strict=False))
+        return words if isinstance(sides, list) else sides
     return _number(words) if key in COUNTS else words
+
+
+def _listed(words: str) -> Any:
+    """JSON's list, object or text; else what stands between commas."""
+    try:
+        if isinstance(said := json.loads(words), (list, dict, str)):
+            return said
+    except (ValueError, RecursionError):
+        pass
+    return [_number(part.strip()) for part in words.replace(";", ",").split(",")]
 
 
 def _number(words: str) -> int | float | str:

@@ -8,13 +8,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.ui.class_charts import RIGHT
-from core.ui.selection import select, selected
+from core.ui.selection import numbers, select, selected
 from core.ui.text import shorten
 
 MARKED = "#CC3311"  # the ring around a chosen example
 WRONG = "#EE7733"  # the second of the theme's categorical colours; right is the first
 CANVAS = {"embedOptions": {"renderer": "canvas"}}
 MOST_COLOURS = 10
+TOLD = {"label": "label", "prediction": "prediction", "number": "example"}  # in a tooltip
 
 
 def _finished(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
@@ -38,6 +39,7 @@ def linked_scatter(
     shows: label, prediction, and pictures at the addresses that `pictures` and the example's number
     make. Shift adds to the choice; a double click clears it. Gives the place below each.
     """
+    table = table.assign(number=numbers(table["example"]))
     names = [name for name in table[colour].cat.categories if (table[colour] == name).any()]
     places = st.columns(len(views))
     for number, (view, place) in enumerate(zip(views, places, strict=True)):
@@ -56,12 +58,14 @@ def _choosing(key: str, table: pd.DataFrame, draw: Callable[[alt.Parameter], alt
     """Draws a chart whose clicks choose examples; `draw` gets the selection to mark them by.
 
     A choice made here is marked in the browser and the chart is not sent again, so it keeps its
-    zoom. A choice made elsewhere makes a new chart of it, with that choice marked.
+    zoom. A choice made elsewhere makes a new chart of it, with that choice marked; so does a time
+    away, in which Streamlit forgets what was clicked.
     """
     state = st.session_state.setdefault(
         f"_chart-{key}", {"made": None, "initial": (), "generation": 0}
     )
-    if selected() not in (state["made"], state["initial"]):
+    away = state["made"] is not None and f"{key}-{state['generation']}" not in st.session_state
+    if away or selected() not in (state["made"], state["initial"]):
         state |= {"made": None, "initial": selected(), "generation": state["generation"] + 1}
     pick = alt.selection_point(
         name="pick",
@@ -101,9 +105,9 @@ def _view(
     x, y, title = view
     legend = alt.selection_point(name="legend", fields=[colour], bind="legend")
     tip = [
-        alt.Tooltip(f"{c}:N", title=c)
-        for c in ("label", "prediction", "example")
-        if c in table
+        alt.Tooltip(f"{column}:N", title=title)
+        for column, title in TOLD.items()
+        if column in table
     ]
     return (
         alt.Chart(table)
@@ -144,7 +148,10 @@ def score_scatter(
     table: pd.DataFrame, score: str, key: str, pictures: str | None = None
 ) -> None:
     """Confidence against a score; right and wrong differ in colour and shape; a click chooses."""
-    table = table.assign(answer=table["correct"].map({True: "right", False: "wrong"}))
+    table = table.assign(
+        answer=table["correct"].map({True: "right", False: "wrong"}),
+        number=numbers(table["example"]),
+    )
     kinds = ["right", "wrong"]
     base = (
         alt.Chart(table)
@@ -164,7 +171,7 @@ def score_scatter(
                 alt.Tooltip("prediction:N"),
                 alt.Tooltip("confidence:Q", format=".1%"),
                 alt.Tooltip("loss:Q", format=".3g"),
-                alt.Tooltip("example:Q"),
+                alt.Tooltip("number:Q", title="example"),
             ],
         )
         .properties(height=320)

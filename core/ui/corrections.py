@@ -12,23 +12,41 @@ from core.errors import UserError
 KEY = "card"  # of the text field, and in the address
 EMPTIED = "_card_emptied"  # undone, while the address still says it: until the field is drawn
 LONGEST = 20_000  # characters
+LABEL = "Corrections as JSON"
+ADVICE = 'Correct it under "Model card" in the sidebar, or undo the corrections there.'
 
 
-def said() -> dict[str, Any]:
-    """The corrections as a card's JSON; none where the text is not JSON."""
+def text() -> str:
+    """The corrections as they were stated, which need not be a card."""
     words = st.session_state.get(KEY)
     if not words and not st.session_state.get(EMPTIED):
         words = st.query_params.get(KEY)
+    return words or ""
+
+
+def said() -> dict[str, Any]:
+    """The corrections as a card's JSON; none where the text is no JSON object."""
+    return _read() or {}
+
+
+def _read() -> dict[str, Any] | None:
+    """None where the text is no JSON object."""
+    words = text()
     try:
-        found = json.loads(words) if words and len(words) < LONGEST else {}
+        found = json.loads(words or "{}") if len(words) < LONGEST else None
     except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def card() -> Card:
     """Raises UserError where the corrections are no card."""
-    return parse_card(said(), "The corrected card")
+    if (stated := _read()) is None:
+        raise UserError(
+            f'"{LABEL}" is not readable: a JSON object such as {{"output": "logits"}}, shorter '
+            f"than {LONGEST:,} characters, is wanted. {ADVICE}"
+        )
+    return parse_card(stated, "The corrected card", ADVICE)
 
 
 def from_file(name: str, content: bytes) -> dict[str, Any]:
@@ -59,7 +77,7 @@ def follow() -> None:
 
 def field() -> None:
     """The text field, which brings the address up to date."""
-    st.text_input("Corrections as JSON", key=KEY, bind="query-params")
+    st.text_input(LABEL, key=KEY, bind="query-params")
     st.session_state.pop(EMPTIED, None)
 
 

@@ -53,25 +53,26 @@ def thumbnails(dataset_id: str, examples: list[int], side: int) -> list[str]:
 
 def cards(dataset_id: str, rows: pd.DataFrame, side: int) -> list[dict]:
     """Examples as the gallery draws them, from rows of core.outcomes.examples."""
-    pictures = thumbnails(dataset_id, rows["example"].astype(int).tolist(), side)
-    there = rows.to_dict("records")
-    return [_card(row, picture) for row, picture in zip(there, pictures, strict=True)]
+    there = rows["example"].astype(int).tolist()
+    numbers = open_dataset(dataset_id).numbers(there)
+    pictures = thumbnails(dataset_id, there, side)
+    return [_card(*one) for one in zip(rows.to_dict("records"), numbers, pictures, strict=True)]
 
 
-def _card(row: dict, picture: str) -> dict:
-    label, example = row.get("label"), int(row["example"])
+def _card(row: dict, number: int, picture: str) -> dict:
+    label = row.get("label")
     known = isinstance(label, str)
     said = [row[column] for column in ("label", "prediction") if isinstance(row.get(column), str)]
-    main = " → ".join(said) or f"#{example}"
+    main = " → ".join(said) or f"#{number}"
     quiet = [f"p {percent(row['confidence'])}"] if "confidence" in row else []
     if known and pd.notna(row.get("loss")):
         quiet.append(f"loss {three_digits(row['loss'])}")
     return {
-        "example": example,
+        "example": int(row["example"]),
         "image": picture,
-        "lines": [["main", main], ["quiet", " · ".join(quiet)], ["quiet", f"#{example}"]],
+        "lines": [["main", main], ["quiet", " · ".join(quiet)], ["quiet", f"#{number}"]],
         "wrong": known and not bool(row.get("correct", True)),
-        "title": ", ".join([main, *quiet, f"example {example}", str(row["path"])]),
+        "title": ", ".join([main, *quiet, f"example {number}", str(row["path"])]),
     }
 
 
@@ -83,12 +84,12 @@ def in_order(table: pd.DataFrame, chosen: Iterable[int]) -> pd.DataFrame:
 
 
 def image_pool(dataset_id: str, rows: pd.DataFrame, key: str, side: int = 96,
-               low: bool = False) -> None:
-    """Cards of these examples in their order; a click chooses one, or takes it back. low: about
-    two rows in sight, further ones by scrolling."""
+               form: str = "grid") -> None:
+    """Cards of these examples in their order; a click chooses one, or takes it back. form: as the
+    gallery has them."""
     if rows.empty:
         st.caption("No examples to show here.")
         return
-    clicked = gallery(cards(dataset_id, rows, side), selected(), key, side, low)
+    clicked = gallery(cards(dataset_id, rows, side), selected(), key, side, form)
     if clicked is not None:
         toggle(clicked)

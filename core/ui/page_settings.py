@@ -1,8 +1,6 @@
 """Each page's settings outlive a visit to another page: Streamlit takes what a page's widgets have
 written to the address out of it, and forgets it, once they are drawn no more."""
 
-import json
-
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -18,8 +16,10 @@ def follow(page: str) -> None:
     said there last. What a followed link says counts first."""
     state, said = st.session_state, st.query_params
     if state.get(LAST, page) != page:
-        if corrections.said():  # whose field is in a closed popover
-            said[corrections.KEY] = json.dumps(corrections.said(), separators=(",", ":"))
+        if words := corrections.text():  # whose field is in a closed popover
+            state[corrections.KEY] = words
+            if said.get(corrections.KEY) != words:
+                said[corrections.KEY] = words
         lost = {key: values for key, values in state.get(LEFT, {}).get(page, {}).items()
                 if key not in said}
         for key, values in lost.items():

@@ -13,7 +13,7 @@ from core.preprocess import resized
 from core.saliency import Description, Explanation
 from core.ui.components.gallery import gallery
 from core.ui.images import cards
-from core.ui.selection import select, selected
+from core.ui.selection import put_first
 from core.ui.sidebar import Chosen
 from core.ui.text import md_escape, percent
 
@@ -37,9 +37,9 @@ def current_example(chosen: Chosen, table: pd.DataFrame) -> int:
             else "No example is chosen, so this is the first."
         )
     rows = table.set_index("example", drop=False).loc[there]
-    clicked = gallery(cards(chosen.dataset_id, rows, 64), (there[0],), "strip", 72)
+    clicked = gallery(cards(chosen.dataset_id, rows, 64), (there[0],), "strip", 72, "strip")
     if clicked is not None and clicked != there[0]:
-        select([clicked, *[e for e in selected() if e != clicked]])
+        put_first(clicked)
     return there[0]
 
 

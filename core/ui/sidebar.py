@@ -20,7 +20,7 @@ from core.ui import corrections, selection
 from core.ui.add_file import add_file, uploads
 from core.ui.added import forget_rejected, rejected
 from core.ui.boundary import boundary, until_done
-from core.ui.card_editor import card_editor
+from core.ui.card_editor import card_editor, without_card
 from core.ui.choices import NOTHING, PARAMETERS, choice, named_by_the_card, shown_at_first
 from core.ui.log_address import closed_settings
 from core.ui.text import count, file_size, md_escape, plural
@@ -54,14 +54,21 @@ def sidebar() -> Chosen:
     forget_rejected()
     st.session_state[REFUSED] = []
     with st.sidebar:
-        model_id, name, named = _model(linked)
-        dataset_id = _data(model_id, named.get("data"))
-        logs_id = _logs(named.get("logs"))
+        # Each in one place, so that what comes and goes moves none of the popovers below: which of
+        # them is open belongs to its place.
+        with st.container():
+            model_id, name, named = _model(linked)
+        with st.container():
+            dataset_id = _data(model_id, named.get("data"))
+        with st.container():
+            logs_id = _logs(named.get("logs"))
         add_file()
         if model_id:
             with boundary("The model card"), _said_on_the_page():
                 card_editor(model_id)
-        selection.selection_field(len(library.open_dataset(dataset_id)) if dataset_id else 0)
+        elif corrections.text():  # which may be why there is no model
+            without_card()
+        selection.selection_field(dataset_id)
         with boundary("The device"):
             _device()
         with st.popover("Copy link", width="stretch"):
@@ -121,9 +128,10 @@ def _model(linked: set[str]) -> tuple[str | None, str, dict[str, str]]:
         else next(iter(paths))
     )
     name = choice("models", paths, default, optional=False)
-    named: dict[str, str] = {}
-    with boundary("The model card"):
-        named = named_by_the_card(paths[name])
+    beside: dict[str, str] | None = None
+    with boundary("The model card"), _said_on_the_page():
+        beside = named_by_the_card(paths[name])
+    named = beside or {}
     if st.session_state.get("_model_before", name) != name:  # it brings what its card names
         corrections.clear()
         for kind, key in PARAMETERS.items():
@@ -133,6 +141,8 @@ def _model(linked: set[str]) -> tuple[str | None, str, dict[str, str]]:
                 st.session_state[key] = st.session_state[key]
     st.session_state["_model_before"] = name
     corrections.follow()
+    if beside is None:  # its card cannot be read, so it cannot be opened
+        return None, name, named
     with boundary("The model"), _said_on_the_page():
         model_id = library.model_id(paths[name], corrections.card())
         size = file_size(paths[name].stat().st_size)

@@ -161,6 +161,28 @@ def test_a_finding_opens_its_examples_though_others_were_chosen(server, page):
     no_errors(page)
 
 
+def test_another_sample_leaves_the_chosen_examples_what_they_are(server, page):
+    page.goto(f"{server.url}/Embeddings?model=digits-cnn.safetensors&data=digits-all.json&sample=500")
+    ready(page)
+    example = click_a_point(page, page.get_by_test_id("stVegaLiteChart").first)
+    page.get_by_text("1 example chosen").wait_for()
+    ready(page)
+    card = page.locator("button.card")
+    path = f"digits/{example:04d}.png"  # as the data set numbers its pictures
+    assert f"#{example}" in card.inner_text() and path in card.get_attribute("title")
+    assert f"examples={example}" in page.url
+    picture = card.locator("img").get_attribute("src")
+    for sample in ("all", "500"):
+        page.get_by_label("Examples used", exact=True).click()
+        page.get_by_role("option", name=sample, exact=True).click()
+        page.wait_for_timeout(500)
+        ready(page)
+        assert f"#{example}" in card.inner_text() and path in card.get_attribute("title"), sample
+        assert card.locator("img").get_attribute("src") == picture, sample
+        assert f"examples={example}" in page.url, sample
+    no_errors(page)
+
+
 def test_a_correction_of_the_card_is_in_the_address(server, browser, page):
     page.goto(f"{server.url}/?model=digits-cnn.safetensors")
     ready(page)
@@ -392,3 +414,25 @@ def test_many_chosen_cards_leave_the_first_chart_near_the_top(server, browser, w
     assert cards.evaluate("cards => cards.scrollTop") > 0
     assert page.locator(".cards").nth(1).evaluate("cards => cards.scrollHeight <= cards.clientHeight")
     context.close()
+
+
+@pytest.mark.parametrize("part", ["Saliency", "Architecture?view=Activations"])
+def test_many_chosen_cards_are_one_row_above_what_is_said_of_the_first(server, page, part):
+    numbers = ",".join(map(str, range(200)))
+    page.goto(f"{server.url}/{part}{'&' if '?' in part else '?'}examples={numbers}")
+    ready(page)
+    cards = page.locator(".cards.strip")
+    assert cards.locator(".card").count() == 200
+    each = [cards.locator(".card").nth(place).bounding_box() for place in (0, 1, 50, 199)]
+    assert len({box["y"] for box in each}) == 1
+    seen, whole = cards.evaluate("cards => [cards.clientWidth, cards.scrollWidth]")
+    assert seen < 1280 < whole
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 1280
+    if part == "Saliency":
+        assert page.get_by_role("heading", level=4).bounding_box()["y"] < 500
+    cards.locator(".card").last.click()  # scrolls there
+    page.wait_for_timeout(500)
+    ready(page)
+    assert "examples=199%2C0%2C1%2C" in page.url or "examples=199,0,1," in page.url
+    assert "#199" in cards.locator(".card").first.inner_text()
+    assert cards.evaluate("cards => cards.scrollLeft") == 0

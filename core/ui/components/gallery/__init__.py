@@ -14,14 +14,15 @@ _gallery = st.components.v2.component(
 
 
 def gallery(cards: list[dict], chosen: tuple[int, ...], key: str, side: int = 96,
-            low: bool = False) -> int | None:
+            form: str = "grid") -> int | None:
     """Draws the cards and gives the example that was clicked in this run, else None.
 
     A card: example, image (a data URI made here), lines ((kind, words), kind "main" or "quiet"),
-    wrong, title. side: of the picture, in pixels. low: two rows in sight, more by scrolling.
+    wrong, title. side: of the picture, in pixels. form: "grid"; "low", with two rows in sight and
+    more by scrolling; or "strip", one row that scrolls sideways.
     """
     result = _gallery(
-        data={"cards": cards, "chosen": list(chosen), "side": side, "low": low},
+        data={"cards": cards, "chosen": list(chosen), "side": side, "form": form},
         key=key,
         on_clicked_change=lambda: None,
     )

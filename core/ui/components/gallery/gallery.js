@@ -22,8 +22,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return button;
   });
   const focused = [...root.children].indexOf(root.getRootNode().activeElement);
-  root.classList.toggle("low", data.low);
+  const anew = root.firstChild?.title !== cards[0]?.title;
+  root.className = `cards ${data.form}`;
   root.style.setProperty("--side", `${data.side}px`);
   root.replaceChildren(...cards);
+  if (anew) root.scrollTo(0, 0); // the first card is another, so what is first is looked for
   if (focused >= 0 && cards[focused]) cards[focused].focus({ preventScroll: true });
 }
