@@ -17,6 +17,17 @@ PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("pages/*.
 # Each AppTest looks through all installed packages for components, as a server does once.
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
+_asked_for: list[jobs.Job] = []  # also those that were over before anybody looked
+_submit = jobs._submit
+
+
+def _noted(*words: object) -> jobs.Job:
+    _asked_for.append(job := _submit(*words))
+    return job
+
+
+jobs._submit = _noted
+
 
 def opened(page: str | None = None, **parameters: str) -> AppTest:
     """The app at a link, all work finished."""
@@ -32,11 +43,13 @@ def opened(page: str | None = None, **parameters: str) -> AppTest:
 
 
 def finished(app: AppTest) -> AppTest:
-    """Runs the app again until no job is left to wait for."""
+    """Runs the app again until a run asks for no job that may give it something."""
     for _ in range(20):
-        if not jobs.active():
+        waited_for = [job for job in _asked_for if job.state not in ("failed", "stopped")]
+        _asked_for.clear()
+        if not (waited_for := waited_for + jobs.active()):
             break
-        for job in jobs.active():
+        for job in waited_for:
             job.finished.wait(120)
         time.sleep(0.05)
         app.run()

@@ -132,3 +132,10 @@ def test_an_emptied_field_takes_its_correction_back():
 def test_a_card_that_makes_all_outputs_no_numbers_is_named_as_a_cause(card):
     app = opened(**DIGITS, card=json.dumps({"input": card}))
     assert "Check the mean, the standard deviation and the range in the model card" in said(app)
+
+
+def test_the_sample_opens_where_corrections_keep_it_closed():
+    app = opened(PAGES[5], model="shapes-cnn.safetensors", data="shapes-test.json", card="{bad")
+    assert said(app).count("is not readable") == 1
+    app = finished(next(b for b in app.main.button if b.label == "Open the sample").click().run())
+    assert faults(app) == [] and "Choose a model" not in words(app)

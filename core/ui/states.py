@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.library import open_dataset
+from core.ui import corrections
 from core.ui.sidebar import Chosen
 from core.ui.text import md_escape
 
@@ -34,7 +35,7 @@ def sampled_note(chosen: Chosen) -> None:
 
 
 def sample_button() -> None:
-    """Opens the sample model with its data and logs."""
+    """Opens the sample model with its data and logs, as they are."""
     if st.button("Open the sample"):
         for kind, name in (
             ("models", "shapes-cnn.safetensors"),
@@ -42,4 +43,4 @@ def sample_button() -> None:
             ("logs", "logs/shapes"),
         ):
             st.session_state[f"_next_{kind}"] = name
-        st.rerun()
+        corrections.state({})  # which may be why nothing is open
