@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from core.files import found_files
 from core.ui.card_editor import _parsed
 from tests.app import PAGES, faults, finished, opened, words
 from tests.conftest import ROOT
@@ -25,11 +26,20 @@ def said(app):
     return "".join(faults(app)).replace("\\", "")
 
 
-@pytest.mark.parametrize("page", [PAGES[0], PAGES[1], PAGES[4]])
-def test_a_broken_card_beside_a_model_is_said_on_the_page_once(page, tmp_path, monkeypatch):
-    shutil.copy(ROOT / "sample_models" / "digits-cnn.safetensors", tmp_path / "net.safetensors")
-    (tmp_path / "net.card.json").write_text('{"title": ')
+@pytest.fixture
+def own_models(tmp_path, monkeypatch):
+    """A folder whose models are listed beside the samples."""
     monkeypatch.setenv("NETLENS_MODELS", str(tmp_path))
+    found_files.folders.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    found_files.folders.cache_clear()
+
+
+@pytest.mark.parametrize("page", [PAGES[0], PAGES[1], PAGES[4]])
+def test_a_broken_card_beside_a_model_is_said_on_the_page_once(page, own_models):
+    shutil.copy(ROOT / "sample_models" / "digits-cnn.safetensors", own_models / "net.safetensors")
+    (own_models / "net.card.json").write_text('{"title": ')
     app = opened(page, model="net.safetensors", data="digits-test.json")
     assert said(app).count("net.card.json is not readable JSON") == 1
     assert len(app.main.error) == 1, "not in the sidebar, which may be folded"
