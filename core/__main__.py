@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     part = score.add_mutually_exclusive_group()
     part.add_argument("--limit", type=_positive, help="the first N examples")
     part.add_argument("--sample", type=_positive, help="N examples, stratified, as in the app")
-    explain.add_argument("--example", required=True, type=_whole)
+    explain.add_argument("--example", required=True, type=_whole, help="its row, from 0")
     explain.add_argument("--method", required=True)
     explain.add_argument("--target")
     explain.add_argument("--layer")

@@ -15,6 +15,7 @@ from core.outcomes import outcomes, scored, truth
 from core.output_check import doubt
 
 SURE = 0.95  # confidence from which a wrong answer is worth a look: the label may be what is wrong
+MANY = 0.2  # of the sure answers, from which on labels are no likely reason: wrong ones are fewer
 LISTED = 200  # of what was left out
 CONFUSED = 3  # examples from which a pair of classes counts as confused
 
@@ -85,11 +86,12 @@ def findings(model_id: str, dataset_id: str) -> list[Finding]:
     wrong = table[~table["correct"]]
     sure = wrong[wrong["confidence"] >= SURE].sort_values("loss", ascending=False)
     if len(sure):
-        why = ": the label may be wrong."
-        if 2 * len(sure) > (table["confidence"] >= SURE).sum():
+        why, share = ": the label may be wrong.", len(sure) / (table["confidence"] >= SURE).sum()
+        if share > MANY:
             why = (
-                ", as with most of its sure answers. So many labels are hardly wrong: the classes, "
-                "or how pictures enter the network, may not be those it was trained with."
+                f", as with {100 * share:.0f} % of its sure answers. So many labels are hardly "
+                "wrong: the classes, or how pictures enter the network, may not be those it was "
+                "trained with."
             )
         found.append(
             Finding(

@@ -199,7 +199,8 @@ def test_what_nobody_stated_is_said_as_people_write_it(tmp_path, samples):
 
 
 @pytest.mark.parametrize(("mislabelled", "said"),
-                         [(5, "the label may be wrong."), (100, "may not be those it was trained")])
+                         [(5, "the label may be wrong."), (30, "30 % of its sure answers"),
+                          (100, "may not be those it was trained")])
 def test_labels_are_doubted_only_where_few_sure_answers_are_wrong(model_id, samples, tmp_path,
                                                                   mislabelled, said):
     data = library.open_dataset(library.dataset_id(samples / "digits-test.json"))

@@ -114,12 +114,12 @@ def data_alone(dataset_id: str, pictures: int) -> None:
     data, table = open_dataset(dataset_id), class_counts(dataset_id)
     rows = np.unique(np.linspace(0, len(data) - 1, min(pictures, len(data))).astype(int)).tolist()
     names = [_label(data, row) for row in rows]
-    pictures = thumbnails(dataset_id, rows, SIDE)
+    images = thumbnails(dataset_id, rows, SIDE)
     cards = [
         {"example": row, "image": image, "wrong": False,
          "title": f"{name} example {number}".strip(),
          "lines": [*([["main", name]] if name else []), ["quiet", f"#{number}"]]}
-        for row, number, name, image in zip(rows, data.numbers(rows), names, pictures, strict=True)
+        for row, number, name, image in zip(rows, data.numbers(rows), names, images, strict=True)
     ]
     clicked = gallery(cards, selected(), "overview-data", SIDE)
     if clicked is not None:
